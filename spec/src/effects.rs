@@ -1,0 +1,93 @@
+//! What goes into a step, and what comes out of it.
+
+use alloc::vec::Vec;
+
+use crate::durable::Write;
+use crate::message::{Envelope, Message};
+use crate::read_view::ReadView;
+use crate::refusal::Refusal;
+use crate::types::{EntryId, Index, NodeId, WriteId};
+
+/// Something that happens to a node.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Input {
+    /// Time has passed: whatever is due at the step's moment happens.
+    Tick,
+    /// A message has arrived.
+    Receive(Envelope),
+    /// Every write up to this one is durable. Reports may come out of order or be skipped.
+    Persisted(WriteId),
+    /// A client asks for this many commands to be appended.
+    Propose {
+        /// How many entries; their bytes stay with the driver.
+        count: u64,
+    },
+    /// An operator asks the node to campaign now. The promise not to disrupt still holds.
+    Campaign,
+}
+
+/// What one step asks of the driver. **The order of the fields is the order of the effects**: a
+/// driver that performs them from the first to the last, and keeps each message in the
+/// [`Gate`](crate::Gate) until its write is durable, keeps every promise of the protocol. A crash may
+/// come between any two of them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Effects {
+    /// First: put this write into the node's FIFO of writes. Nothing waits for it here.
+    pub persist: Option<Persist>,
+    /// Second: let readers see this view, before any message that would make the old one false
+    /// leaves, and before any commit is acknowledged.
+    pub publish: Option<ReadView>,
+    /// Third: replies, each to leave when its write is durable. Requests are not here: the driver
+    /// asks for them with [`Protocol::poll_transmit`](crate::Protocol::poll_transmit).
+    pub send: Vec<Outgoing>,
+    /// Fourth: entries up to this index are committed and may be applied.
+    pub commit: Option<Index>,
+    /// Fifth: the entries that this step's proposal became, to be answered when applied.
+    pub proposed: Option<Proposed>,
+    /// Why the input, or a part of it, had no effect: for the person who asks.
+    pub refused: Vec<Refusal>,
+}
+
+impl Effects {
+    /// Forgets everything, keeping the allocations.
+    pub fn clear(&mut self) {
+        self.persist = None;
+        self.publish = None;
+        self.send.clear();
+        self.commit = None;
+        self.proposed = None;
+        self.refused.clear();
+    }
+}
+
+/// A numbered write: writes form one FIFO, each is atomic, and a crash keeps a prefix of them
+/// that holds at least every write that was reported durable.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Persist {
+    /// Its number: one more than the node's previous write.
+    pub id: WriteId,
+    /// What to write.
+    pub write: Write,
+}
+
+/// A message with the write it has to wait for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Outgoing {
+    /// The write that has to be durable before the message leaves, or [`WriteId::NONE`].
+    pub needs: WriteId,
+    /// The receiver.
+    pub to: NodeId,
+    /// The message.
+    pub message: Message,
+}
+
+/// The entries that a proposal became: `count` of them from `first` on, all of `first.term`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Proposed {
+    /// The first entry.
+    pub first: EntryId,
+    /// How many.
+    pub count: u64,
+}

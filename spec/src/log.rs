@@ -1,0 +1,230 @@
+//! The log without its payload: runs of equal terms, and the configuration entries.
+//!
+//! `(term, index)` names an entry (claim EntryIdentity), so the protocol needs no bytes and no
+//! list of entries. The size of this type grows with the number of terms and of configuration
+//! changes since the snapshot, not with the number of entries.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::configuration::Configuration;
+use crate::types::{EntryId, Index, Term};
+
+/// Consecutive entries of one term, up to and including index `last`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Run {
+    /// The term of every entry of the run.
+    pub term: Term,
+    /// The index of the run's last entry.
+    pub last: Index,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}..={}", self.term.0, self.last.0)
+    }
+}
+
+/// A stretch of log that follows some entry: what an AppendEntries carries and a write appends.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Entries {
+    /// The runs, in order; empty for a heartbeat.
+    pub runs: Vec<Run>,
+    /// The configuration entries among them, in order.
+    pub configurations: Vec<(Index, Configuration)>,
+}
+
+impl Entries {
+    /// `count` entries of one term after `previous`.
+    #[must_use]
+    pub fn of_term(previous: Index, term: Term, count: u64) -> Entries {
+        let last = Index(previous.0.saturating_add(count));
+        let runs = if count == 0 { Vec::new() } else { alloc::vec![Run { term, last }] };
+        Entries { runs, configurations: Vec::new() }
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The index of the last entry, or `previous` if there is none.
+    #[must_use]
+    pub fn last_index(&self, previous: Index) -> Index {
+        self.runs.last().map_or(previous, |run| run.last)
+    }
+
+    /// Whether these can follow `previous` in a log of a leader of `term`: contiguous, terms
+    /// strictly rising from run to run, none below `previous` or above `term`, and
+    /// configurations inside. Messages come from outside; one that fails this is refused.
+    #[must_use]
+    pub fn is_well_formed(&self, previous: EntryId, term: Term) -> bool {
+        let mut at = previous;
+        for (i, run) in self.runs.iter().enumerate() {
+            let rises = if i == 0 { run.term >= at.term } else { run.term > at.term };
+            if !rises || run.last <= at.index || run.term > term {
+                return false;
+            }
+            at = EntryId { term: run.term, index: run.last };
+        }
+        let mut before = previous.index;
+        self.configurations.iter().all(|(index, configuration)| {
+            let inside = *index > before && *index <= at.index;
+            before = *index;
+            inside && !configuration.voters.is_empty()
+        })
+    }
+
+    /// The part of these entries after `index`.
+    #[must_use]
+    pub fn after(&self, index: Index) -> Entries {
+        Entries {
+            runs: self.runs.iter().copied().filter(|run| run.last > index).collect(),
+            configurations: self.configurations.iter().filter(|c| c.0 > index).cloned().collect(),
+        }
+    }
+
+    /// The entries one by one, as names, where they follow `previous`.
+    pub fn ids(&self, previous: Index) -> impl Iterator<Item = EntryId> + '_ {
+        self.runs
+            .iter()
+            .scan(previous, |at, run| {
+                let first = at.next();
+                *at = run.last;
+                Some((first.0..=run.last.0).map(|i| EntryId { term: run.term, index: Index(i) }))
+            })
+            .flatten()
+    }
+}
+
+/// A server's log: everything after `base`, which is what its snapshot ends with.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Log {
+    base: EntryId,
+    base_configuration: Configuration,
+    entries: Entries,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.base)?;
+        for run in &self.entries.runs {
+            write!(f, " {run:?}")?;
+        }
+        write!(f, " {:?}", self.configuration())
+    }
+}
+
+impl Log {
+    /// The empty log of a cluster that starts with this configuration.
+    #[must_use]
+    pub fn new(configuration: Configuration) -> Log {
+        Log { base: EntryId::ZERO, base_configuration: configuration, entries: Entries::default() }
+    }
+
+    /// The name of the last entry, or of the boundary where there is none.
+    #[must_use]
+    pub fn last(&self) -> EntryId {
+        let base = self.base;
+        self.entries.runs.last().map_or(base, |run| EntryId { term: run.term, index: run.last })
+    }
+
+    /// The boundary: the last entry that the snapshot covers.
+    #[must_use]
+    pub fn base(&self) -> EntryId {
+        self.base
+    }
+
+    /// The term of the entry at `index`; none where the log does not reach or was compacted.
+    #[must_use]
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        if index <= self.base.index {
+            return (index == self.base.index).then_some(self.base.term);
+        }
+        let runs = &self.entries.runs;
+        let run = runs.partition_point(|run| run.last < index);
+        runs.get(run).map(|run| run.term)
+    }
+
+    /// Whether this log has exactly this entry, or it is the boundary.
+    #[must_use]
+    pub fn contains(&self, id: EntryId) -> bool {
+        self.term_at(id.index) == Some(id.term)
+    }
+
+    /// The latest entry at or before `id.index` whose term is at most `id.term`: the last place
+    /// where a log that has `id` could agree with this one (the hint of thesis §3.5).
+    #[must_use]
+    pub fn last_possible_match(&self, id: EntryId) -> EntryId {
+        let mut at = self.base;
+        for run in &self.entries.runs {
+            if run.term > id.term || at.index >= id.index {
+                break;
+            }
+            at = EntryId { term: run.term, index: run.last.min(id.index) };
+        }
+        at
+    }
+
+    /// The configuration in force: the latest one in the log, committed or not (rule J4).
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        self.entries.configurations.last().map_or(&self.base_configuration, |(_, c)| c)
+    }
+
+    /// At most `limit` entries that follow the entry at `previous`, which this log must have.
+    #[must_use]
+    pub fn entries_after(&self, previous: Index, limit: u64) -> Entries {
+        let end = Index(previous.0.saturating_add(limit)).min(self.last().index);
+        let mut entries = self.entries.after(previous);
+        entries.runs.retain_mut(|run| {
+            let first = self.first_of(run.last);
+            run.last = run.last.min(end);
+            first <= end
+        });
+        entries.configurations.retain(|(index, _)| *index <= end);
+        if end <= previous { Entries::default() } else { entries }
+    }
+
+    /// The index of the first entry of the run that ends at `last`.
+    fn first_of(&self, last: Index) -> Index {
+        let run = self.entries.runs.partition_point(|run| run.last < last);
+        match run.checked_sub(1).and_then(|before| self.entries.runs.get(before)) {
+            Some(before) => before.last.next(),
+            None => self.base.index.next(),
+        }
+    }
+
+    /// Appends entries that follow the last one.
+    pub fn append(&mut self, entries: &Entries) {
+        for run in &entries.runs {
+            match self.entries.runs.last_mut() {
+                Some(last) if last.term == run.term => last.last = run.last,
+                Some(_) | None => self.entries.runs.push(*run),
+            }
+        }
+        self.entries.configurations.extend(entries.configurations.iter().cloned());
+    }
+
+    /// Removes every entry after `index`. The boundary stays.
+    pub fn truncate_after(&mut self, index: Index) {
+        let index = index.max(self.base.index);
+        self.entries.configurations.retain(|(at, _)| *at <= index);
+        let mut from = self.base.index;
+        self.entries.runs.retain_mut(|run| {
+            let keep = from < index;
+            from = run.last;
+            run.last = run.last.min(index);
+            keep
+        });
+    }
+
+    /// The entries one by one, as names, after the boundary.
+    pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
+        self.entries.ids(self.base.index)
+    }
+}

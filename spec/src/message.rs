@@ -1,0 +1,167 @@
+//! What servers say to each other.
+
+use crate::log::Entries;
+use crate::node::shift;
+use crate::types::{EntryId, Index, Instant, NodeId, Term};
+
+/// A message on its way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Envelope {
+    /// The sender.
+    pub from: NodeId,
+    /// The receiver.
+    pub to: NodeId,
+    /// What is said.
+    pub message: Message,
+}
+
+/// A message: the sender's current term, durable before it leaves (rule P1), and a body.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Message {
+    /// The sender's current term, without exception: a pre-vote does not claim a term that its
+    /// sender has not adopted.
+    pub term: Term,
+    /// The request or reply.
+    pub body: Body,
+}
+
+/// The requests and replies of Raft.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Body {
+    /// "If I campaigned for the term after mine, would you vote for me?" (thesis §9.6).
+    PreVote {
+        /// The last entry of the sender's log.
+        last: EntryId,
+        /// When the round began, on the sender's clock: its name, echoed in the reply.
+        round: Instant,
+    },
+    /// The answer to a PreVote.
+    PreVoteReply {
+        /// The sender's term that the request carried.
+        asked_in: Term,
+        /// The round that the request belonged to.
+        round: Instant,
+        /// Whether the vote would be granted.
+        granted: bool,
+    },
+    /// "Vote for me in my term" (thesis §3.4).
+    RequestVote {
+        /// The last entry of the candidate's log.
+        last: EntryId,
+    },
+    /// The answer to a RequestVote.
+    RequestVoteReply {
+        /// Whether the vote was granted.
+        granted: bool,
+    },
+    /// Entries to follow `prev`, or a heartbeat (thesis §3.5).
+    AppendEntries {
+        /// The entry that precedes the new ones.
+        prev: EntryId,
+        /// The entries; none in a heartbeat.
+        entries: Entries,
+        /// The leader's commit index.
+        leader_commit: Index,
+    },
+    /// The answer to an AppendEntries.
+    AppendEntriesReply(AppendOutcome),
+}
+
+/// What became of an AppendEntries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum AppendOutcome {
+    /// The receiver's durable log agrees with the leader's up to `match_index`.
+    Accepted {
+        /// The last entry that the request validated.
+        match_index: Index,
+    },
+    /// The receiver does not have the entry `prev`.
+    Conflict {
+        /// The index of the request's `prev`, to tell which request this answers.
+        prev_index: Index,
+        /// Where the logs may agree: nothing of the receiver's after it can match.
+        hint: EntryId,
+    },
+    /// The request's term is over; the reply's term says so.
+    Stale,
+}
+
+/// The kinds of messages, without what they carry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// [`Body::PreVote`].
+    PreVote,
+    /// [`Body::PreVoteReply`] that grants.
+    PreVoteGrant,
+    /// [`Body::PreVoteReply`] that rejects.
+    PreVoteRejection,
+    /// [`Body::RequestVote`].
+    RequestVote,
+    /// [`Body::RequestVoteReply`] that grants.
+    VoteGrant,
+    /// [`Body::RequestVoteReply`] that rejects.
+    VoteRejection,
+    /// [`Body::AppendEntries`].
+    AppendEntries,
+    /// [`Body::AppendEntriesReply`] of an accepted request.
+    AppendAccepted,
+    /// [`Body::AppendEntriesReply`] of a request whose `prev` is not in the log.
+    AppendConflict,
+    /// [`Body::AppendEntriesReply`] to a leader of a past term.
+    AppendStale,
+}
+
+impl Kind {
+    /// All of them, in order.
+    pub const ALL: [Kind; 10] = [
+        Kind::PreVote,
+        Kind::PreVoteGrant,
+        Kind::PreVoteRejection,
+        Kind::RequestVote,
+        Kind::VoteGrant,
+        Kind::VoteRejection,
+        Kind::AppendEntries,
+        Kind::AppendAccepted,
+        Kind::AppendConflict,
+        Kind::AppendStale,
+    ];
+
+    /// Whether it asks for an answer.
+    #[must_use]
+    pub fn is_request(self) -> bool {
+        matches!(self, Kind::PreVote | Kind::RequestVote | Kind::AppendEntries)
+    }
+}
+
+impl Message {
+    /// Moves the times of a message along with the clock that they belong to, when that is moved
+    /// by [`Node::rebase`](crate::Node::rebase): a request's with its sender's, a reply's with its receiver's.
+    pub fn rebase(&mut self, now: Instant, to: Instant) {
+        if let Body::PreVote { round, .. } | Body::PreVoteReply { round, .. } = &mut self.body {
+            *round = shift(*round, now, to);
+        }
+    }
+}
+
+impl Body {
+    /// The kind of this body.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Body::PreVote { .. } => Kind::PreVote,
+            Body::PreVoteReply { granted: true, .. } => Kind::PreVoteGrant,
+            Body::PreVoteReply { granted: false, .. } => Kind::PreVoteRejection,
+            Body::RequestVote { .. } => Kind::RequestVote,
+            Body::RequestVoteReply { granted: true } => Kind::VoteGrant,
+            Body::RequestVoteReply { granted: false } => Kind::VoteRejection,
+            Body::AppendEntries { .. } => Kind::AppendEntries,
+            Body::AppendEntriesReply(AppendOutcome::Accepted { .. }) => Kind::AppendAccepted,
+            Body::AppendEntriesReply(AppendOutcome::Conflict { .. }) => Kind::AppendConflict,
+            Body::AppendEntriesReply(AppendOutcome::Stale) => Kind::AppendStale,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The parameters that all nodes of a cluster share.
+
+use core::fmt;
+
+use crate::types::Duration;
+
+/// Timeouts and switches, the same on every node of a cluster.
+///
+/// Pre-vote, stickiness and check-quorum can be switched off one by one, to compare with the
+/// naive election of thesis §3.4; production refuses anything but [`Params::validate`]d values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Params {
+    /// The minimum election timeout, `E`: how long a server that heard a leader promises neither
+    /// to vote nor to campaign, and after how long without its quorum a leader steps down.
+    pub election_timeout: Duration,
+    /// Each election timeout is drawn from `[E, E + jitter)`.
+    pub election_jitter: Duration,
+    /// How long after the last request to a peer the next one is due, though nothing is new.
+    pub heartbeat_interval: Duration,
+    /// Ask for pre-votes before raising the term (thesis §9.6).
+    pub pre_vote: bool,
+    /// Keep the promise not to vote within `E` of hearing a leader (thesis §4.2.3).
+    pub stickiness: bool,
+    /// A leader without contact to a quorum for `E` steps down (thesis §6.2).
+    pub check_quorum: bool,
+    /// How many AppendEntries may be unacknowledged per peer; 0 sends one and waits.
+    pub max_in_flight: usize,
+}
+
+impl Params {
+    /// Parameters for timeouts in the unit of the driver's clock, with every protection on.
+    #[must_use]
+    pub const fn new(election_timeout: Duration, heartbeat_interval: Duration) -> Params {
+        Params {
+            election_timeout,
+            election_jitter: election_timeout,
+            heartbeat_interval,
+            pre_vote: true,
+            stickiness: true,
+            check_quorum: true,
+            max_in_flight: 16,
+        }
+    }
+
+    /// The same, with neither pre-vote nor stickiness nor check-quorum: for comparison only.
+    #[must_use]
+    pub const fn naive(self) -> Params {
+        Params { pre_vote: false, stickiness: false, check_quorum: false, ..self }
+    }
+
+    /// Checks what production needs of them.
+    ///
+    /// # Errors
+    /// The first parameter that does not fit, with what would.
+    pub fn validate(&self) -> Result<(), ParamsError> {
+        if self.heartbeat_interval.0 == 0 {
+            return Err(ParamsError::ZeroHeartbeat);
+        }
+        if self.election_timeout.0 < self.heartbeat_interval.0.saturating_mul(2) {
+            return Err(ParamsError::ElectionTimeoutTooShort {
+                election_timeout: self.election_timeout,
+                heartbeat_interval: self.heartbeat_interval,
+            });
+        }
+        if self.election_jitter.0 == 0 {
+            return Err(ParamsError::ZeroJitter);
+        }
+        if !(self.pre_vote && self.stickiness && self.check_quorum) {
+            return Err(ParamsError::NaiveElection);
+        }
+        Ok(())
+    }
+}
+
+/// Why parameters are refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParamsError {
+    /// The heartbeat interval is zero.
+    ZeroHeartbeat,
+    /// The jitter is zero, so that split votes would repeat for ever.
+    ZeroJitter,
+    /// Fewer than two heartbeats fit into an election timeout.
+    ElectionTimeoutTooShort {
+        /// The election timeout that was given.
+        election_timeout: Duration,
+        /// The heartbeat interval that was given.
+        heartbeat_interval: Duration,
+    },
+    /// Pre-vote, stickiness or check-quorum is off: that is for comparison, not for production.
+    NaiveElection,
+}
+
+impl fmt::Display for ParamsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParamsError::ZeroHeartbeat => f.write_str("the heartbeat interval is 0: set one"),
+            ParamsError::ZeroJitter => {
+                f.write_str("the election jitter is 0: set it to about the election timeout")
+            }
+            ParamsError::ElectionTimeoutTooShort { election_timeout, heartbeat_interval } => {
+                write!(
+                    f,
+                    "an election timeout of {election_timeout} is shorter than two heartbeat \
+                 intervals of {heartbeat_interval}: raise it or send heartbeats more often"
+                )
+            }
+            ParamsError::NaiveElection => f.write_str(
+                "pre-vote, stickiness and check-quorum have to be on outside comparisons",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ParamsError {}

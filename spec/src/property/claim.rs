@@ -1,0 +1,259 @@
+//! The names of the claims, and sets of them.
+
+use core::fmt;
+
+/// Something that the project claims of every reachable state or step. `CLAIMS.md` is the ledger.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Claim {
+    /// At most one server ever becomes leader of a term.
+    ElectionSafety,
+    /// A server never sends two grants of a term to two candidates, crashes included.
+    VoteOncePerTerm,
+    /// A vote that left its server is on that server's disk.
+    VoteDurability,
+    /// A message of a term leaves only when the sender's disk has that term.
+    MessageTermPersisted,
+    /// A server's term never falls.
+    TermMonotonic,
+    /// Within a term a vote goes from none to one and stays.
+    VoteStable,
+    /// A server restarts as a follower.
+    RestartIsFollower,
+    /// Roles change only as the state diagram shows.
+    StateTransitions,
+    /// A term rises by a timeout only after a quorum granted in this very round of pre-votes.
+    PreVoteSound,
+    /// No `(term, index)` is created twice.
+    EntryIdentity,
+    /// Any two servers that could each win an election now need intersecting quorums.
+    QuorumIntersection,
+    /// A leader that its voters hear is not deposed by servers that do not.
+    NonDisruption,
+    /// From every reachable state a fault-free run elects a leader that commits.
+    NoDeadlock,
+}
+
+/// What the ledger says of a claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The claim.
+    pub claim: Claim,
+    /// The claim in one sentence.
+    pub sentence: &'static str,
+    /// The section of the Raft thesis that it comes from.
+    pub thesis: &'static str,
+    /// The function that decides it, with its crate and module.
+    pub function: &'static str,
+    /// The file of that function, from the root of the repository.
+    pub file: &'static str,
+    /// Under which conditions it holds, beyond the bounds of the slices.
+    pub caveat: &'static str,
+}
+
+impl Claim {
+    /// All claims, in the order of the ledger.
+    pub const ALL: [Claim; 13] = [
+        Claim::ElectionSafety,
+        Claim::VoteOncePerTerm,
+        Claim::VoteDurability,
+        Claim::MessageTermPersisted,
+        Claim::TermMonotonic,
+        Claim::VoteStable,
+        Claim::RestartIsFollower,
+        Claim::StateTransitions,
+        Claim::PreVoteSound,
+        Claim::EntryIdentity,
+        Claim::QuorumIntersection,
+        Claim::NonDisruption,
+        Claim::NoDeadlock,
+    ];
+
+    /// The claim's name, as it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Claim::ElectionSafety => "ElectionSafety",
+            Claim::VoteOncePerTerm => "VoteOncePerTerm",
+            Claim::VoteDurability => "VoteDurability",
+            Claim::MessageTermPersisted => "MessageTermPersisted",
+            Claim::TermMonotonic => "TermMonotonic",
+            Claim::VoteStable => "VoteStable",
+            Claim::RestartIsFollower => "RestartIsFollower",
+            Claim::StateTransitions => "StateTransitions",
+            Claim::PreVoteSound => "PreVoteSound",
+            Claim::EntryIdentity => "EntryIdentity",
+            Claim::QuorumIntersection => "QuorumIntersection",
+            Claim::NonDisruption => "NonDisruption",
+            Claim::NoDeadlock => "NoDeadlock",
+        }
+    }
+
+    /// The ledger's entry.
+    #[must_use]
+    pub const fn entry(self) -> Entry {
+        let (sentence, thesis, function, caveat) = match self {
+            Claim::ElectionSafety => (
+                "At most one server ever becomes leader of a term, crashes included.",
+                "§3.2, §3.4",
+                "history::History::election_safety",
+                "",
+            ),
+            Claim::VoteOncePerTerm => (
+                "No server sends grants of one term to two candidates, crashes included; its own candidacy is one.",
+                "§3.4, §3.8",
+                "release::vote_once_per_term",
+                "",
+            ),
+            Claim::VoteDurability => (
+                "When a vote leaves its server, a crash at that moment recovers it.",
+                "§3.8",
+                "release::vote_durability",
+                "The disk keeps what it reported durable.",
+            ),
+            Claim::MessageTermPersisted => (
+                "When a message leaves, a crash at that moment recovers a term at least as high.",
+                "§3.8",
+                "release::message_term_persisted",
+                "The disk keeps what it reported durable.",
+            ),
+            Claim::TermMonotonic => (
+                "No step lowers a server's term, and no restart takes it below what it had reported durable.",
+                "§3.3",
+                "step::term_monotonic",
+                "",
+            ),
+            Claim::VoteStable => (
+                "Within a term a server's vote goes from none to one and stays.",
+                "§3.4",
+                "step::vote_stable",
+                "",
+            ),
+            Claim::RestartIsFollower => (
+                "A server restarts as a follower, whatever it was.",
+                "§3.8",
+                "step::restart_is_follower",
+                "",
+            ),
+            Claim::StateTransitions => (
+                "Roles change only as the state diagram shows.",
+                "§3.4, §9.6",
+                "step::state_transitions",
+                "",
+            ),
+            Claim::PreVoteSound => (
+                "With pre-vote, a server raises its term by itself only if a quorum granted in this very round.",
+                "§9.6",
+                "step::pre_vote_sound",
+                "",
+            ),
+            Claim::EntryIdentity => (
+                "No (term, index) is created twice, crashes included.",
+                "§3.5",
+                "history::History::observe",
+                "",
+            ),
+            Claim::QuorumIntersection => (
+                "Any two servers that could each win an election now have configurations whose quorums intersect; and so do any two majorities of 1 to 7 voters.",
+                "§3.4, §4.3",
+                "cluster::quorum_intersection",
+                "",
+            ),
+            Claim::NonDisruption => (
+                "A leader that its voters hear is not deposed by servers that do not hear it.",
+                "§4.2.3, §9.6",
+                "cluster::leader_undisturbed",
+                "Premise: every other voter has heard this leader, and none but the named servers lets its election timeout pass; their terms are not already higher.",
+            ),
+            Claim::NoDeadlock => (
+                "From every reachable state some fault-free run of bounded length elects a leader that commits an entry of its term.",
+                "§3.9",
+                "quorate_model::progress::Benign::commits",
+                "Existential (AG EF): a benign scheduler does it. Servers that hear a leader do not time out in it.",
+            ),
+        };
+        let file = match self {
+            Claim::ElectionSafety | Claim::EntryIdentity => "spec/src/property/history.rs",
+            Claim::VoteOncePerTerm | Claim::VoteDurability | Claim::MessageTermPersisted => {
+                "spec/src/property/release.rs"
+            }
+            Claim::TermMonotonic
+            | Claim::VoteStable
+            | Claim::RestartIsFollower
+            | Claim::StateTransitions
+            | Claim::PreVoteSound => "spec/src/property/step.rs",
+            Claim::QuorumIntersection | Claim::NonDisruption => "spec/src/property/cluster.rs",
+            Claim::NoDeadlock => "model/src/progress.rs",
+        };
+        Entry { claim: self, sentence, thesis, function, file, caveat }
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A set of claims: those that a step broke, or those that a slice checks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ClaimSet(u64);
+
+impl ClaimSet {
+    /// No claim.
+    pub const NONE: ClaimSet = ClaimSet(0);
+
+    /// The set of these claims.
+    #[must_use]
+    pub const fn of(claims: &[Claim]) -> ClaimSet {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < claims.len() {
+            bits |= 1 << claims[i] as u64;
+            i += 1;
+        }
+        ClaimSet(bits)
+    }
+
+    /// Adds the claim if it does not hold.
+    pub fn require(&mut self, claim: Claim, holds: bool) {
+        if !holds {
+            self.0 |= 1 << claim as u64;
+        }
+    }
+
+    /// Whether the claim is in the set.
+    #[must_use]
+    pub const fn contains(self, claim: Claim) -> bool {
+        self.0 & (1 << claim as u64) != 0
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is in either set.
+    #[must_use]
+    pub const fn union(self, other: ClaimSet) -> ClaimSet {
+        ClaimSet(self.0 | other.0)
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: ClaimSet) -> ClaimSet {
+        ClaimSet(self.0 & other.0)
+    }
+
+    /// The claims, in the order of the ledger.
+    pub fn iter(self) -> impl Iterator<Item = Claim> {
+        Claim::ALL.into_iter().filter(move |claim| self.contains(*claim))
+    }
+}
+
+impl fmt::Debug for ClaimSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,14 @@
+//! The claims, as pure functions. The model, the simulation and the tests evaluate the same ones.
+//!
+//! * [`step`]: what every step of one server keeps, whatever the others do.
+//! * [`release`]: what every message keeps that leaves a server.
+//! * [`history`]: what holds over the whole run, by remembering who led and what was created.
+//! * [`cluster`]: what holds between servers in one state.
+
+pub mod claim;
+pub mod cluster;
+pub mod history;
+pub mod release;
+pub mod step;
+
+pub use claim::{Claim, ClaimSet};

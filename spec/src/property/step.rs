@@ -1,0 +1,100 @@
+//! What every step of one server keeps, whatever the others do: statements about the node before
+//! and after, decided without the transition functions.
+
+use crate::durable::Durable;
+use crate::effects::Input;
+use crate::message::Body;
+use crate::node::Node;
+use crate::params::Params;
+use crate::property::claim::{Claim, ClaimSet};
+use crate::role::{Campaign, Role, RoleName, may_change};
+use crate::types::NodeId;
+
+/// The claims that this step breaks.
+#[must_use]
+pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Node) -> ClaimSet {
+    let mut broken = ClaimSet::NONE;
+    broken.require(Claim::TermMonotonic, term_monotonic(before, after));
+    broken.require(Claim::VoteStable, vote_stable(before, after));
+    broken.require(Claim::StateTransitions, state_transitions(before, after));
+    broken.require(Claim::PreVoteSound, pre_vote_sound(params, before, input, after));
+    broken
+}
+
+/// The claims that a restart from `recovered` breaks, for a server whose disk had reported
+/// `reported`.
+#[must_use]
+pub fn broken_by_restart(reported: &Durable, recovered: &Durable, after: &Node) -> ClaimSet {
+    let mut broken = ClaimSet::NONE;
+    let kept = after.hard_state() == recovered.hard_state
+        && after.current_term() >= reported.hard_state.current_term;
+    broken.require(Claim::TermMonotonic, kept);
+    broken.require(Claim::RestartIsFollower, restart_is_follower(after));
+    broken
+}
+
+/// The term does not fall (§3.3).
+#[must_use]
+pub fn term_monotonic(before: &Node, after: &Node) -> bool {
+    after.current_term() >= before.current_term()
+}
+
+/// In one term the vote goes from none to one and stays (§3.4).
+#[must_use]
+pub fn vote_stable(before: &Node, after: &Node) -> bool {
+    after.current_term() != before.current_term()
+        || before.voted_for().is_none()
+        || after.voted_for() == before.voted_for()
+}
+
+/// A restarted server follows (§3.8).
+#[must_use]
+pub fn restart_is_follower(after: &Node) -> bool {
+    after.role().name() == RoleName::Follower
+}
+
+/// The role changes along an edge of the diagram; a server that is a quorum by itself passes two
+/// of them in a step.
+#[must_use]
+pub fn state_transitions(before: &Node, after: &Node) -> bool {
+    may_change(before.role().name(), after.role().name())
+}
+
+/// By induction over a round: it begins with no grants; a grant is added only by a granting reply
+/// to this round, asked in this term; and the term rises only when the grants and the server
+/// itself are a majority of each half (§9.6).
+#[must_use]
+pub fn pre_vote_sound(params: &Params, before: &Node, input: &Input, after: &Node) -> bool {
+    if !params.pre_vote {
+        return true;
+    }
+    let round_before = pre_vote_round(before);
+    let counted = |from: NodeId| match round_before {
+        Some(campaign) => campaign.granted.contains(&from) || grants(before, campaign, input, from),
+        None => false,
+    };
+    if let Some(campaign) = pre_vote_round(after) {
+        return campaign.granted.iter().all(|from| counted(*from));
+    }
+    let raised =
+        matches!(after.role(), Role::Candidate(_)) && after.current_term() > before.current_term();
+    let has = |voter: NodeId| voter == after.id() || counted(voter);
+    !raised || before.log().configuration().is_quorum(has)
+}
+
+fn pre_vote_round(node: &Node) -> Option<&Campaign> {
+    match node.role() {
+        Role::PreCandidate(campaign) => Some(campaign),
+        Role::Follower { .. } | Role::Candidate(_) | Role::Leader(_) => None,
+    }
+}
+
+/// Whether this input is a grant of `from` in this round.
+fn grants(before: &Node, campaign: &Campaign, input: &Input, from: NodeId) -> bool {
+    let Input::Receive(envelope) = input else { return false };
+    let Body::PreVoteReply { asked_in, round, granted } = envelope.message.body else {
+        return false;
+    };
+    let this_round = asked_in == before.current_term() && round == campaign.round;
+    envelope.from == from && granted && this_round
+}

@@ -1,0 +1,231 @@
+//! The three entry points: start a node, let something happen to it, ask it for a request.
+
+use alloc::vec::Vec;
+
+use crate::configuration::reached_by_quorum;
+use crate::durable::{Durable, HardState, LogWrite, Write};
+use crate::effects::{Effects, Input, Outgoing, Persist};
+use crate::log::Entries;
+use crate::message::{Body, Message};
+use crate::node::{Node, PendingWrite};
+use crate::params::Params;
+use crate::refusal::Refusal;
+use crate::role::{Cause, Role, may_change};
+use crate::rules::{Pledge, Rules, Sound};
+use crate::types::{Duration, Index, Instant, Moment, NodeId, WriteId};
+
+/// The protocol: its rules and parameters. It holds no state; nodes do.
+#[derive(Clone, Copy, Debug)]
+pub struct Protocol<R = Sound> {
+    /// The guards.
+    pub rules: R,
+    /// Timeouts and switches.
+    pub params: Params,
+}
+
+impl<R: Rules> Protocol<R> {
+    /// A node that starts, or restarts, from what its disk holds: a follower that knows no
+    /// leader, and, because it may have heard one just before, is under the promise (rule L8).
+    #[must_use]
+    pub fn start(&self, id: NodeId, durable: Durable, moment: Moment) -> Node {
+        let mut node = Node::recovered(id, durable, moment.now);
+        let e = self.params.election_timeout;
+        if self.params.stickiness {
+            node.promised_until = self.rules.promise_on_restart(moment.now, e);
+        }
+        node.election_deadline = self.draw_deadline(moment).max(node.promised_until);
+        if self.rules.leads_after_restart(id, node.hard_state()) {
+            let mut effects = Effects::default();
+            let step = Step::new(self, &mut node, moment, &mut effects);
+            step.node.role = Role::Leader(step.fresh_leadership());
+        }
+        node
+    }
+
+    /// Lets `input` happen to the node. `effects` is cleared first.
+    ///
+    /// Total and deterministic: whatever the input, the node ends in a legal state, and what was
+    /// refused is in [`Effects::refused`].
+    pub fn step(&self, node: &mut Node, moment: Moment, input: Input, effects: &mut Effects) {
+        effects.clear();
+        let before = (node.hard_state(), node.read_view());
+        let mut step = Step::new(self, node, moment, effects);
+        match input {
+            Input::Tick => step.tick(),
+            Input::Receive(envelope) => step.receive(envelope),
+            Input::Persisted(id) => step.persisted(id),
+            Input::Propose { count } => step.propose(count),
+            Input::Campaign => step.campaign(),
+        }
+        step.finish(before.0);
+        let view = node.read_view();
+        if view != before.1 {
+            effects.publish = Some(view);
+            if view.commit_index > before.1.commit_index {
+                effects.commit = Some(view.commit_index);
+            }
+        }
+    }
+
+    /// When the driver has to call [`Protocol::step`] with [`Input::Tick`] and then ask every
+    /// peer's [`Protocol::poll_transmit`] again, at the latest.
+    #[must_use]
+    pub fn next_deadline(&self, node: &Node) -> Instant {
+        let resend = |at: &Instant| at.after(self.params.heartbeat_interval);
+        match &node.role {
+            Role::Follower { .. } => node.election_deadline,
+            Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
+                let open = campaign.asked.iter().filter(|(id, _)| !campaign.granted.contains(id));
+                let earliest = open.map(|(_, at)| resend(at)).min();
+                earliest.map_or(node.election_deadline, |at| at.min(node.election_deadline))
+            }
+            Role::Leader(leadership) => {
+                let sent = leadership.peers.values().map(|peer| peer.sent_at.as_ref());
+                let due = sent.map(|at| at.map_or(Instant(0), resend)).min();
+                let quiet = self.params.check_quorum.then(|| self.quorum_deadline(node));
+                due.into_iter().chain(quiet).min().unwrap_or(Instant(u64::MAX))
+            }
+        }
+    }
+
+    /// When a leader that hears nothing more has to step down (§6.2).
+    fn quorum_deadline(&self, node: &Node) -> Instant {
+        let contact = self.quorum_contact(node);
+        contact.map_or(Instant(0), |at| at.after(self.params.election_timeout))
+    }
+
+    /// The latest instant since when a quorum has answered the leader; its own answer is always
+    /// the latest. None where no quorum has.
+    pub(crate) fn quorum_contact(&self, node: &Node) -> Option<Instant> {
+        let Role::Leader(leadership) = &node.role else { return None };
+        let contact = |id: NodeId| {
+            if id == node.id {
+                return Some(Instant(u64::MAX));
+            }
+            leadership.peers.get(&id).and_then(|peer| peer.last_contact)
+        };
+        let configuration = node.log.configuration();
+        let is_quorum = |has: &dyn Fn(NodeId) -> bool| self.rules.is_quorum(configuration, has);
+        reached_by_quorum(configuration, contact, is_quorum).flatten()
+    }
+
+    /// The instant by which every deadline of the node has passed, if nothing else happens: what
+    /// an untimed model lets happen at any time.
+    #[must_use]
+    pub fn horizon(&self, node: &Node, now: Instant) -> Instant {
+        let e = self.params.election_timeout;
+        let quiet = if node.is_leader() { now.after(e) } else { node.election_deadline };
+        quiet.max(node.promised_until).max(now)
+    }
+
+    pub(crate) fn draw_deadline(&self, moment: Moment) -> Instant {
+        let jitter = moment.draw % self.params.election_jitter.0.max(1);
+        moment.now.after(self.params.election_timeout).after(Duration(jitter))
+    }
+
+    pub(crate) fn address(&self, node: &Node, to: NodeId, pledge: Pledge, body: Body) -> Outgoing {
+        let index = match pledge {
+            Pledge::Entries(index) => Some(index),
+            Pledge::Term | Pledge::Candidacy | Pledge::Vote => None,
+        };
+        let needs = self.rules.needs(pledge, node.unwritten_up_to(index));
+        Outgoing { needs, to, message: Message { term: node.current_term, body } }
+    }
+}
+
+/// One step in progress. The files of [`transition`](crate::transition) add its methods.
+pub(crate) struct Step<'a, R> {
+    pub(crate) protocol: &'a Protocol<R>,
+    pub(crate) node: &'a mut Node,
+    pub(crate) moment: Moment,
+    pub(crate) effects: &'a mut Effects,
+    log_write: Option<LogWrite>,
+    replies: Vec<(Pledge, NodeId, Body)>,
+}
+
+impl<'a, R: Rules> Step<'a, R> {
+    fn new(
+        protocol: &'a Protocol<R>,
+        node: &'a mut Node,
+        moment: Moment,
+        effects: &'a mut Effects,
+    ) -> Self {
+        Step { protocol, node, moment, effects, log_write: None, replies: Vec::new() }
+    }
+
+    pub(crate) fn rules(&self) -> &'a R {
+        &self.protocol.rules
+    }
+
+    pub(crate) fn params(&self) -> &'a Params {
+        &self.protocol.params
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.moment.now
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.effects.refused.push(refusal);
+    }
+
+    pub(crate) fn reply(&mut self, to: NodeId, pledge: Pledge, body: Body) {
+        self.replies.push((pledge, to, body));
+    }
+
+    pub(crate) fn become_role(&mut self, role: Role, cause: Cause) {
+        debug_assert!(
+            may_change(self.node.role.name(), role.name()),
+            "{} to {} by {cause} is not in the table of transitions",
+            self.node.role.name(),
+            role.name(),
+        );
+        self.node.role = role;
+    }
+
+    pub(crate) fn reset_election_timer(&mut self) {
+        let deadline = self.protocol.draw_deadline(self.moment);
+        self.node.election_deadline = deadline.max(self.node.promised_until);
+    }
+
+    /// Changes the log in memory and notes the write; at most once in a step.
+    pub(crate) fn write_log(&mut self, keep: Index, entries: Entries) {
+        debug_assert!(self.log_write.is_none(), "one change of the log in a step");
+        if keep < self.node.log.last().index {
+            self.node.log.truncate_after(keep);
+            let rules = self.rules();
+            self.node.durable_index = rules.durable_after_truncation(self.node.durable_index, keep);
+            for durable_to in self.node.unwritten.iter_mut().filter_map(|w| w.durable_to.as_mut()) {
+                *durable_to = rules.durable_after_truncation(*durable_to, keep);
+            }
+        }
+        self.node.log.append(&entries);
+        self.log_write = Some(LogWrite { keep, entries });
+    }
+
+    /// Numbers the write, and addresses the replies now that it is known what they wait for.
+    fn finish(mut self, before: HardState) {
+        let after = self.node.hard_state();
+        let write = Write {
+            hard_state: self.rules().hard_state_to_write(before, after),
+            log: self.log_write.take(),
+        };
+        if !write.is_empty() {
+            let id = self.node.last_write.next();
+            self.node.last_write = id;
+            self.node.unwritten.push(PendingWrite {
+                id,
+                hard_state: write.hard_state.is_some(),
+                durable_to: write.log.as_ref().map(|_| self.node.log.last().index),
+            });
+            self.effects.persist = Some(Persist { id, write });
+        }
+        for (pledge, to, body) in self.replies {
+            self.effects.send.push(self.protocol.address(self.node, to, pledge, body));
+        }
+    }
+
+    pub(crate) fn hard_state_is_unwritten(&self) -> WriteId {
+        self.node.unwritten_up_to(None).hard_state
+    }
+}

@@ -1,0 +1,96 @@
+//! Why the protocol refused something.
+
+use core::fmt;
+
+use crate::types::{EntryId, Index, NodeId, Term};
+
+/// The reason why an input, or a part of it, had no effect.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Refusal {
+    /// The server heard a leader less than an election timeout ago, and promised not to help
+    /// another one for that long (thesis §4.2.3, §6.4.1).
+    PromiseInForce,
+    /// The server is the leader and does not help another one.
+    IsLeader,
+    /// The candidate's log lacks entries that the voter has (thesis §3.6.1).
+    LogNotUpToDate {
+        /// The last entry of the candidate's log.
+        candidate: EntryId,
+        /// The last entry of the voter's log.
+        voter: EntryId,
+    },
+    /// The server has voted for another candidate in this term (thesis §3.4).
+    VotedForAnother(NodeId),
+    /// The server is not a voter of its latest configuration, and cannot campaign.
+    NotAVoter,
+    /// The message is of a term that is over.
+    StaleTerm {
+        /// The message's term.
+        message: Term,
+        /// The server's term.
+        current: Term,
+    },
+    /// A pre-vote does not raise the term of who is asked (thesis §9.6).
+    PreVoteHasNoTerm,
+    /// A pre-vote is granted only for a term after the voter's own.
+    TermNotAhead,
+    /// The pre-vote answers another round than the present one.
+    AnotherRound,
+    /// The message belongs to a role that the server no longer has.
+    NotInThatRole,
+    /// The term is at or above [`Term::LIMIT`]: the sender is broken.
+    TermTooHigh,
+    /// The message contradicts itself or cannot come from an honest peer.
+    Malformed,
+    /// A leader's entries contradict a committed one: a safety violation; the node has to stop.
+    CommittedConflict(Index),
+    /// Only the leader takes proposals.
+    NotLeader {
+        /// The leader to ask, if it is known.
+        leader: Option<NodeId>,
+    },
+    /// An entry of an earlier term is not committed by counting copies (thesis §3.6.2).
+    EarlierTerm,
+    /// No lease is held.
+    NoLease,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::PromiseInForce => {
+                f.write_str("it heard a leader less than an election timeout ago")
+            }
+            Refusal::IsLeader => f.write_str("it is the leader itself"),
+            Refusal::LogNotUpToDate { candidate, voter } => {
+                write!(f, "the candidate's log ends at {candidate:?}, the voter's at {voter:?}")
+            }
+            Refusal::VotedForAnother(other) => write!(f, "it voted for n{other} in this term"),
+            Refusal::NotAVoter => f.write_str("it is not a voter of its latest configuration"),
+            Refusal::StaleTerm { message, current } => {
+                write!(f, "the message is of term {message}, the server in term {current}")
+            }
+            Refusal::PreVoteHasNoTerm => f.write_str("a pre-vote raises nobody's term"),
+            Refusal::TermNotAhead => f.write_str("the term asked for is not after the voter's"),
+            Refusal::AnotherRound => f.write_str("it answers another round of pre-votes"),
+            Refusal::NotInThatRole => f.write_str("the server is no longer in that role"),
+            Refusal::TermTooHigh => f.write_str("the term is impossibly high"),
+            Refusal::Malformed => f.write_str("the message is malformed"),
+            Refusal::CommittedConflict(index) => {
+                write!(f, "the entries contradict the committed entry {index}: stop this node")
+            }
+            Refusal::NotLeader { leader: Some(leader) } => {
+                write!(f, "this server is not the leader: ask n{leader}")
+            }
+            Refusal::NotLeader { leader: None } => {
+                f.write_str("this server is not the leader and knows none: try again later")
+            }
+            Refusal::EarlierTerm => {
+                f.write_str("an entry of an earlier term is committed only with one of this term")
+            }
+            Refusal::NoLease => f.write_str("no lease is held: ask the leader"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -1,0 +1,181 @@
+//! The roles of a server, and every way from one to another.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::types::{Index, Instant, NodeId};
+
+/// What a server is at present, with what only that role knows.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Role {
+    /// It follows a leader, or waits for one.
+    Follower {
+        /// The leader of the current term, once heard.
+        leader: Option<NodeId>,
+    },
+    /// It asks whether it could win, without raising its term.
+    PreCandidate(Campaign),
+    /// It asks for votes in its term.
+    Candidate(Campaign),
+    /// It leads its term.
+    Leader(Leadership),
+}
+
+/// A round of votes or pre-votes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Campaign {
+    /// When the round began: the name of a round of pre-votes.
+    pub round: Instant,
+    /// Which other servers granted.
+    pub granted: BTreeSet<NodeId>,
+    /// When each server was asked last.
+    pub asked: BTreeMap<NodeId, Instant>,
+}
+
+impl Campaign {
+    pub(crate) fn new(round: Instant) -> Campaign {
+        Campaign { round, granted: BTreeSet::new(), asked: BTreeMap::new() }
+    }
+}
+
+/// What a leader knows of the others.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Leadership {
+    /// One entry for each other member.
+    pub peers: BTreeMap<NodeId, Progress>,
+}
+
+/// What a leader knows of one follower.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Progress {
+    /// The follower's durable log agrees with the leader's up to here (claim MatchIndexSound).
+    pub match_index: Index,
+    /// The next entry to send.
+    pub next_index: Index,
+    /// How entries are sent at present.
+    pub pace: Pace,
+    /// When the last request left; none if another one is due.
+    pub sent_at: Option<Instant>,
+    /// When the follower last answered in this term; none if that is an election timeout ago.
+    pub last_contact: Option<Instant>,
+}
+
+/// Whether the leader looks for the place where the logs agree, or streams entries.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Pace {
+    /// One request at a time until one is accepted.
+    Probe,
+    /// Requests follow each other; the last index of each that is not acknowledged.
+    Replicate(Vec<Index>),
+}
+
+/// The name of a role.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum RoleName {
+    /// [`Role::Follower`].
+    Follower,
+    /// [`Role::PreCandidate`].
+    PreCandidate,
+    /// [`Role::Candidate`].
+    Candidate,
+    /// [`Role::Leader`].
+    Leader,
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RoleName::Follower => "Follower",
+            RoleName::PreCandidate => "PreCandidate",
+            RoleName::Candidate => "Candidate",
+            RoleName::Leader => "Leader",
+        })
+    }
+}
+
+impl Role {
+    /// The role's name.
+    #[must_use]
+    pub fn name(&self) -> RoleName {
+        match self {
+            Role::Follower { .. } => RoleName::Follower,
+            Role::PreCandidate(_) => RoleName::PreCandidate,
+            Role::Candidate(_) => RoleName::Candidate,
+            Role::Leader(_) => RoleName::Leader,
+        }
+    }
+}
+
+/// Why a server changes its role.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Cause {
+    /// The server started, or restarted.
+    Start,
+    /// It heard no leader for an election timeout, or an operator asked it to campaign.
+    Timeout,
+    /// A quorum would vote for it, or did.
+    Quorum,
+    /// It heard the leader of its term.
+    LeaderAppears,
+    /// It heard of a higher term.
+    HigherTerm,
+    /// It had no contact to a quorum for an election timeout (thesis §6.2).
+    LostQuorum,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Start => "start",
+            Cause::Timeout => "election timeout",
+            Cause::Quorum => "majority grants",
+            Cause::LeaderAppears => "leader appears",
+            Cause::HigherTerm => "higher term",
+            Cause::LostQuorum => "quorum lost",
+        })
+    }
+}
+
+/// Every change of role that a running server makes (claim StateTransitions). The transition
+/// functions change the role in one place, which holds them to this table.
+pub const TRANSITIONS: [(RoleName, RoleName, Cause); 13] = {
+    use Cause::{HigherTerm, LeaderAppears, LostQuorum, Quorum, Timeout};
+    use RoleName::{Candidate, Follower, Leader, PreCandidate};
+    [
+        (Follower, PreCandidate, Timeout),
+        (Follower, Candidate, Timeout),
+        (PreCandidate, PreCandidate, Timeout),
+        (PreCandidate, Candidate, Quorum),
+        (PreCandidate, Follower, LeaderAppears),
+        (PreCandidate, Follower, HigherTerm),
+        (Candidate, Candidate, Timeout),
+        (Candidate, PreCandidate, Timeout),
+        (Candidate, Leader, Quorum),
+        (Candidate, Follower, LeaderAppears),
+        (Candidate, Follower, HigherTerm),
+        (Leader, Follower, HigherTerm),
+        (Leader, Follower, LostQuorum),
+    ]
+};
+
+/// Whether a running server may go from one role to the other. Staying a follower is always
+/// possible; a step can also pass through two roles, when one server is a quorum by itself.
+#[must_use]
+pub fn may_change(from: RoleName, to: RoleName) -> bool {
+    from == to || TRANSITIONS.iter().any(|(a, b, _)| (*a, *b) == (from, to))
+}
+
+/// The state diagram of the roles in Mermaid's notation, drawn from [`TRANSITIONS`].
+#[must_use]
+pub fn diagram() -> String {
+    use fmt::Write;
+    let mut text = String::from("stateDiagram-v2\n    [*] --> Follower : start\n");
+    for (from, to, cause) in TRANSITIONS {
+        // Writing into a String does not fail.
+        let _ = writeln!(text, "    {from} --> {to} : {cause}");
+    }
+    text
+}

@@ -1,0 +1,270 @@
+//! Every load-bearing guard of the protocol, one named function each: what safety rests on, in
+//! one file.
+//!
+//! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
+//! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
+
+use crate::configuration::Configuration;
+use crate::durable::HardState;
+use crate::message::Kind;
+use crate::refusal::Refusal;
+use crate::types::{Duration, EntryId, Index, Instant, NodeId, Term, WriteId};
+
+/// What a message promises, and so what has to be durable before it leaves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Pledge {
+    /// Only that the sender has reached its term (rule P1).
+    Term,
+    /// That the sender votes for itself: a RequestVote.
+    Candidacy,
+    /// That the sender voted for the receiver.
+    Vote,
+    /// That the sender's log holds everything up to this index (rule P2).
+    Entries(Index),
+}
+
+/// The writes that a node has issued and that are not reported durable yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unwritten {
+    /// The latest one that holds term and vote, or [`WriteId::NONE`].
+    pub hard_state: WriteId,
+    /// The one that completes the log up to the pledged index, or [`WriteId::NONE`].
+    pub entries: WriteId,
+}
+
+/// The guards. Each returns a value, or says why it refuses.
+pub trait Rules {
+    // Elections: thesis §3.4 and §3.6.1.
+
+    /// Whether a server may campaign at all: only a voter of its latest configuration, in either
+    /// half (bug E17, rule J8 as etcd decides it).
+    fn is_promotable(&self, id: NodeId, configuration: &Configuration) -> Result<(), Refusal> {
+        if configuration.is_voter(id) { Ok(()) } else { Err(Refusal::NotAVoter) }
+    }
+
+    /// The up-to-date rule, §3.6.1: the later last term wins, then the longer log (bug A2).
+    fn log_is_up_to_date(&self, candidate: EntryId, voter: EntryId) -> Result<(), Refusal> {
+        if candidate >= voter { Ok(()) } else { Err(Refusal::LogNotUpToDate { candidate, voter }) }
+    }
+
+    /// One vote a term, first come, first served, §3.4 (bug A12).
+    fn vote_is_free(&self, voted_for: Option<NodeId>, candidate: NodeId) -> Result<(), Refusal> {
+        match voted_for {
+            Some(other) if other != candidate => Err(Refusal::VotedForAnother(other)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A granted vote counts in the term in which it was asked for (bug A1).
+    fn counts_vote(&self, granted_in: Term, current: Term) -> Result<(), Refusal> {
+        if granted_in == current {
+            Ok(())
+        } else {
+            Err(Refusal::StaleTerm { message: granted_in, current })
+        }
+    }
+
+    /// A candidate counts its own vote once it is durable, as anyone else's (bugs A7, H9).
+    fn counts_own_vote(&self, unwritten_hard_state: WriteId) -> bool {
+        unwritten_hard_state == WriteId::NONE
+    }
+
+    /// A quorum: a strict majority of each half of the configuration in force (§3.3, §4.3).
+    fn is_quorum(&self, configuration: &Configuration, has: &dyn Fn(NodeId) -> bool) -> bool {
+        configuration.is_quorum(has)
+    }
+
+    /// The vote is forgotten only when the term rises, also for a leader that steps down in its
+    /// own term (bug A3).
+    fn vote_in_term(&self, before: Term, after: Term, vote: Option<NodeId>) -> Option<NodeId> {
+        if after > before { None } else { vote }
+    }
+
+    /// What of the new term and vote has to be written: both, whenever either changed (bugs A8,
+    /// A9).
+    fn hard_state_to_write(&self, before: HardState, after: HardState) -> Option<HardState> {
+        (before != after).then_some(after)
+    }
+
+    /// The write that a message waits for (rules P1, P2; bugs A6, A7, H1).
+    fn needs(&self, pledge: Pledge, unwritten: Unwritten) -> WriteId {
+        match pledge {
+            Pledge::Term | Pledge::Candidacy | Pledge::Vote => unwritten.hard_state,
+            Pledge::Entries(_) => unwritten.hard_state.max(unwritten.entries),
+        }
+    }
+
+    /// A server restarts as a follower, even in a term that it led (rule P7, bug A16).
+    fn leads_after_restart(&self, _id: NodeId, _recovered: HardState) -> bool {
+        false
+    }
+
+    /// A leader begins its term with an entry of its own, so that everything before it can be
+    /// committed (§3.6.2, §6.4).
+    fn begins_term_with_no_op(&self) -> bool {
+        true
+    }
+
+    // Pre-vote: thesis §9.6.
+
+    /// A pre-vote leaves term and vote alone (bug A5).
+    fn vote_while_pre_candidate(&self, vote: Option<NodeId>) -> Option<NodeId> {
+        vote
+    }
+
+    /// A pre-vote is granted only for a term after the voter's own.
+    fn pre_vote_term_is_ahead(&self, asked_in: Term, current: Term) -> Result<(), Refusal> {
+        if asked_in >= current { Ok(()) } else { Err(Refusal::TermNotAhead) }
+    }
+
+    /// A grant counts in the term and round that asked for it (bug B7, CRDB#123189).
+    fn counts_pre_vote(
+        &self,
+        asked: (Term, Instant),
+        present: (Term, Instant),
+    ) -> Result<(), Refusal> {
+        if asked == present { Ok(()) } else { Err(Refusal::AnotherRound) }
+    }
+
+    // Terms: thesis §3.3.
+
+    /// Whether a message of a higher term raises the receiver's. All do, but a pre-vote and its
+    /// grant, and a RequestVote to a server whose promise is in force (§4.2.3; bugs B5, E18).
+    fn adopts_term(&self, kind: Kind, promise: Result<(), Refusal>) -> Result<(), Refusal> {
+        match kind {
+            Kind::PreVote | Kind::PreVoteGrant => Err(Refusal::PreVoteHasNoTerm),
+            Kind::RequestVote => promise,
+            Kind::PreVoteRejection
+            | Kind::VoteGrant
+            | Kind::VoteRejection
+            | Kind::AppendEntries
+            | Kind::AppendAccepted
+            | Kind::AppendConflict
+            | Kind::AppendStale => Ok(()),
+        }
+    }
+
+    /// Whether a request of a past term is answered, so that its sender learns the present one
+    /// (bug B3).
+    fn answers_stale(&self, _kind: Kind) -> bool {
+        true
+    }
+
+    // The promise: thesis §4.2.3 and §6.4.1. It depends on time alone, not on term, role or
+    // leader (bug F20).
+
+    /// Whether the promise lets the server vote.
+    fn promise_permits_vote(&self, now: Instant, promised_until: Instant) -> Result<(), Refusal> {
+        promise_is_over(now, promised_until)
+    }
+
+    /// Whether the promise lets the server grant a pre-vote.
+    fn promise_permits_pre_vote(
+        &self,
+        now: Instant,
+        promised_until: Instant,
+    ) -> Result<(), Refusal> {
+        promise_is_over(now, promised_until)
+    }
+
+    /// Whether the promise lets the server campaign, whoever asks it to (rule L11).
+    fn promise_permits_campaign(
+        &self,
+        now: Instant,
+        promised_until: Instant,
+    ) -> Result<(), Refusal> {
+        promise_is_over(now, promised_until)
+    }
+
+    /// A leader helps nobody else while it leads (bugs A13, B11).
+    fn leader_may_vote(&self) -> Result<(), Refusal> {
+        Err(Refusal::IsLeader)
+    }
+
+    /// The promise after a message of the current leader: never shorter than before.
+    fn promise_on_contact(&self, promised: Instant, now: Instant, e: Duration) -> Instant {
+        promised.max(now.after(e))
+    }
+
+    /// The promise when the term changes: the same (rule L7, bug F20).
+    fn promise_on_term_change(&self, promised: Instant) -> Instant {
+        promised
+    }
+
+    /// The promise after a granted pre-vote: the same, for a grant has no effect (bugs B8, B10).
+    fn promise_on_pre_vote(&self, promised: Instant, _now: Instant, _e: Duration) -> Instant {
+        promised
+    }
+
+    /// The promise after a restart, which forgot whom it had heard (rule L8, bug F8).
+    fn promise_on_restart(&self, now: Instant, e: Duration) -> Instant {
+        now.after(e)
+    }
+
+    /// Whether a leader stays: a quorum answered it within the election timeout (§6.2).
+    fn keeps_leading(&self, now: Instant, quorum_contact: Option<Instant>, e: Duration) -> bool {
+        quorum_contact.is_some_and(|at| !now.is_past(at, e))
+    }
+
+    // Replication: thesis §3.5 and §3.6.
+
+    /// Entries are taken only after an entry that both logs have (§3.5).
+    fn prev_matches(&self, prev: EntryId, term_here: Option<Term>) -> bool {
+        term_here == Some(prev.term)
+    }
+
+    /// An entry goes only when another one of a different term takes its index (bugs C1, C14).
+    fn conflicts(&self, existing: Option<Term>, arriving: Term) -> bool {
+        existing.is_some_and(|term| term != arriving)
+    }
+
+    /// What a follower may treat as committed: no more than this message validated (bug C2), and
+    /// never less than before (bug C4).
+    fn follower_commit(&self, commit: Index, leader_commit: Index, validated: Index) -> Index {
+        commit.max(leader_commit.min(validated))
+    }
+
+    /// What a success acknowledges: what the request validated, not what else the log has (C7).
+    fn acknowledged(&self, validated: Index, _last: Index) -> Index {
+        validated
+    }
+
+    /// A leader commits by counting only entries of its own term (§3.6.2, bugs D1, D2).
+    fn may_commit(&self, entry: Option<Term>, current: Term) -> Result<(), Refusal> {
+        if entry == Some(current) { Ok(()) } else { Err(Refusal::EarlierTerm) }
+    }
+
+    /// A leader counts itself for what is durable, not for what it has in memory (P3, bug D8).
+    fn own_match(&self, durable: Index, _last: Index) -> Index {
+        durable
+    }
+
+    /// An acknowledgement never takes back an earlier one (bug C5).
+    fn match_after(&self, before: Index, acknowledged: Index) -> Index {
+        before.max(acknowledged)
+    }
+
+    /// An answer to an AppendEntries counts in the term that asked (bug C5).
+    fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> {
+        if answered_in == current {
+            Ok(())
+        } else {
+            Err(Refusal::StaleTerm { message: answered_in, current })
+        }
+    }
+
+    /// Truncation takes the durable mark down in the same step (bug C10).
+    fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index {
+        durable.min(keep)
+    }
+}
+
+fn promise_is_over(now: Instant, promised_until: Instant) -> Result<(), Refusal> {
+    if now >= promised_until { Ok(()) } else { Err(Refusal::PromiseInForce) }
+}
+
+/// The rules as they are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Sound;
+
+impl Rules for Sound {}

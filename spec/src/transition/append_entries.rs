@@ -1,0 +1,110 @@
+//! A follower takes entries and heartbeats (thesis §3.5).
+
+use crate::log::Entries;
+use crate::message::{AppendOutcome, Body, Kind};
+use crate::protocol::Step;
+use crate::refusal::Refusal;
+use crate::role::{Cause, Role};
+use crate::rules::{Pledge, Rules};
+use crate::types::{EntryId, Index, NodeId, Term};
+
+impl<R: Rules> Step<'_, R> {
+    pub(crate) fn on_append_entries(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        prev: EntryId,
+        entries: Entries,
+        leader_commit: Index,
+    ) {
+        let current = self.node.current_term;
+        if term != current {
+            self.refuse(Refusal::StaleTerm { message: term, current });
+            if self.rules().answers_stale(Kind::AppendEntries) {
+                let stale = Body::AppendEntriesReply(AppendOutcome::Stale);
+                self.reply(from, Pledge::Term, stale);
+            }
+            return;
+        }
+        if self.node.is_leader() {
+            // Two leaders in one term: not by honest peers (claim ElectionSafety).
+            return self.refuse(Refusal::Malformed);
+        }
+        if !entries.is_well_formed(prev, term) {
+            return self.refuse(Refusal::Malformed);
+        }
+        self.follow(from);
+        match self.take_entries(prev, entries) {
+            Ok(Some(validated)) => {
+                let commit = self.node.commit_index;
+                self.node.commit_index =
+                    self.rules().follower_commit(commit, leader_commit, validated);
+                let last = self.node.log.last().index;
+                let match_index = self.rules().acknowledged(validated, last);
+                let accepted = AppendOutcome::Accepted { match_index };
+                let pledge = Pledge::Entries(match_index);
+                self.reply(from, pledge, Body::AppendEntriesReply(accepted));
+            }
+            Ok(None) => {
+                let hint = self.node.log.last_possible_match(prev);
+                let conflict = AppendOutcome::Conflict { prev_index: prev.index, hint };
+                self.reply(from, Pledge::Term, Body::AppendEntriesReply(conflict));
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// Hears the leader of its term: follows it, and promises not to help another one.
+    fn follow(&mut self, leader: NodeId) {
+        let follower = Role::Follower { leader: Some(leader) };
+        if self.node.role != follower {
+            self.become_role(follower, Cause::LeaderAppears);
+        }
+        if self.params().stickiness {
+            let e = self.params().election_timeout;
+            let promised = self.node.promised_until;
+            self.node.promised_until = self.rules().promise_on_contact(promised, self.now(), e);
+        }
+        self.reset_election_timer();
+    }
+
+    /// Takes the entries over after `prev`, from the first that this log lacks or contradicts.
+    /// Returns the last index that is now known to agree with the leader, none where `prev` does
+    /// not match.
+    fn take_entries(&mut self, prev: EntryId, entries: Entries) -> Result<Option<Index>, Refusal> {
+        let committed = prev.index <= self.node.commit_index;
+        // What is committed here agrees with every later leader, compacted or not (bug C12).
+        if !committed && !self.rules().prev_matches(prev, self.node.log.term_at(prev.index)) {
+            return Ok(None);
+        }
+        let validated = entries.last_index(prev.index);
+        if let Some(keep) = self.agreement(prev.index, &entries)? {
+            let missing = entries.after(keep);
+            if !missing.is_empty() {
+                self.write_log(keep, missing);
+            }
+        }
+        Ok(Some(validated))
+    }
+
+    /// The last index up to which the log agrees with the entries; none where it has them all.
+    fn agreement(&self, prev: Index, entries: &Entries) -> Result<Option<Index>, Refusal> {
+        let log = &self.node.log;
+        for id in entries.ids(prev) {
+            if id.index <= log.base().index {
+                continue;
+            }
+            let existing = log.term_at(id.index);
+            if self.rules().conflicts(existing, id.term) {
+                if id.index <= self.node.commit_index {
+                    return Err(Refusal::CommittedConflict(id.index));
+                }
+                return Ok(Some(id.index.previous()));
+            }
+            if existing.is_none() {
+                return Ok(Some(id.index.previous()));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,132 @@
+//! Timeouts, campaigns, becoming leader, stepping down (thesis §3.4, §6.2).
+
+use alloc::collections::BTreeMap;
+
+use crate::log::Entries;
+use crate::protocol::Step;
+use crate::refusal::Refusal;
+use crate::role::{Campaign, Cause, Leadership, Pace, Progress, Role};
+use crate::rules::Rules;
+use crate::types::{Index, NodeId, Term};
+
+impl<R: Rules> Step<'_, R> {
+    pub(crate) fn tick(&mut self) {
+        if self.node.is_leader() {
+            self.check_quorum();
+        } else if self.now() >= self.node.election_deadline {
+            self.campaign();
+        }
+    }
+
+    /// Starts an election, by a round of pre-votes where that is on; refused where the server
+    /// leads, is no voter or is under its promise.
+    pub(crate) fn campaign(&mut self) {
+        if let Err(refusal) = self.may_campaign() {
+            self.reset_election_timer();
+            return self.refuse(refusal);
+        }
+        if self.params().pre_vote {
+            self.become_pre_candidate();
+        } else {
+            self.become_candidate(Cause::Timeout);
+        }
+    }
+
+    fn may_campaign(&self) -> Result<(), Refusal> {
+        if self.node.is_leader() {
+            return Err(Refusal::IsLeader);
+        }
+        if self.node.current_term.next() >= Term::LIMIT {
+            return Err(Refusal::TermTooHigh);
+        }
+        self.rules().is_promotable(self.node.id, self.node.log.configuration())?;
+        if self.params().stickiness {
+            self.rules().promise_permits_campaign(self.now(), self.node.promised_until)?;
+        }
+        Ok(())
+    }
+
+    fn become_pre_candidate(&mut self) {
+        self.node.voted_for = self.rules().vote_while_pre_candidate(self.node.voted_for);
+        self.become_role(Role::PreCandidate(Campaign::new(self.now())), Cause::Timeout);
+        self.reset_election_timer();
+        self.tally_pre_votes();
+    }
+
+    pub(crate) fn become_candidate(&mut self, cause: Cause) {
+        self.node.current_term = self.node.current_term.next();
+        self.node.voted_for = Some(self.node.id);
+        self.become_role(Role::Candidate(Campaign::new(self.now())), cause);
+        self.reset_election_timer();
+    }
+
+    /// Becomes a candidate if a quorum would vote for it: itself, and whoever granted.
+    pub(crate) fn tally_pre_votes(&mut self) {
+        if let Role::PreCandidate(campaign) = &self.node.role {
+            let id = self.node.id;
+            let has = |voter: NodeId| voter == id || campaign.granted.contains(&voter);
+            if self.rules().is_quorum(self.node.log.configuration(), &has) {
+                self.become_candidate(Cause::Quorum);
+            }
+        }
+    }
+
+    /// Becomes leader if a quorum voted for it: itself once that is durable, and whoever granted.
+    pub(crate) fn tally_votes(&mut self) {
+        if let Role::Candidate(campaign) = &self.node.role {
+            let id = self.node.id;
+            let own = self.rules().counts_own_vote(self.hard_state_is_unwritten());
+            let has = |voter: NodeId| {
+                if voter == id { own } else { campaign.granted.contains(&voter) }
+            };
+            if self.rules().is_quorum(self.node.log.configuration(), &has) {
+                self.become_leader();
+            }
+        }
+    }
+
+    /// Leads its term: nothing known of the others, and a no-op of its own (§3.6.2).
+    fn become_leader(&mut self) {
+        let leadership = self.fresh_leadership();
+        self.become_role(Role::Leader(leadership), Cause::Quorum);
+        if self.rules().begins_term_with_no_op() {
+            let last = self.node.log.last().index;
+            self.write_log(last, Entries::of_term(last, self.node.current_term, 1));
+        }
+    }
+
+    /// What a new leader knows: where its own log ends, and who has just voted for it.
+    pub(crate) fn fresh_leadership(&self) -> Leadership {
+        let next_index = self.node.log.last().index.next();
+        let granted = self.node.campaign().map(|campaign| &campaign.granted);
+        let contact = |id: &NodeId| {
+            let voted = granted.is_some_and(|granted| granted.contains(id));
+            (self.params().check_quorum && voted).then_some(self.now())
+        };
+        let progress = |id: NodeId| Progress {
+            match_index: Index::ZERO,
+            next_index,
+            pace: Pace::Probe,
+            sent_at: None,
+            last_contact: contact(&id),
+        };
+        let others = self.node.log.configuration().members().filter(|id| *id != self.node.id);
+        Leadership { peers: others.map(|id| (id, progress(id))).collect::<BTreeMap<_, _>>() }
+    }
+
+    /// A leader that no quorum has answered for an election timeout steps down, and keeps its
+    /// vote (§6.2; rule A3).
+    fn check_quorum(&mut self) {
+        if !self.params().check_quorum {
+            return;
+        }
+        let reached = self.protocol.quorum_contact(self.node);
+        let e = self.params().election_timeout;
+        if !self.rules().keeps_leading(self.now(), reached, e) {
+            let term = self.node.current_term;
+            self.node.voted_for = self.rules().vote_in_term(term, term, self.node.voted_for);
+            self.become_role(Role::Follower { leader: None }, Cause::LostQuorum);
+            self.reset_election_timer();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A leader proposes, hears answers and commits (thesis §3.5, §3.6.2).
+
+use alloc::vec::Vec;
+
+use crate::configuration::reached_by_quorum;
+use crate::effects::Proposed;
+use crate::log::Entries;
+use crate::message::AppendOutcome;
+use crate::protocol::Step;
+use crate::refusal::Refusal;
+use crate::role::{Pace, Progress, Role};
+use crate::rules::Rules;
+use crate::types::{EntryId, Index, NodeId, Term};
+
+impl<R: Rules> Step<'_, R> {
+    /// Appends commands to the leader's log; anyone else says who leads.
+    pub(crate) fn propose(&mut self, count: u64) {
+        if !self.node.is_leader() {
+            return self.refuse(Refusal::NotLeader { leader: self.node.leader() });
+        }
+        if count == 0 {
+            return self.refuse(Refusal::Malformed);
+        }
+        let last = self.node.log.last().index;
+        let term = self.node.current_term;
+        self.write_log(last, Entries::of_term(last, term, count));
+        let first = EntryId { term, index: last.next() };
+        self.effects.proposed = Some(Proposed { first, count });
+    }
+
+    pub(crate) fn on_append_reply(&mut self, from: NodeId, term: Term, outcome: AppendOutcome) {
+        if let Err(refusal) = self.rules().counts_answer(term, self.node.current_term) {
+            return self.refuse(refusal);
+        }
+        let (now, rules, check_quorum) = (self.now(), self.rules(), self.params().check_quorum);
+        let window = self.params().max_in_flight;
+        let log = &self.node.log;
+        let Role::Leader(leadership) = &mut self.node.role else {
+            return self.effects.refused.push(Refusal::NotInThatRole);
+        };
+        let Some(peer) = leadership.peers.get_mut(&from) else {
+            return self.effects.refused.push(Refusal::Malformed);
+        };
+        if check_quorum {
+            peer.last_contact = Some(now);
+        }
+        match outcome {
+            AppendOutcome::Accepted { match_index } => {
+                if match_index > log.last().index {
+                    return self.refuse(Refusal::Malformed);
+                }
+                peer.match_index = rules.match_after(peer.match_index, match_index);
+                accept(peer, log.last().index, window);
+                self.advance_commit();
+            }
+            AppendOutcome::Conflict { prev_index, hint } => {
+                // Only the answer to the request that is still live moves the probe (bug C9).
+                let live = match &peer.pace {
+                    Pace::Probe => prev_index.next() == peer.next_index,
+                    Pace::Replicate(_) => prev_index > peer.match_index,
+                };
+                if live {
+                    let agreed = log.last_possible_match(hint).index.max(peer.match_index);
+                    peer.next_index = agreed.next().min(peer.next_index);
+                    peer.pace = Pace::Probe;
+                    peer.sent_at = None;
+                }
+            }
+            AppendOutcome::Stale => self.refuse(Refusal::Malformed),
+        }
+    }
+
+    /// Commits up to what a quorum has durably, if that is an entry of this term (§3.6.2): the
+    /// entries before it are then committed with it.
+    pub(crate) fn advance_commit(&mut self) {
+        let Role::Leader(leadership) = &self.node.role else { return };
+        let log = &self.node.log;
+        let own = self.rules().own_match(self.node.durable_index, log.last().index);
+        let has = |id: NodeId| {
+            if id == self.node.id {
+                return own;
+            }
+            leadership.peers.get(&id).map_or(Index::ZERO, |peer| peer.match_index)
+        };
+        let configuration = log.configuration();
+        let is_quorum = |has: &dyn Fn(NodeId) -> bool| self.rules().is_quorum(configuration, has);
+        let Some(reached) = reached_by_quorum(configuration, has, is_quorum) else { return };
+        if reached > self.node.commit_index {
+            match self.rules().may_commit(log.term_at(reached), self.node.current_term) {
+                Ok(()) => self.node.commit_index = reached,
+                Err(refusal) => self.refuse(refusal),
+            }
+        }
+    }
+}
+
+/// The logs agree up to the match index: from here on entries may follow each other, or, with no
+/// window, the next request may leave.
+fn accept(peer: &mut Progress, last: Index, window: usize) {
+    let matched = peer.match_index;
+    match &mut peer.pace {
+        Pace::Probe => {
+            peer.next_index = matched.next();
+            if window > 0 {
+                peer.pace = Pace::Replicate(Vec::new());
+            } else if matched < last {
+                peer.sent_at = None;
+            }
+        }
+        Pace::Replicate(in_flight) => {
+            peer.next_index = peer.next_index.max(matched.next());
+            in_flight.retain(|last| *last > matched);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Requests to a peer are built here and nowhere else. A driver asks whenever the peer has room;
+//! the model asks the same function.
+
+use crate::effects::Outgoing;
+use crate::log::Entries;
+use crate::message::Body;
+use crate::node::Node;
+use crate::protocol::Protocol;
+use crate::role::{Campaign, Pace, Role};
+use crate::rules::{Pledge, Rules};
+use crate::types::{EntryId, Instant, NodeId};
+
+/// How much the peer has room for now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// At most this many entries in one request; the driver knows their bytes.
+    pub entries: u64,
+}
+
+impl<R: Rules> Protocol<R> {
+    /// The next request to `peer`, if one is due, and what it has to wait for. Calling it again
+    /// gives the one after; none means that there is nothing more until the node steps again or
+    /// [`Protocol::next_deadline`] comes.
+    pub fn poll_transmit(
+        &self,
+        node: &mut Node,
+        peer: NodeId,
+        now: Instant,
+        limit: Limit,
+    ) -> Option<Outgoing> {
+        let (last, voter) = (node.log.last(), node.log.configuration().is_voter(peer));
+        if peer == node.id {
+            return None;
+        }
+        match &mut node.role {
+            Role::Follower { .. } => None,
+            Role::PreCandidate(campaign) => {
+                let round = campaign.round;
+                let due = voter && self.ask(campaign, peer, now);
+                let body = Body::PreVote { last, round };
+                due.then(|| self.address(node, peer, Pledge::Term, body))
+            }
+            Role::Candidate(campaign) => {
+                let due = voter && self.ask(campaign, peer, now);
+                let body = Body::RequestVote { last };
+                due.then(|| self.address(node, peer, Pledge::Candidacy, body))
+            }
+            Role::Leader(_) => {
+                let body = self.next_append(node, peer, now, limit)?;
+                Some(self.address(node, peer, Pledge::Term, body))
+            }
+        }
+    }
+
+    /// Whether to ask the peer for its vote now: it has not granted it, and was not asked lately.
+    fn ask(&self, campaign: &mut Campaign, peer: NodeId, now: Instant) -> bool {
+        let asked = campaign.asked.get(&peer);
+        let lately = asked.is_some_and(|at| !now.is_past(*at, self.params.heartbeat_interval));
+        let due = !lately && !campaign.granted.contains(&peer);
+        if due {
+            campaign.asked.insert(peer, now);
+        }
+        due
+    }
+
+    /// The next AppendEntries: new entries if the pace allows, else a heartbeat if one is due.
+    fn next_append(
+        &self,
+        node: &mut Node,
+        peer: NodeId,
+        now: Instant,
+        limit: Limit,
+    ) -> Option<Body> {
+        let Role::Leader(leadership) = &mut node.role else { return None };
+        let progress = leadership.peers.get_mut(&peer)?;
+        let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval));
+        let prev_index = progress.next_index.previous();
+        let prev = EntryId { term: node.log.term_at(prev_index)?, index: prev_index };
+        let mut entries = node.log.entries_after(prev_index, limit.entries);
+        match &mut progress.pace {
+            Pace::Probe if due => {}
+            Pace::Replicate(in_flight)
+                if in_flight.len() < self.params.max_in_flight && !entries.is_empty() =>
+            {
+                let last = entries.last_index(prev_index);
+                in_flight.push(last);
+                progress.next_index = last.next();
+            }
+            Pace::Replicate(_) if due => entries = Entries::default(),
+            Pace::Probe | Pace::Replicate(_) => return None,
+        }
+        progress.sent_at = Some(now);
+        Some(Body::AppendEntries { prev, entries, leader_commit: node.commit_index })
+    }
+}
