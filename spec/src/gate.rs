@@ -21,12 +21,19 @@ impl<T> Default for Gate<T> {
 }
 
 impl<T> Gate<T> {
-    /// Takes an item that needs the write `needs`: gives it back if that is durable already.
-    pub fn pass(&mut self, needs: WriteId, item: T) -> Option<T> {
+    /// Takes an item that needs the write `needs`: gives it back if that is durable already. One
+    /// that waits already is not kept twice: a request that is sent again while the disk is slow.
+    pub fn pass(&mut self, needs: WriteId, item: T) -> Option<T>
+    where
+        T: PartialEq,
+    {
         if needs <= self.persisted {
             return Some(item);
         }
-        self.held.push((needs, item));
+        let waits = self.held.iter().any(|(other, held)| *other == needs && *held == item);
+        if !waits {
+            self.held.push((needs, item));
+        }
         None
     }
 
@@ -44,6 +51,11 @@ impl<T> Gate<T> {
     /// What waits, with what it waits for.
     pub fn held(&self) -> impl Iterator<Item = &(WriteId, T)> {
         self.held.iter()
+    }
+
+    /// Changes what waits, in place.
+    pub fn items_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.held.iter_mut().map(|(_, item)| item)
     }
 
     /// Renumbers the writes, `by` less; the durable ones become [`WriteId::NONE`].

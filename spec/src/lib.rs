@@ -40,6 +40,7 @@ mod read_view;
 mod refusal;
 pub mod role;
 pub mod rules;
+mod symmetry;
 pub mod transition;
 pub mod types;
 
@@ -56,5 +57,6 @@ pub use read_view::ReadView;
 pub use refusal::Refusal;
 pub use role::{Role, RoleName};
 pub use rules::{Rules, Sound};
+pub use symmetry::Rename;
 pub use transition::Limit;
 pub use types::{Duration, EntryId, Index, Instant, Moment, NodeId, Term, WriteId};

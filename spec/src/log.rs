@@ -227,4 +227,9 @@ impl Log {
     pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
         self.entries.ids(self.base.index)
     }
+
+    pub(crate) fn configurations_mut(&mut self) -> impl Iterator<Item = &mut Configuration> {
+        let later = self.entries.configurations.iter_mut().map(|(_, configuration)| configuration);
+        core::iter::once(&mut self.base_configuration).chain(later)
+    }
 }

@@ -205,6 +205,12 @@ impl Node {
         }
     }
 
+    /// Forgets when the election timer fires: it is due. For models without time, in which any
+    /// timer may fire at any moment.
+    pub fn forget_election_timer(&mut self, now: Instant) {
+        self.election_deadline = now;
+    }
+
     /// Renumbers the writes so that the last one that was reported becomes [`WriteId::NONE`], and
     /// says by how much. A step does not depend on the numbers, only on their order.
     pub fn renumber_writes(&mut self) -> u64 {

@@ -112,11 +112,6 @@ pub trait Rules {
         vote
     }
 
-    /// A pre-vote is granted only for a term after the voter's own.
-    fn pre_vote_term_is_ahead(&self, asked_in: Term, current: Term) -> Result<(), Refusal> {
-        if asked_in >= current { Ok(()) } else { Err(Refusal::TermNotAhead) }
-    }
-
     /// A grant counts in the term and round that asked for it (bug B7, CRDB#123189).
     fn counts_pre_vote(
         &self,

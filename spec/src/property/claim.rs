@@ -24,8 +24,36 @@ pub enum Claim {
     StateTransitions,
     /// A term rises by a timeout only after a quorum granted in this very round of pre-votes.
     PreVoteSound,
+    /// A server becomes leader only as a voter of its own latest configuration.
+    LeaderIsVoter,
+    /// No step and no restart shortens a promise not to vote.
+    PromiseKept,
     /// No `(term, index)` is created twice.
     EntryIdentity,
+    /// While a server leads a term, its log only grows.
+    LeaderAppendOnly,
+    /// If two logs have an entry of the same index and term, they agree up to it.
+    LogMatching,
+    /// An entry committed in a term is in the log of every leader of a later term.
+    LeaderCompleteness,
+    /// No two servers ever commit different entries at one index.
+    StateMachineSafety,
+    /// No step removes or replaces an entry that its server knows to be committed.
+    CommittedPrefixStable,
+    /// The commit index never passes the end of the log.
+    CommitBound,
+    /// A running server's commit index never falls.
+    CommitMonotonic,
+    /// A leader moves its commit index only to an entry of its own term.
+    CommitRule,
+    /// An entry leaves a log only when another one of a different term takes its index.
+    TruncateOnlyOnConflict,
+    /// What a leader believes a follower has is durable there, unless the follower is in a later term.
+    MatchIndexSound,
+    /// When a success leaves, everything it acknowledges is on the sender's disk.
+    AckDurability,
+    /// Every committed entry is on the disks of a quorum.
+    CommittedIsDurable,
     /// Any two servers that could each win an election now need intersecting quorums.
     QuorumIntersection,
     /// A leader that its voters hear is not deposed by servers that do not.
@@ -53,7 +81,7 @@ pub struct Entry {
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 13] = [
+    pub const ALL: [Claim; 27] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -63,7 +91,21 @@ impl Claim {
         Claim::RestartIsFollower,
         Claim::StateTransitions,
         Claim::PreVoteSound,
+        Claim::LeaderIsVoter,
+        Claim::PromiseKept,
         Claim::EntryIdentity,
+        Claim::LeaderAppendOnly,
+        Claim::LogMatching,
+        Claim::LeaderCompleteness,
+        Claim::StateMachineSafety,
+        Claim::CommittedPrefixStable,
+        Claim::CommitBound,
+        Claim::CommitMonotonic,
+        Claim::CommitRule,
+        Claim::TruncateOnlyOnConflict,
+        Claim::MatchIndexSound,
+        Claim::AckDurability,
+        Claim::CommittedIsDurable,
         Claim::QuorumIntersection,
         Claim::NonDisruption,
         Claim::NoDeadlock,
@@ -82,7 +124,21 @@ impl Claim {
             Claim::RestartIsFollower => "RestartIsFollower",
             Claim::StateTransitions => "StateTransitions",
             Claim::PreVoteSound => "PreVoteSound",
+            Claim::LeaderIsVoter => "LeaderIsVoter",
+            Claim::PromiseKept => "PromiseKept",
             Claim::EntryIdentity => "EntryIdentity",
+            Claim::LeaderAppendOnly => "LeaderAppendOnly",
+            Claim::LogMatching => "LogMatching",
+            Claim::LeaderCompleteness => "LeaderCompleteness",
+            Claim::StateMachineSafety => "StateMachineSafety",
+            Claim::CommittedPrefixStable => "CommittedPrefixStable",
+            Claim::CommitBound => "CommitBound",
+            Claim::CommitMonotonic => "CommitMonotonic",
+            Claim::CommitRule => "CommitRule",
+            Claim::TruncateOnlyOnConflict => "TruncateOnlyOnConflict",
+            Claim::MatchIndexSound => "MatchIndexSound",
+            Claim::AckDurability => "AckDurability",
+            Claim::CommittedIsDurable => "CommittedIsDurable",
             Claim::QuorumIntersection => "QuorumIntersection",
             Claim::NonDisruption => "NonDisruption",
             Claim::NoDeadlock => "NoDeadlock",
@@ -147,11 +203,95 @@ impl Claim {
                 "step::pre_vote_sound",
                 "",
             ),
+            Claim::LeaderIsVoter => (
+                "A server becomes leader only as a voter of its own latest configuration.",
+                "§4.2.2, §4.3",
+                "step::leader_is_voter",
+                "",
+            ),
+            Claim::PromiseKept => (
+                "No step and no restart shortens a promise not to vote.",
+                "§4.2.3, §6.4.1",
+                "step::promise_kept",
+                "The clock is monotonic across restarts.",
+            ),
             Claim::EntryIdentity => (
                 "No (term, index) is created twice, crashes included.",
                 "§3.5",
                 "history::History::observe",
                 "",
+            ),
+            Claim::LeaderAppendOnly => (
+                "While a server leads a term, its log only grows.",
+                "§3.2, §3.5",
+                "step::leader_append_only",
+                "",
+            ),
+            Claim::LogMatching => (
+                "If two logs have an entry of the same index and term, they agree up to it.",
+                "§3.2, §3.5",
+                "cluster::log_matching",
+                "",
+            ),
+            Claim::LeaderCompleteness => (
+                "An entry committed in a term is in the log of every leader of a later term.",
+                "§3.2, §3.6",
+                "history::History::observe",
+                "",
+            ),
+            Claim::StateMachineSafety => (
+                "No two servers ever commit different entries at one index.",
+                "§3.2, §3.6.3",
+                "history::History::observe",
+                "",
+            ),
+            Claim::CommittedPrefixStable => (
+                "No step removes or replaces an entry that its server knows to be committed.",
+                "§3.6",
+                "step::committed_prefix_stable",
+                "",
+            ),
+            Claim::CommitBound => (
+                "The commit index never passes the end of the log.",
+                "§3.5",
+                "step::commit_bound",
+                "",
+            ),
+            Claim::CommitMonotonic => (
+                "A running server's commit index never falls.",
+                "§3.5",
+                "step::commit_monotonic",
+                "After a restart it is found anew.",
+            ),
+            Claim::CommitRule => (
+                "A leader moves its commit index only to an entry of its own term.",
+                "§3.6.2",
+                "step::commit_rule",
+                "",
+            ),
+            Claim::TruncateOnlyOnConflict => (
+                "An entry leaves a log only when another one of a different term takes its index.",
+                "§3.5",
+                "step::truncate_only_on_conflict",
+                "",
+            ),
+            Claim::MatchIndexSound => (
+                "What a leader believes a follower has is durable there, unless the follower is in a later term.",
+                "§3.5",
+                "cluster::match_index_sound",
+                "",
+            ),
+            Claim::AckDurability => (
+                "When a success leaves, everything it acknowledges is on the sender's disk.",
+                "§3.8",
+                "release::ack_durability",
+                "The disk keeps what it reported durable.",
+            ),
+            Claim::CommittedIsDurable => (
+                "Every committed entry is on the disks of a quorum.",
+                "§3.5, §3.8",
+                "cluster::committed_is_durable",
+                "The disk keeps what it reported durable.",
             ),
             Claim::QuorumIntersection => (
                 "Any two servers that could each win an election now have configurations whose quorums intersect; and so do any two majorities of 1 to 7 voters.",
@@ -173,16 +313,32 @@ impl Claim {
             ),
         };
         let file = match self {
-            Claim::ElectionSafety | Claim::EntryIdentity => "spec/src/property/history.rs",
-            Claim::VoteOncePerTerm | Claim::VoteDurability | Claim::MessageTermPersisted => {
-                "spec/src/property/release.rs"
-            }
+            Claim::ElectionSafety
+            | Claim::EntryIdentity
+            | Claim::LeaderCompleteness
+            | Claim::StateMachineSafety => "spec/src/property/history.rs",
+            Claim::VoteOncePerTerm
+            | Claim::VoteDurability
+            | Claim::MessageTermPersisted
+            | Claim::AckDurability => "spec/src/property/release.rs",
             Claim::TermMonotonic
             | Claim::VoteStable
             | Claim::RestartIsFollower
             | Claim::StateTransitions
-            | Claim::PreVoteSound => "spec/src/property/step.rs",
-            Claim::QuorumIntersection | Claim::NonDisruption => "spec/src/property/cluster.rs",
+            | Claim::PreVoteSound
+            | Claim::LeaderIsVoter
+            | Claim::PromiseKept
+            | Claim::LeaderAppendOnly
+            | Claim::CommittedPrefixStable
+            | Claim::CommitBound
+            | Claim::CommitMonotonic
+            | Claim::CommitRule
+            | Claim::TruncateOnlyOnConflict => "spec/src/property/step.rs",
+            Claim::LogMatching
+            | Claim::MatchIndexSound
+            | Claim::CommittedIsDurable
+            | Claim::QuorumIntersection
+            | Claim::NonDisruption => "spec/src/property/cluster.rs",
             Claim::NoDeadlock => "model/src/progress.rs",
         };
         Entry { claim: self, sentence, thesis, function, file, caveat }

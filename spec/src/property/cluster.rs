@@ -3,10 +3,13 @@
 use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
+use crate::durable::Durable;
+use crate::log::Log;
 use crate::node::Node;
-use crate::role::RoleName;
+use crate::property::history::History;
+use crate::role::{Role, RoleName};
 use crate::rules::Rules;
-use crate::types::{NodeId, Term};
+use crate::types::{EntryId, NodeId, Term};
 
 /// Any two servers that could each win an election now have configurations whose quorums
 /// intersect (§3.4, §4.3).
@@ -56,4 +59,40 @@ pub fn quorums_intersect(rules: &impl Rules, a: &Configuration, b: &Configuratio
 #[must_use]
 pub fn leader_undisturbed(node: &Node, term: Term) -> bool {
     node.role().name() == RoleName::Leader && node.current_term() == term
+}
+
+/// If both logs have an entry of one index and term, they agree up to it (§3.2). Runs of equal
+/// terms make this a comparison of a few numbers.
+#[must_use]
+pub fn log_matching(a: &Log, b: &Log) -> bool {
+    let common = a.ids().filter(|id| b.contains(*id)).last();
+    let Some(common) = common else { return true };
+    let below = |log: &Log| log.ids().take_while(|id| id.index <= common.index).collect::<Vec<_>>();
+    below(a) == below(b)
+}
+
+/// What a leader believes a follower has is on the follower's disk and equal, or the follower is
+/// in a later term (§3.5).
+#[must_use]
+pub fn match_index_sound(leader: &Node, follower: &Node, disk: &Durable) -> bool {
+    let Role::Leader(leadership) = leader.role() else { return true };
+    let Some(peer) = leadership.peers.get(&follower.id()) else { return true };
+    if follower.current_term() > leader.current_term() {
+        return true;
+    }
+    let has = |id: &EntryId| disk.log.contains(*id);
+    leader.log().ids().take_while(|id| id.index <= peer.match_index).all(|id| has(&id))
+}
+
+/// Every committed entry is on the disks of a quorum of the configuration that the log of some
+/// server puts in force for it (§3.5).
+pub fn committed_is_durable<'a>(
+    history: &History,
+    configuration: &Configuration,
+    disk: impl Fn(NodeId) -> &'a Durable,
+) -> bool {
+    history.committed.iter().all(|(index, (term, _))| {
+        let id = EntryId { term: *term, index: *index };
+        configuration.is_quorum(|voter| disk(voter).log.contains(id))
+    })
 }

@@ -2,12 +2,14 @@
 //! which no server can see or lose.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
+use crate::log::Log;
 use crate::property::claim::{Claim, ClaimSet};
 use crate::types::{EntryId, Index, NodeId, Term};
 
 /// Something that the history remembers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Event {
     /// A server became leader.
     Elected {
@@ -15,6 +17,8 @@ pub enum Event {
         term: Term,
         /// The server.
         leader: NodeId,
+        /// Its log when it was elected.
+        log: Log,
     },
     /// A leader created entries, from the first to the last.
     Created {
@@ -22,6 +26,13 @@ pub enum Event {
         first: EntryId,
         /// The index of the last.
         last: Index,
+    },
+    /// A server learnt that these entries are committed.
+    Committed {
+        /// The entries.
+        entries: Vec<EntryId>,
+        /// The server's term at that moment; the leader of that term is the first to know.
+        term: Term,
     },
 }
 
@@ -32,24 +43,41 @@ pub struct History {
     pub leaders: BTreeMap<Term, BTreeSet<NodeId>>,
     /// The last index that was ever created in a term.
     pub created: BTreeMap<Term, Index>,
+    /// What was committed: for each index the entry's term, and the term in which it was.
+    pub committed: BTreeMap<Index, (Term, Term)>,
 }
 
 impl History {
     /// Adds an event, and returns the claims that it breaks.
-    pub fn observe(&mut self, event: Event) -> ClaimSet {
+    pub fn observe(&mut self, event: &Event) -> ClaimSet {
         let mut broken = ClaimSet::NONE;
         match event {
-            Event::Elected { term, leader } => {
-                self.leaders.entry(term).or_default().insert(leader);
+            Event::Elected { term, leader, log } => {
+                self.leaders.entry(*term).or_default().insert(*leader);
                 broken.require(Claim::ElectionSafety, self.election_safety());
+                broken.require(Claim::LeaderCompleteness, self.is_complete(*term, log));
             }
             Event::Created { first, last } => {
                 let created = self.created.entry(first.term).or_insert(Index::ZERO);
                 broken.require(Claim::EntryIdentity, first.index > *created);
-                *created = last.max(*created);
+                *created = *last.max(created);
+            }
+            Event::Committed { entries, term } => {
+                for id in entries {
+                    let first = self.committed.entry(id.index).or_insert((id.term, *term));
+                    broken.require(Claim::StateMachineSafety, first.0 == id.term);
+                }
             }
         }
         broken
+    }
+
+    /// The log of a leader of `term` has what was committed in earlier terms (§3.6.3). The term of
+    /// the commit counts: a leader of an older term may be elected late, and owes nothing.
+    fn is_complete(&self, term: Term, log: &Log) -> bool {
+        let earlier = self.committed.iter().filter(|(_, (_, committed_in))| *committed_in < term);
+        let mut ids = earlier.map(|(index, (of, _))| EntryId { term: *of, index: *index });
+        ids.all(|id| id.index <= log.base().index || log.contains(id))
     }
 
     /// At most one leader for every term, ever (§3.2).

@@ -2,7 +2,8 @@
 //! would recover.
 
 use crate::durable::Durable;
-use crate::message::{Body, Envelope};
+use crate::message::{AppendOutcome, Body, Envelope};
+use crate::node::Node;
 use crate::property::claim::{Claim, ClaimSet};
 use crate::types::{NodeId, Term};
 
@@ -14,11 +15,13 @@ pub type SentVote = (Term, NodeId);
 #[must_use]
 pub fn broken_by_release(
     envelope: &Envelope,
+    sender: &Node,
     reported: &Durable,
     last_vote: Option<SentVote>,
 ) -> ClaimSet {
     let mut broken = ClaimSet::NONE;
     broken.require(Claim::MessageTermPersisted, message_term_persisted(envelope, reported));
+    broken.require(Claim::AckDurability, ack_durability(envelope, sender, reported));
     if let Some(vote) = vote_in(envelope) {
         broken.require(Claim::VoteDurability, vote_durability(vote, reported));
         broken.require(Claim::VoteOncePerTerm, vote_once_per_term(vote, last_vote));
@@ -52,6 +55,21 @@ pub fn vote_durability((term, candidate): SentVote, reported: &Durable) -> bool 
     let on_disk = reported.hard_state;
     on_disk.current_term > term
         || (on_disk.current_term == term && on_disk.voted_for == Some(candidate))
+}
+
+/// The disk has the acknowledged entries: the same as the log in memory, which the leader's request
+/// was compared with; unless the sender has gone on to another term since (§3.8, rule P2).
+#[must_use]
+pub fn ack_durability(envelope: &Envelope, sender: &Node, reported: &Durable) -> bool {
+    let Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) = envelope.message.body
+    else {
+        return true;
+    };
+    sender.current_term() > envelope.message.term
+        || reported
+            .log
+            .term_at(match_index)
+            .is_some_and(|on_disk| sender.log().term_at(match_index) == Some(on_disk))
 }
 
 /// No vote of this term went to another candidate, and none of a later term went before (§3.4).

@@ -1,14 +1,17 @@
 //! What every step of one server keeps, whatever the others do: statements about the node before
 //! and after, decided without the transition functions.
 
+use alloc::vec::Vec;
+
 use crate::durable::Durable;
 use crate::effects::Input;
+use crate::log::Log;
 use crate::message::Body;
 use crate::node::Node;
 use crate::params::Params;
 use crate::property::claim::{Claim, ClaimSet};
 use crate::role::{Campaign, Role, RoleName, may_change};
-use crate::types::NodeId;
+use crate::types::{Index, NodeId};
 
 /// The claims that this step breaks.
 #[must_use]
@@ -18,18 +21,32 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::VoteStable, vote_stable(before, after));
     broken.require(Claim::StateTransitions, state_transitions(before, after));
     broken.require(Claim::PreVoteSound, pre_vote_sound(params, before, input, after));
+    broken.require(Claim::LeaderIsVoter, leader_is_voter(before, after));
+    broken.require(Claim::PromiseKept, promise_kept(before, after));
+    broken.require(Claim::LeaderAppendOnly, leader_append_only(before, after));
+    broken.require(Claim::CommittedPrefixStable, committed_prefix_stable(before, after));
+    broken.require(Claim::CommitBound, commit_bound(after));
+    broken.require(Claim::CommitMonotonic, commit_monotonic(before, after));
+    broken.require(Claim::CommitRule, commit_rule(before, after));
+    broken.require(Claim::TruncateOnlyOnConflict, truncate_only_on_conflict(before, after));
     broken
 }
 
 /// The claims that a restart from `recovered` breaks, for a server whose disk had reported
 /// `reported`.
 #[must_use]
-pub fn broken_by_restart(reported: &Durable, recovered: &Durable, after: &Node) -> ClaimSet {
+pub fn broken_by_restart(
+    before: &Node,
+    reported: &Durable,
+    recovered: &Durable,
+    after: &Node,
+) -> ClaimSet {
     let mut broken = ClaimSet::NONE;
     let kept = after.hard_state() == recovered.hard_state
         && after.current_term() >= reported.hard_state.current_term;
     broken.require(Claim::TermMonotonic, kept);
     broken.require(Claim::RestartIsFollower, restart_is_follower(after));
+    broken.require(Claim::PromiseKept, promise_kept(before, after));
     broken
 }
 
@@ -58,6 +75,65 @@ pub fn restart_is_follower(after: &Node) -> bool {
 #[must_use]
 pub fn state_transitions(before: &Node, after: &Node) -> bool {
     may_change(before.role().name(), after.role().name())
+}
+
+/// A server becomes leader as a voter of its own latest configuration (§4.2.2).
+#[must_use]
+pub fn leader_is_voter(before: &Node, after: &Node) -> bool {
+    let elected = after.is_leader() && !before.is_leader();
+    !elected || before.log().configuration().is_voter(after.id())
+}
+
+/// The promise not to vote is never shortened, whatever becomes of term, role and leader (§6.4.1).
+#[must_use]
+pub fn promise_kept(before: &Node, after: &Node) -> bool {
+    after.promised_until() >= before.promised_until()
+}
+
+/// A leader's log only grows (§3.2).
+#[must_use]
+pub fn leader_append_only(before: &Node, after: &Node) -> bool {
+    let leads =
+        before.is_leader() && after.is_leader() && before.current_term() == after.current_term();
+    !leads || agree_up_to(before.log(), after.log(), before.log().last().index)
+}
+
+/// What the server knew to be committed stays (§3.6).
+#[must_use]
+pub fn committed_prefix_stable(before: &Node, after: &Node) -> bool {
+    agree_up_to(before.log(), after.log(), before.commit_index())
+}
+
+/// Nothing is committed that is not in the log (§3.5).
+#[must_use]
+pub fn commit_bound(after: &Node) -> bool {
+    after.commit_index() <= after.log().last().index
+}
+
+/// The commit index does not fall (§3.5).
+#[must_use]
+pub fn commit_monotonic(before: &Node, after: &Node) -> bool {
+    after.commit_index() >= before.commit_index()
+}
+
+/// A leader commits an entry of its own term, and what precedes it (§3.6.2).
+#[must_use]
+pub fn commit_rule(before: &Node, after: &Node) -> bool {
+    let advanced = after.is_leader() && after.commit_index() > before.commit_index();
+    !advanced || after.log().term_at(after.commit_index()) == Some(after.current_term())
+}
+
+/// The first entry that is gone has been replaced by one of another term (§3.5).
+#[must_use]
+pub fn truncate_only_on_conflict(before: &Node, after: &Node) -> bool {
+    let mut lost = before.log().ids().filter(|id| !after.log().contains(*id));
+    lost.next().is_none_or(|first| after.log().term_at(first.index).is_some())
+}
+
+/// Whether both logs have the same entries up to `index`.
+fn agree_up_to(a: &Log, b: &Log, index: Index) -> bool {
+    let upto = |log: &Log| log.ids().take_while(|id| id.index <= index).collect::<Vec<_>>();
+    upto(a) == upto(b)
 }
 
 /// By induction over a round: it begins with no grants; a grant is added only by a granting reply

@@ -28,7 +28,10 @@ impl<R: Rules> Step<'_, R> {
     /// Whether the server would vote for a candidate of the term after `asked_in`. Its own vote
     /// in the present term and its own role do not matter (rule J9).
     fn may_grant_pre_vote(&self, asked_in: Term, last: EntryId) -> Result<(), Refusal> {
-        self.rules().pre_vote_term_is_ahead(asked_in, self.node.current_term)?;
+        if asked_in < self.node.current_term {
+            // The rejection tells the present term, which saves the asker a lost election.
+            return Err(Refusal::TermNotAhead);
+        }
         self.promise_permits(Kind::PreVote)?;
         self.rules().log_is_up_to_date(last, self.node.log.last())
     }

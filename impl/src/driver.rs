@@ -1,0 +1,274 @@
+//! The owner of a node: one task that feeds it one input after the other and performs what each
+//! step asks for, in the order of the fields of [`Effects`].
+//!
+//! It waits in one place, [`Driver::next_event`]; everything else is synchronous. So no step and
+//! no effect is ever left half done, wherever the task is cancelled.
+
+use std::sync::Arc;
+
+use quorate_spec::{
+    Effects, Index, Input, Instant, Limit, Moment, Node, NodeId, Persist, Protocol, ReadView,
+    Refusal, WriteId,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::apply::{Delivery, Missing};
+use crate::clock::{Clock, until};
+use crate::handle::{Control, ProposeError, Status, StopReason};
+use crate::node::Limits;
+use crate::outbox::Outbox;
+use crate::pending::{Answer, Pending, Proposal};
+use crate::random::Random;
+use crate::record::{Payload, Source};
+use crate::storage::{Progress, Storage, StorageError};
+use crate::transport::Packet;
+
+/// The task's state. [`Driver::run`] is its life.
+pub(crate) struct Driver<S> {
+    pub(crate) protocol: Protocol,
+    pub(crate) node: Node,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Random,
+    pub(crate) storage: S,
+    pub(crate) outbox: Outbox,
+    pub(crate) delivery: Delivery,
+    pub(crate) pending: Pending,
+    pub(crate) inputs: Inputs,
+    pub(crate) view: watch::Sender<ReadView>,
+    pub(crate) applied: watch::Receiver<Index>,
+    pub(crate) effects: Effects,
+    /// Packets that were dropped because their contents did not fit their entries.
+    pub(crate) incomplete: u64,
+}
+
+/// Where a node's inputs come from, besides its clock.
+pub(crate) struct Inputs {
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) packets: mpsc::Receiver<Packet>,
+    pub(crate) proposals: mpsc::Receiver<Proposal>,
+    /// Proposals that were taken from the queue for the next step.
+    pub(crate) taken: Vec<Proposal>,
+}
+
+/// Something that the owner has to deal with.
+enum Event {
+    Control(Control),
+    Written(Progress),
+    Deadline,
+    Packet(Packet),
+    Proposals,
+    Room,
+    MachineGone,
+}
+
+impl<S: Storage> Driver<S> {
+    /// Runs the node until it is shut down or has to stop. Then it finishes what is in the
+    /// storage's queue, and answers every client.
+    pub(crate) async fn run(mut self) -> StopReason {
+        let reason = loop {
+            let event = self.next_event().await;
+            if let Err(reason) = self.handle(event) {
+                break reason;
+            }
+        };
+        self.refuse_proposals();
+        self.pending.forsake_all();
+        self.storage.close().await;
+        reason
+    }
+
+    /// Waits for what comes next. Every branch can be cancelled without losing anything: the
+    /// queues keep what was not taken, and reports are cumulative.
+    ///
+    /// A deadline comes before packets and these before proposals, so that a flood of one kind
+    /// does not keep the node from the more urgent one.
+    async fn next_event(&mut self) -> Event {
+        let Inputs { control, progress, packets, proposals, taken } = &mut self.inputs;
+        let has_room = self.node.unwritten().len() < self.limits.unwritten_writes
+            && self.pending.len() < self.limits.waiting_proposals;
+        let sleep = until(self.protocol.next_deadline(&self.node), self.clock.now());
+        let batch = self.limits.proposals_per_write;
+        tokio::select! {
+            biased;
+            // Without handles there is nobody left to run for.
+            asked = control.recv() => Event::Control(asked.unwrap_or(Control::Shutdown)),
+            changed = progress.changed() => Event::Written(match changed {
+                Ok(()) => progress.borrow_and_update().clone(),
+                Err(_) => gone(&progress.borrow()),
+            }),
+            () = tokio::time::sleep(sleep) => Event::Deadline,
+            Some(packet) = packets.recv() => Event::Packet(packet),
+            1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
+            () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
+            () = self.delivery.machine_gone() => Event::MachineGone,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), StopReason> {
+        match event {
+            Event::Control(Control::Status(answer)) => {
+                // Whoever asked may have gone, here and below.
+                let _ = answer.send(self.status());
+                Ok(())
+            }
+            Event::Control(Control::Campaign(answer)) => {
+                self.step(Input::Campaign, Source::Protocol)?;
+                let _ = answer.send(self.effects.refused.first().copied());
+                Ok(())
+            }
+            Event::Control(Control::Shutdown) => Err(StopReason::Shutdown),
+            Event::Written(progress) => self.written(progress),
+            Event::Deadline => self.step(Input::Tick, Source::Protocol),
+            Event::Packet(packet) => self.receive(packet),
+            Event::Proposals => self.propose(),
+            Event::Room => self.deliver(),
+            Event::MachineGone => Err(StopReason::MachineGone),
+        }
+    }
+
+    /// What waited for the writes leaves, then the node hears of them.
+    fn written(&mut self, Progress { persisted, failed }: Progress) -> Result<(), StopReason> {
+        if persisted > WriteId::NONE {
+            self.outbox.persisted(persisted, &self.storage);
+            self.step(Input::Persisted(persisted), Source::Protocol)?;
+        }
+        failed.map_or(Ok(()), |error| Err(StopReason::Storage(error)))
+    }
+
+    fn receive(&mut self, packet: Packet) -> Result<(), StopReason> {
+        if !packet.is_complete() {
+            self.incomplete += 1;
+            return Ok(());
+        }
+        let Packet { envelope, records } = packet;
+        let source = if records.is_empty() { Source::Protocol } else { Source::Message(records) };
+        self.step(Input::Receive(envelope), source)
+    }
+
+    /// Proposes everything that was taken from the clients' queue as one write.
+    fn propose(&mut self) -> Result<(), StopReason> {
+        let taken = &self.inputs.taken;
+        let count = taken.len() as u64;
+        let payloads = taken.iter().map(|proposal| Payload::clone(&proposal.payload)).collect();
+        self.step(Input::Propose { count }, Source::Clients(payloads))
+    }
+
+    /// One input, one step, its effects; then whatever may be sent to the peers.
+    fn step(&mut self, input: Input, source: Source) -> Result<(), StopReason> {
+        let moment = Moment { now: self.clock.now(), draw: self.random.next() };
+        let mut effects = std::mem::take(&mut self.effects);
+        self.protocol.step(&mut self.node, moment, input, &mut effects);
+        let performed = self.perform(&mut effects, source);
+        self.effects = effects;
+        performed?;
+        self.transmit(moment.now);
+        Ok(())
+    }
+
+    /// Performs the effects of a step in the order of their fields.
+    fn perform(&mut self, effects: &mut Effects, source: Source) -> Result<(), StopReason> {
+        if let Some(violation) = effects.refused.iter().find(|refusal| is_violation(refusal)) {
+            return Err(StopReason::SafetyViolated(*violation));
+        }
+        if let Some(persist) = effects.persist.take() {
+            self.persist(persist, source)?;
+        }
+        if let Some(view) = effects.publish {
+            self.view.send_replace(view);
+        }
+        for outgoing in effects.send.drain(..) {
+            self.outbox.post(outgoing, &self.storage);
+        }
+        if let Some(index) = effects.commit {
+            self.delivery.commit(index);
+            self.deliver()?;
+        }
+        let answers = self.inputs.taken.drain(..).map(|proposal| proposal.answer);
+        match effects.proposed {
+            Some(proposed) => self.pending.proposed(proposed, answers.collect()),
+            None => refuse(answers, self.node.leader()),
+        }
+        if let Some(view) = effects.publish {
+            self.pending.viewed(self.node.id(), view);
+        }
+        Ok(())
+    }
+
+    /// Puts a write into the storage's FIFO, the contents of its entries with it.
+    fn persist(&mut self, persist: Persist, source: Source) -> Result<(), StopReason> {
+        let records = match &persist.write.log {
+            Some(log) => {
+                source.records(log).ok_or_else(|| StopReason::ContentMissing(log.keep.next()))?
+            }
+            None => Vec::new(),
+        };
+        self.storage.submit(persist, records);
+        Ok(())
+    }
+
+    /// Hands committed entries to the state machine, as many as it has room for.
+    fn deliver(&mut self) -> Result<(), StopReason> {
+        self.delivery
+            .advance(self.node.log(), &self.storage, &mut self.pending)
+            .map_err(|Missing(index)| StopReason::ContentMissing(index))
+    }
+
+    /// Sends every request that is due to a peer.
+    fn transmit(&mut self, now: Instant) {
+        let limit = Limit { entries: self.limits.entries_per_request };
+        let peers: Vec<NodeId> = self.node.log().configuration().members().collect();
+        for peer in peers {
+            while let Some(request) = self.protocol.poll_transmit(&mut self.node, peer, now, limit)
+            {
+                self.outbox.post(request, &self.storage);
+            }
+        }
+    }
+
+    /// Answers the clients whose proposals were not taken.
+    fn refuse_proposals(&mut self) {
+        self.inputs.proposals.close();
+        while let Ok(Proposal { answer, .. }) = self.inputs.proposals.try_recv() {
+            // Nobody may be waiting any more, here and below.
+            let _ = answer.send(Err(ProposeError::Stopped));
+        }
+    }
+
+    fn status(&self) -> Status {
+        let node = &self.node;
+        Status {
+            id: node.id(),
+            role: node.role().name(),
+            term: node.current_term(),
+            voted_for: node.voted_for(),
+            leader: node.leader(),
+            last: node.log().last(),
+            durable_index: node.durable_index(),
+            commit_index: node.commit_index(),
+            applied: *self.applied.borrow(),
+            unwritten: node.unwritten().len(),
+            held: self.outbox.held(),
+            waiting: self.pending.len(),
+            dropped: self.incomplete + self.outbox.dropped(),
+        }
+    }
+}
+
+/// Whether the protocol has seen something that safety rules out, and nothing may follow.
+fn is_violation(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::CommittedConflict(_))
+}
+
+fn refuse(answers: impl Iterator<Item = Answer>, leader: Option<NodeId>) {
+    for answer in answers {
+        let _ = answer.send(Err(ProposeError::NotLeader { leader }));
+    }
+}
+
+/// The last report of a writer that is no more.
+fn gone(last: &Progress) -> Progress {
+    let failed = Some(last.failed.clone().unwrap_or(StorageError::WriterGone));
+    Progress { failed, ..last.clone() }
+}

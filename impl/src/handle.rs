@@ -1,0 +1,201 @@
+//! What the rest of the program holds of a running node.
+
+use quorate_spec::{EntryId, Index, NodeId, ReadView, Refusal, RoleName, Term};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::pending::Proposal;
+use crate::record::Payload;
+use crate::storage::StorageError;
+
+/// A running node, to talk to. Clones talk to the same node; when the last one is dropped, the
+/// node shuts down.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) id: NodeId,
+    pub(crate) proposals: mpsc::Sender<Proposal>,
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) view: watch::Receiver<ReadView>,
+    pub(crate) stopped: watch::Receiver<Option<StopReason>>,
+}
+
+/// What an operator asks of the owner of a node.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Status(oneshot::Sender<Status>),
+    Campaign(oneshot::Sender<Option<Refusal>>),
+    Shutdown,
+}
+
+/// Why a proposal was not acknowledged, and what to do next.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ProposeError {
+    /// Nothing happened. Only the leader takes proposals.
+    #[error("{}", not_leader(*.leader))]
+    NotLeader {
+        /// The leader to ask, if this node knows it.
+        leader: Option<NodeId>,
+    },
+    /// Nothing happened. More proposals wait than the node takes.
+    #[error("too many proposals wait: nothing happened, try again a little later")]
+    Overloaded,
+    /// Nothing happened. The node no longer runs.
+    #[error("the node has stopped: nothing happened, ask another node")]
+    Stopped,
+    /// The command was not applied and never will be: another entry was committed in its place.
+    #[error("another command took its place: propose it again, to the present leader")]
+    Lost,
+    /// The node lost its leadership, or stopped, before the command was committed.
+    #[error(
+        "the command may or may not be applied: look whether it was before you propose it again"
+    )]
+    OutcomeUnknown,
+}
+
+fn not_leader(leader: Option<NodeId>) -> String {
+    Refusal::NotLeader { leader }.to_string()
+}
+
+/// Why a node does not campaign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum CampaignError {
+    /// The protocol does not allow it now.
+    #[error("the node does not campaign: {0}")]
+    Refused(Refusal),
+    /// The node no longer runs.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// The node no longer runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the node has stopped: `Handle::stopped` says why")]
+pub struct Stopped;
+
+/// Why a node stopped.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum StopReason {
+    /// Somebody asked it to, or dropped the last handle. Everything it issued is written.
+    #[error("it was shut down")]
+    Shutdown,
+    /// It was killed, or panicked.
+    #[error("it was killed or panicked")]
+    Killed,
+    /// A write failed, and a node that cannot write cannot promise anything.
+    #[error(transparent)]
+    Storage(StorageError),
+    /// The state machine panicked.
+    #[error(
+        "the state machine panicked: its commands from the last one applied on are not applied"
+    )]
+    MachineGone,
+    /// The storage does not have an entry that the protocol counts on.
+    #[error("the content of entry {0} is missing: restore this node from the others")]
+    ContentMissing(Index),
+    /// A leader contradicts an entry that is committed here.
+    #[error("{0}: keep the disks of all nodes, and report it")]
+    SafetyViolated(Refusal),
+}
+
+/// A look at a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The node's identity.
+    pub id: NodeId,
+    /// Its role.
+    pub role: RoleName,
+    /// Its term.
+    pub term: Term,
+    /// Whom it voted for in this term.
+    pub voted_for: Option<NodeId>,
+    /// The leader of this term, if the node knows it.
+    pub leader: Option<NodeId>,
+    /// The last entry of its log.
+    pub last: EntryId,
+    /// Up to where its log is durable.
+    pub durable_index: Index,
+    /// Up to where its log is committed.
+    pub commit_index: Index,
+    /// The last entry that its state machine has applied.
+    pub applied: Index,
+    /// How many writes are not durable yet.
+    pub unwritten: usize,
+    /// How many messages wait for a write.
+    pub held: usize,
+    /// How many proposals wait to be committed.
+    pub waiting: usize,
+    /// How many messages, in or out, were dropped because contents did not fit their entries.
+    pub dropped: u64,
+}
+
+impl Handle {
+    /// The node's identity.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Has a command replicated, and returns the name of its entry once this node, the leader, has
+    /// applied it. Dropping the future does not withdraw the command.
+    ///
+    /// # Errors
+    /// [`ProposeError`] says for each case whether anything happened, and what to do next.
+    pub async fn propose(&self, command: impl Into<Payload>) -> Result<EntryId, ProposeError> {
+        let (answer, outcome) = oneshot::channel();
+        self.proposals.try_send(Proposal { payload: command.into(), answer }).map_err(
+            |refused| match refused {
+                mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+            },
+        )?;
+        outcome.await.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    }
+
+    /// What the node published last: term, leader, commit index.
+    #[must_use]
+    pub fn view(&self) -> ReadView {
+        *self.view.borrow()
+    }
+
+    /// Follows what the node publishes. A slow reader sees the latest view, not every one.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<ReadView> {
+        self.view.clone()
+    }
+
+    /// Asks the node itself how it is: the answer is the state between two steps.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        self.ask(Control::Status).await
+    }
+
+    /// Asks the node to campaign now, as far as its promise allows.
+    ///
+    /// # Errors
+    /// The protocol refuses it, or the node has stopped.
+    pub async fn campaign(&self) -> Result<(), CampaignError> {
+        match self.ask(Control::Campaign).await? {
+            Some(refusal) => Err(CampaignError::Refused(refusal)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the node has stopped, and says why it did.
+    pub async fn stopped(&self) -> StopReason {
+        let mut stopped = self.stopped.clone();
+        let reason = stopped.wait_for(Option::is_some).await;
+        // Where the node's task went without a word, it was killed or panicked.
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or(StopReason::Killed)
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Control,
+    ) -> Result<T, Stopped> {
+        let (answer, reply) = oneshot::channel();
+        self.control.send(question(answer)).await.map_err(|_| Stopped)?;
+        reply.await.map_err(|_| Stopped)
+    }
+}

@@ -1,0 +1,186 @@
+//! One node: started on a storage, a transport, a clock and a state machine.
+
+use std::sync::Arc;
+
+use quorate_spec::{Effects, Moment, NodeId, Params, ParamsError, Protocol, Sound};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::apply::{Delivery, StateMachine, apply_all};
+use crate::clock::Clock;
+use crate::driver::{Driver, Inputs};
+use crate::handle::{Control, Handle, StopReason};
+use crate::outbox::Outbox;
+use crate::pending::Pending;
+use crate::random::Random;
+use crate::storage::Storage;
+use crate::transport::{Packet, Transport};
+
+/// Who the node is and how it behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Its identity: the one that its storage was made for, and nobody else's, ever.
+    pub id: NodeId,
+    /// The parameters of the cluster, in the unit of the node's clock: see
+    /// [`span`](crate::clock::span).
+    pub params: Params,
+    /// Where its random numbers begin. Different for each node, or their elections collide.
+    pub seed: u64,
+    /// How much it takes at once.
+    pub limits: Limits,
+}
+
+/// How much a node takes at once, and keeps waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Proposals that wait for their turn; more are refused as `Overloaded`.
+    pub queued_proposals: usize,
+    /// Proposals that become one write.
+    pub proposals_per_write: usize,
+    /// Proposals that wait to be committed; the others wait in the queue meanwhile.
+    pub waiting_proposals: usize,
+    /// Writes that are not durable; proposals wait meanwhile.
+    pub unwritten_writes: usize,
+    /// Entries in one request to a peer.
+    pub entries_per_request: u64,
+    /// Batches of committed entries that wait for the state machine, and entries in each.
+    pub batches: usize,
+    /// See [`Limits::batches`].
+    pub entries_per_batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            queued_proposals: 1024,
+            proposals_per_write: 256,
+            waiting_proposals: 4096,
+            unwritten_writes: 64,
+            entries_per_request: 256,
+            batches: 4,
+            entries_per_batch: 256,
+        }
+    }
+}
+
+/// Why a node does not start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum StartError {
+    /// The parameters are not fit for production.
+    #[error("the parameters do not fit: {0}")]
+    Params(ParamsError),
+}
+
+/// What a node runs on.
+pub struct Parts<S, M> {
+    /// Its disk, opened.
+    pub storage: S,
+    /// Its way to the others.
+    pub transport: Arc<dyn Transport>,
+    /// What arrives from the others.
+    pub packets: mpsc::Receiver<Packet>,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its state machine, in the state before the first entry.
+    pub machine: M,
+}
+
+/// A node that runs. Dropping it leaves the node running for as long as there are handles.
+#[derive(Debug)]
+pub struct RunningNode {
+    handle: Handle,
+    driver: JoinHandle<()>,
+    applier: JoinHandle<()>,
+}
+
+/// Starts a node from what its storage recovered, on the present tokio runtime.
+///
+/// # Errors
+/// [`StartError::Params`] where [`Params::validate`] refuses.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn start<S: Storage, M: StateMachine>(
+    options: Options,
+    parts: Parts<S, M>,
+) -> Result<RunningNode, StartError> {
+    let Options { id, params, seed, limits } = options;
+    params.validate().map_err(StartError::Params)?;
+    let Parts { storage, transport, packets, clock, machine } = parts;
+    let protocol = Protocol { rules: Sound, params };
+    let mut random = Random::seeded(seed);
+    let moment = Moment { now: clock.now(), draw: random.next() };
+    let node = protocol.start(id, storage.recovered(), moment);
+
+    let (proposals, proposals_out) = mpsc::channel(limits.queued_proposals);
+    let (control, control_out) = mpsc::channel(CONTROLS);
+    let (view_in, view) = watch::channel(node.read_view());
+    let (stopped_in, stopped) = watch::channel(None);
+    let (batches_in, batches) = mpsc::channel(limits.batches);
+    let (applied_in, applied) = watch::channel(node.commit_index());
+    let inputs = Inputs {
+        control: control_out,
+        progress: storage.progress(),
+        packets,
+        proposals: proposals_out,
+        taken: Vec::new(),
+    };
+    let delivery = Delivery::new(node.commit_index(), batches_in, limits.entries_per_batch);
+    let driver = Driver {
+        protocol,
+        node,
+        limits,
+        clock,
+        random,
+        storage,
+        outbox: Outbox::new(id, transport),
+        delivery,
+        pending: Pending::default(),
+        inputs,
+        view: view_in,
+        applied,
+        effects: Effects::default(),
+        incomplete: 0,
+    };
+    Ok(RunningNode {
+        handle: Handle { id, proposals, control, view, stopped },
+        driver: tokio::spawn(announce(driver, stopped_in)),
+        applier: tokio::spawn(apply_all(machine, batches, applied_in)),
+    })
+}
+
+/// Operators' questions that wait; the one after them waits to ask.
+const CONTROLS: usize = 16;
+
+async fn announce<S: Storage>(driver: Driver<S>, stopped: watch::Sender<Option<StopReason>>) {
+    let reason = driver.run().await;
+    stopped.send_replace(Some(reason));
+}
+
+impl RunningNode {
+    /// The way to talk to it.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Shuts the node down: its clients are answered, what it issued is written, and what it
+    /// handed to its state machine is applied. Dropping the future does not stop the shutdown.
+    pub async fn shutdown(self) -> StopReason {
+        // A node that has stopped already does not listen.
+        let _ = self.handle.control.send(Control::Shutdown).await;
+        let reason = self.handle.stopped().await;
+        let _ = self.applier.await;
+        reason
+    }
+
+    /// Ends the node between two steps, as a crash would: nobody is told, nothing is finished.
+    pub async fn kill(self) {
+        self.driver.abort();
+        self.applier.abort();
+        // Both end by being aborted, if not before.
+        let _ = self.driver.await;
+        let _ = self.applier.await;
+    }
+}

@@ -1,0 +1,128 @@
+//! The way out: a message waits in the gate for its write, gets the contents of its entries when
+//! it leaves, and goes.
+
+use std::sync::Arc;
+
+use quorate_spec::{Body, Envelope, Gate, NodeId, Outgoing, WriteId};
+
+use crate::record::Record;
+use crate::storage::Storage;
+use crate::transport::{Packet, Transport};
+
+pub(crate) struct Outbox {
+    id: NodeId,
+    gate: Gate<Outgoing>,
+    transport: Arc<dyn Transport>,
+    dropped: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(id: NodeId, transport: Arc<dyn Transport>) -> Outbox {
+        Outbox { id, gate: Gate::default(), transport, dropped: 0 }
+    }
+
+    /// Sends the message, now or when its write is durable.
+    pub(crate) fn post(&mut self, outgoing: Outgoing, storage: &impl Storage) {
+        if let Some(outgoing) = self.gate.pass(outgoing.needs, outgoing) {
+            self.dispatch(outgoing, storage);
+        }
+    }
+
+    /// Every write up to `id` is durable: sends what waited for them.
+    pub(crate) fn persisted(&mut self, id: WriteId, storage: &impl Storage) {
+        for outgoing in self.gate.persisted(id) {
+            self.dispatch(outgoing, storage);
+        }
+    }
+
+    /// How many messages wait for a write.
+    pub(crate) fn held(&self) -> usize {
+        self.gate.held().count()
+    }
+
+    /// How many messages were dropped because the log no longer has the entries that they name.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn dispatch(&mut self, outgoing: Outgoing, storage: &impl Storage) {
+        let Outgoing { to, message, .. } = outgoing;
+        match contents(&message.body, storage) {
+            Some(records) => {
+                let envelope = Envelope { from: self.id, to, message };
+                self.transport.send(Packet { envelope, records });
+            }
+            None => self.dropped += 1,
+        }
+    }
+}
+
+/// The contents of the entries that the message names; none if the log has lost one of them while
+/// the message waited. The name is asked for, never the index alone.
+fn contents(body: &Body, storage: &impl Storage) -> Option<Vec<Record>> {
+    let Body::AppendEntries { prev, entries, .. } = body else { return Some(Vec::new()) };
+    entries.ids(prev.index).map(|id| storage.read(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use quorate_spec::durable::{LogWrite, Write};
+    use quorate_spec::{Configuration, Entries, EntryId, Index, Message, Persist, Term};
+
+    use super::*;
+    use crate::memory::{MemoryDisk, MemoryStorage};
+    use crate::record::Content;
+
+    #[derive(Default)]
+    struct Sent(Mutex<Vec<Packet>>);
+
+    impl Transport for Sent {
+        fn send(&self, packet: Packet) {
+            self.0.lock().expect("no other test shares it").push(packet);
+        }
+    }
+
+    fn first_entry(term: u64) -> Record {
+        let id = EntryId { term: Term(term), index: Index(1) };
+        Record { id, content: Content::Command(Arc::from(term.to_be_bytes())) }
+    }
+
+    fn write_first_entry(storage: &mut MemoryStorage, id: u64, term: u64) {
+        let log = LogWrite { keep: Index(0), entries: Entries::of_term(Index(0), Term(term), 1) };
+        let write = Write { hard_state: None, log: Some(log) };
+        storage.submit(Persist { id: WriteId(id), write }, vec![first_entry(term)]);
+    }
+
+    fn append_first_entry(needs: u64) -> Outgoing {
+        let entries = Entries::of_term(Index(0), Term(1), 1);
+        let body = Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index(0) };
+        Outgoing { needs: WriteId(needs), to: NodeId(2), message: Message { term: Term(1), body } }
+    }
+
+    #[test]
+    fn contents_are_attached_when_the_message_leaves_even_if_they_are_not_durable_yet() {
+        let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
+        disk.stall();
+        let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
+        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>);
+        write_first_entry(&mut storage, 1, 1);
+        outbox.post(append_first_entry(0), &storage);
+        let sent = sent.0.lock().expect("no panic before");
+        assert_eq!(sent.first().map(|packet| packet.records.clone()), Some(vec![first_entry(1)]));
+    }
+
+    #[test]
+    fn a_message_whose_entry_was_replaced_while_it_waited_is_dropped() {
+        let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
+        let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
+        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>);
+        write_first_entry(&mut storage, 1, 1);
+        outbox.post(append_first_entry(1), &storage);
+        write_first_entry(&mut storage, 2, 2);
+        outbox.persisted(WriteId(2), &storage);
+        assert!(sent.0.lock().expect("no panic before").is_empty());
+        assert_eq!((outbox.held(), outbox.dropped()), (0, 1));
+    }
+}

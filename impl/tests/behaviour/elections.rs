@@ -1,0 +1,134 @@
+//! Who leads, and how the others find out.
+
+use quorate::{CampaignError, Cluster, Limits, StartError};
+use quorate_spec::message::Kind;
+use quorate_spec::{NodeId, ParamsError, Refusal};
+
+use crate::lab::{Lab, Recorder, eventually, params};
+use crate::solo::{ME, Solo};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_elect_one_leader() {
+    let lab = Lab::start(1);
+    let (leader, term) = lab.leader().await;
+    assert!(term.0 > 0);
+    assert!(lab.cluster.handles().any(|handle| handle.id() == leader));
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_leader_is_stopped_another_is_elected_with_a_higher_term() {
+    let mut lab = Lab::start(2);
+    let (first, term) = lab.leader().await;
+    lab.cluster.stop(first).await;
+    let (second, later) = lab.leader().await;
+    assert_ne!(first, second);
+    assert!(later > term);
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_steps_down_and_the_majority_elects_another() {
+    let lab = Lab::start(3);
+    let (first, term) = lab.leader().await;
+    lab.cluster.network().isolate(first);
+    let (_, later) = lab.leader_of(&lab.others(first)).await;
+    assert!(later > term);
+    eventually("the first leader knows that it leads no more", async || {
+        (lab.view(first).leader != Some(first)).then_some(())
+    })
+    .await;
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_heard_but_hears_nothing_steps_down() {
+    let lab = Lab::start(4);
+    let (first, _) = lab.leader().await;
+    let others = lab.others(first);
+    others.iter().for_each(|other| lab.cluster.network().cut(*other, first));
+    lab.leader_of(&others).await;
+    eventually("the first leader knows that it leads no more", async || {
+        (lab.view(first).leader != Some(first)).then_some(())
+    })
+    .await;
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_cut_off_rejoins_without_raising_the_term() {
+    let lab = Lab::start(5);
+    let (away, _) = lab.leader().await;
+    lab.cluster.network().isolate(away);
+    let (before, cut_off) = (sent(&lab, away, Kind::PreVote), lab.evidence.sent().len());
+    let others = lab.others(away);
+    // With this entry its log is behind the others', so that none of them would vote for it.
+    lab.propose_to(&others, b"while it was away").await;
+    eventually("it wants to campaign", async || {
+        (sent(&lab, away, Kind::PreVote) > before + 10).then_some(())
+    })
+    .await;
+    lab.cluster.network().heal();
+    eventually("it follows a leader and has what it missed", async || {
+        let leader = lab.view(away).leader;
+        let caught_up = lab.machine(away).commands().contains(&b"while it was away".to_vec());
+        (leader.is_some_and(|leader| leader != away) && caught_up).then_some(())
+    })
+    .await;
+    let sent = lab.evidence.sent();
+    let (until, since) = sent.split_at(cut_off);
+    let mut heard = until.iter().map(|sent| sent.term).max();
+    for sent in since {
+        if sent.from != away {
+            heard = heard.max(Some(sent.term));
+        } else if sent.kind == Kind::AppendAccepted {
+            break;
+        }
+        assert!(Some(sent.term) <= heard, "it raised its term by itself: {sent:?}");
+    }
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_does_not_raise_its_term() {
+    let lab = Lab::start(6);
+    let (leader, _) = lab.leader().await;
+    let away = lab.others(leader)[0];
+    lab.cluster.network().isolate(away);
+    let before = sent(&lab, away, Kind::PreVote);
+    let wants_to_campaign = async |times| {
+        eventually("it asks for pre-votes", async || {
+            (sent(&lab, away, Kind::PreVote) > before + times).then_some(())
+        })
+        .await;
+    };
+    // By then it has dealt with everything that was under way to it.
+    wants_to_campaign(10).await;
+    let term = lab.view(away).term;
+    // A round of pre-votes is two messages, and two more with every heartbeat.
+    wants_to_campaign(60).await;
+    assert_eq!(lab.view(away).term, term);
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_does_not_campaign_against_its_promise() {
+    let solo = Solo::start(1, Limits::default(), Recorder::default());
+    let refused = CampaignError::Refused(Refusal::PromiseInForce);
+    assert_eq!(solo.handle().campaign().await, Err(refused));
+    solo.promise_passes();
+    assert_eq!(solo.handle().campaign().await, Ok(()));
+    solo.status("it leads", |status| status.leader == Some(ME)).await;
+}
+
+#[tokio::test]
+async fn parameters_without_the_protections_are_refused() {
+    let mut cluster = Cluster::new(3, params().naive(), 7, |_| Recorder::default());
+    let refused = cluster.start(NodeId(1)).map(|handle| handle.id());
+    assert_eq!(refused, Err(StartError::Params(ParamsError::NaiveElection)));
+}
+
+/// How many messages of this kind the node has sent.
+fn sent(lab: &Lab, from: NodeId, kind: Kind) -> usize {
+    lab.evidence.sent().iter().filter(|sent| sent.from == from && sent.kind == kind).count()
+}

@@ -1,0 +1,185 @@
+//! Three nodes with recorded machines, and ways to wait for them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quorate::clock::span;
+use quorate::{Cluster, Handle, ProposeError, StateMachine};
+use quorate_spec::{EntryId, NodeId, Params, ReadView, Term};
+
+use crate::evidence::Evidence;
+
+/// Far more than anything here takes, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn params() -> Params {
+    Params::new(span(Duration::from_millis(120)), span(Duration::from_millis(15)))
+}
+
+/// Waits until `condition` gives something.
+pub(crate) async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    soon(what, found).await
+}
+
+/// Waits for something that happens by itself.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+/// What a machine has applied, in order.
+pub(crate) type Applied = Vec<(EntryId, Vec<u8>)>;
+
+/// A state machine that remembers.
+#[derive(Clone, Default)]
+pub(crate) struct Recorder(Arc<Mutex<Applied>>);
+
+impl Recorder {
+    pub(crate) fn applied(&self) -> Applied {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn commands(&self) -> Vec<Vec<u8>> {
+        self.applied().into_iter().map(|(_, command)| command).collect()
+    }
+}
+
+impl StateMachine for Recorder {
+    fn apply(&mut self, id: EntryId, command: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, command.to_vec()));
+    }
+}
+
+/// Every machine that a node ever had, the present one last.
+type Machines = Arc<Mutex<BTreeMap<NodeId, Vec<Recorder>>>>;
+
+/// A cluster under observation.
+pub(crate) struct Lab {
+    pub(crate) cluster: Cluster<Recorder>,
+    pub(crate) evidence: Evidence,
+    machines: Machines,
+}
+
+impl Lab {
+    /// Three nodes, running.
+    pub(crate) fn start(seed: u64) -> Lab {
+        let machines = Machines::default();
+        let made = Arc::clone(&machines);
+        let mut cluster = Cluster::new(3, params(), seed, move |id| {
+            let recorder = Recorder::default();
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.entry(id).or_default().push(recorder.clone());
+            recorder
+        });
+        let disks = (1..=3).map(NodeId).map(|id| (id, cluster.disk(id).clone())).collect();
+        let evidence = Evidence::of(disks);
+        let watcher = evidence.clone();
+        cluster.network().tap(Arc::new(move |packet| watcher.watch(packet)));
+        cluster.start_all().expect("the parameters fit");
+        Lab { cluster, evidence, machines }
+    }
+
+    pub(crate) fn handle(&self, id: NodeId) -> &Handle {
+        self.cluster.handle(id).expect("it runs")
+    }
+
+    pub(crate) fn view(&self, id: NodeId) -> ReadView {
+        self.handle(id).view()
+    }
+
+    /// The machine that the node has now, or had last.
+    pub(crate) fn machine(&self, id: NodeId) -> Recorder {
+        let machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        machines[&id].last().expect("it was started").clone()
+    }
+
+    /// The nodes that run, but this one.
+    pub(crate) fn others(&self, id: NodeId) -> Vec<NodeId> {
+        self.cluster.handles().map(Handle::id).filter(|other| *other != id).collect()
+    }
+
+    /// Waits until all nodes that run follow one leader.
+    pub(crate) async fn leader(&self) -> (NodeId, Term) {
+        let all: Vec<NodeId> = self.cluster.handles().map(Handle::id).collect();
+        self.leader_of(&all).await
+    }
+
+    /// Waits until these nodes follow one leader, one of them.
+    pub(crate) async fn leader_of(&self, nodes: &[NodeId]) -> (NodeId, Term) {
+        eventually("they follow one leader", async || {
+            let mut views = nodes.iter().map(|id| self.view(*id));
+            let first = views.next()?;
+            let agreed = views.all(|view| (view.leader, view.term) == (first.leader, first.term));
+            let leader = first.leader.filter(|leader| agreed && nodes.contains(leader))?;
+            Some((leader, first.term))
+        })
+        .await
+    }
+
+    /// Has a command acknowledged, by whichever of these nodes leads. It may be applied twice: a
+    /// proposal whose outcome is unknown is made again.
+    pub(crate) async fn propose_to(&self, nodes: &[NodeId], command: &[u8]) -> EntryId {
+        eventually("a proposal is acknowledged", async || {
+            for id in nodes {
+                match self.handle(*id).propose(command).await {
+                    Ok(entry) => return Some(entry),
+                    Err(ProposeError::NotLeader { .. } | ProposeError::OutcomeUnknown) => {}
+                    Err(
+                        error @ (ProposeError::Lost
+                        | ProposeError::Overloaded
+                        | ProposeError::Stopped),
+                    ) => panic!("{error}"),
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// The same, for all nodes that run.
+    pub(crate) async fn propose(&self, command: &[u8]) -> EntryId {
+        let all: Vec<NodeId> = self.cluster.handles().map(Handle::id).collect();
+        self.propose_to(&all, command).await
+    }
+
+    /// Waits until the machines of all nodes that run have applied all of `commands`, in the same
+    /// order as each other. Returns what they applied.
+    pub(crate) async fn all_apply(&self, commands: &[Vec<u8>]) -> Applied {
+        let machines: Vec<Recorder> =
+            self.cluster.handles().map(|handle| self.machine(handle.id())).collect();
+        eventually("all machines apply the commands", async || {
+            let applied: Vec<Applied> = machines.iter().map(Recorder::applied).collect();
+            let first = applied.first()?;
+            let has = |command| first.iter().any(|(_, applied)| applied == command);
+            let all = commands.iter().all(has) && applied.iter().all(|other| other == first);
+            all.then(|| first.clone())
+        })
+        .await
+    }
+
+    /// Stops everything, and looks at what was seen on the way: no claim was broken, and no two
+    /// machines, of this life or an earlier one, differ where both have applied something.
+    pub(crate) async fn finish(mut self) {
+        self.cluster.stop_all().await;
+        assert_eq!(self.evidence.violations(), Vec::<String>::new());
+        let machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        let applied: Vec<Applied> = machines.values().flatten().map(Recorder::applied).collect();
+        let longest = applied.iter().max_by_key(|applied| applied.len()).expect("nodes ran");
+        for shorter in &applied {
+            assert!(longest.starts_with(shorter), "{shorter:?} is no prefix of {longest:?}");
+        }
+    }
+}
+
+/// Numbered commands, all different.
+pub(crate) fn commands(prefix: &str, count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|i| format!("{prefix}-{i}").into_bytes()).collect()
+}

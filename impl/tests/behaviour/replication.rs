@@ -1,0 +1,181 @@
+//! What becomes of commands.
+
+use quorate::{Handle, Limits, ProposeError};
+use quorate_spec::{EntryId, Index, NodeId};
+use tokio::task::JoinSet;
+
+use crate::lab::{Lab, Recorder, commands, eventually};
+use crate::solo::Solo;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_machines_apply_the_proposals_in_the_same_order() {
+    let lab = Lab::start(11);
+    lab.leader().await;
+    let commands = commands("ordered", 200);
+    for chunk in commands.chunks(20) {
+        let mut acknowledged: Vec<EntryId> = Vec::new();
+        for command in chunk {
+            acknowledged.push(lab.propose(command).await);
+        }
+        assert!(acknowledged.is_sorted(), "one after the other");
+    }
+    let applied = lab.all_apply(&commands).await;
+    assert!(applied.is_sorted_by_key(|(id, _)| *id));
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proposals_of_many_clients_at_once_are_each_applied_once() {
+    let lab = Lab::start(12);
+    let (leader, _) = lab.leader().await;
+    let commands = commands("concurrent", 300);
+    let mut clients = JoinSet::new();
+    for command in commands.clone() {
+        let handle = lab.handle(leader).clone();
+        clients.spawn(async move { (handle.propose(&*command).await, command) });
+    }
+    let mut acknowledged = Vec::new();
+    while let Some(outcome) = clients.join_next().await {
+        if let (Ok(id), command) = outcome.expect("no client panics") {
+            acknowledged.push((id, command));
+        }
+    }
+    let wanted: Vec<_> = acknowledged.iter().map(|(_, command)| command.clone()).collect();
+    let applied = lab.all_apply(&wanted).await;
+    for acknowledged in &acknowledged {
+        assert!(applied.contains(acknowledged), "{acknowledged:?} is applied under its name");
+    }
+    for command in &commands {
+        assert!(applied.iter().filter(|(_, applied)| applied == command).count() <= 1);
+    }
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proposal_to_a_follower_is_refused_and_names_the_leader() {
+    let lab = Lab::start(13);
+    let (leader, _) = lab.leader().await;
+    let follower = lab.others(leader)[0];
+    let (named, view) = eventually("a follower that knows its leader is asked", async || {
+        let before = lab.view(follower);
+        let answer = lab.handle(follower).propose(&b"misplaced"[..]).await;
+        let same = lab.view(follower) == before && before.leader.is_some_and(|id| id != follower);
+        same.then_some((answer, before))
+    })
+    .await;
+    assert_eq!(named, Err(ProposeError::NotLeader { leader: view.leader }));
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_proposal_is_lost_when_leaders_are_killed() {
+    let mut lab = Lab::start(14);
+    let mut acknowledged = Vec::new();
+    for round in 0..4 {
+        let (leader, _) = lab.leader().await;
+        let mut clients = JoinSet::new();
+        for command in commands(&format!("round-{round}"), 100) {
+            let handle = lab.handle(leader).clone();
+            clients.spawn(async move { handle.propose(&*command).await.map(|id| (id, command)) });
+        }
+        // Some are acknowledged by now, and some are under way.
+        for _ in 0..10 {
+            let client = clients.join_next().await.expect("there are a hundred");
+            acknowledged.extend(client.expect("no client panics"));
+        }
+        lab.cluster.kill(leader).await;
+        while let Some(client) = clients.join_next().await {
+            acknowledged.extend(client.expect("no client panics"));
+        }
+        lab.leader().await;
+        lab.cluster.start(leader).expect("the parameters fit");
+    }
+    assert!(!acknowledged.is_empty());
+    lab.propose(b"the end").await;
+    let applied = lab.all_apply(&[b"the end".to_vec()]).await;
+    for acknowledged in &acknowledged {
+        assert!(applied.contains(acknowledged), "{acknowledged:?} was acknowledged and is lost");
+    }
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proposals_get_through_a_network_that_loses_packets() {
+    let lab = Lab::start(15);
+    lab.leader().await;
+    lab.cluster.network().lose(10);
+    let commands = commands("lossy", 20);
+    for command in &commands {
+        lab.propose(command).await;
+    }
+    lab.all_apply(&commands).await;
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_gets_what_it_missed() {
+    let mut lab = Lab::start(16);
+    let (leader, _) = lab.leader().await;
+    let away = lab.others(leader)[0];
+    lab.cluster.kill(away).await;
+    let commands = commands("missed", 60);
+    for command in &commands {
+        lab.propose(command).await;
+    }
+    lab.cluster.start(away).expect("the parameters fit");
+    lab.all_apply(&commands).await;
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_a_leader_that_is_cut_off_is_told_that_the_outcome_is_unknown() {
+    let lab = Lab::start(17);
+    let outcome = eventually("a leader takes a proposal that it cannot replicate", async || {
+        lab.cluster.network().heal();
+        let (leader, _) = lab.leader().await;
+        lab.cluster.network().isolate(leader);
+        let outcome = lab.handle(leader).propose(&b"into the void"[..]).await;
+        // On a slow machine it may know already that it leads no more.
+        (!matches!(outcome, Err(ProposeError::NotLeader { .. }))).then_some(outcome)
+    })
+    .await;
+    assert_eq!(outcome, Err(ProposeError::OutcomeUnknown));
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_more_proposals_than_it_takes_says_that_it_is_overloaded() {
+    let limits = Limits { queued_proposals: 1, waiting_proposals: 1, ..Limits::default() };
+    let solo = Solo::start(1, limits, Recorder::default());
+    solo.lead().await;
+    solo.disk.stall();
+    let handle = solo.handle();
+    let waiting = tokio::spawn(propose(handle.clone(), b"waits for the disk"));
+    solo.status("the first proposal waits", |status| status.waiting == 1).await;
+    let queued = propose(handle.clone(), b"waits in the queue");
+    tokio::pin!(queued);
+    tokio::select! {
+        biased;
+        outcome = &mut queued => panic!("the disk is stalled, and yet: {outcome:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert_eq!(handle.propose(&b"too many"[..]).await, Err(ProposeError::Overloaded));
+    solo.disk.resume();
+    assert_eq!(waiting.await.expect("no panic").map(|id| id.index), Ok(Index(2)));
+    assert_eq!(queued.await.map(|id| id.index), Ok(Index(3)));
+}
+
+async fn propose(handle: Handle, command: &'static [u8]) -> Result<EntryId, ProposeError> {
+    handle.propose(command).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_ops_do_not_reach_the_machine() {
+    let machine = Recorder::default();
+    let solo = Solo::start(1, Limits::default(), machine.clone());
+    solo.lead().await;
+    let id = solo.handle().propose(&b"the first"[..]).await.expect("it leads");
+    assert_eq!(id.index, Index(2), "the first entry is the leader's own");
+    assert_eq!(machine.applied(), [(id, b"the first".to_vec())]);
+    assert_eq!(solo.handle().id(), NodeId(1));
+}

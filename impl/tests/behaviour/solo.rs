@@ -1,0 +1,144 @@
+//! One node whose peers and clock are played by the test.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use quorate::node::{self, Parts};
+use quorate::{
+    Clock, Handle, Limits, MemoryDisk, Options, Packet, Record, RunningNode, StateMachine, Status,
+    Transport,
+};
+use quorate_spec::message::Kind;
+use quorate_spec::{
+    Body, Configuration, Durable, Envelope, Instant, Message, NodeId, Params, ReadView, Term,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::lab::{eventually, params, soon};
+
+pub(crate) const ME: NodeId = NodeId(1);
+
+/// A clock that stands still until it is set.
+#[derive(Default)]
+pub(crate) struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    pub(crate) fn set(&self, now: Instant) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Instant {
+        Instant(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A packet that the node sent, with what its disk held and what it had published at that moment.
+pub(crate) struct Sent {
+    pub(crate) packet: Packet,
+    pub(crate) disk: Durable,
+    pub(crate) view: ReadView,
+}
+
+impl Sent {
+    pub(crate) fn kind(&self) -> Kind {
+        self.packet.envelope.message.body.kind()
+    }
+}
+
+/// Sees what the node sends.
+struct Outlet {
+    disk: MemoryDisk,
+    view: Arc<OnceLock<watch::Receiver<ReadView>>>,
+    sent: mpsc::UnboundedSender<Sent>,
+}
+
+impl Transport for Outlet {
+    fn send(&self, packet: Packet) {
+        let view = self.view.get().map(|view| *view.borrow()).expect("nothing leaves unasked");
+        // A test that ends does not listen any more.
+        let _ = self.sent.send(Sent { packet, disk: self.disk.durable(), view });
+    }
+}
+
+pub(crate) struct Solo {
+    pub(crate) node: RunningNode,
+    pub(crate) disk: MemoryDisk,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) sent: mpsc::UnboundedReceiver<Sent>,
+    inbox: mpsc::Sender<Packet>,
+}
+
+impl Solo {
+    /// Node 1 of the voters `1..=voters`, on an empty disk and at the beginning of time.
+    pub(crate) fn start(voters: u64, limits: Limits, machine: impl StateMachine) -> Solo {
+        let disk = MemoryDisk::new(Configuration::of((1..=voters).map(NodeId)));
+        let clock = Arc::new(ManualClock::default());
+        let (sender, sent) = mpsc::unbounded_channel();
+        let (inbox, packets) = mpsc::channel(16);
+        let view = Arc::new(OnceLock::new());
+        let parts = Parts {
+            storage: disk.open(),
+            transport: Arc::new(Outlet {
+                disk: disk.clone(),
+                view: Arc::clone(&view),
+                sent: sender,
+            }),
+            packets,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            machine,
+        };
+        let options = Options { id: ME, params: params(), seed: 7, limits };
+        let node = node::start(options, parts).expect("the parameters fit");
+        view.set(node.handle().watch()).expect("it is set once");
+        Solo { node, disk, clock, sent, inbox }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.node.handle()
+    }
+
+    /// Lets the promise pass that a node starts with, but not its election timeout.
+    pub(crate) fn promise_passes(&self) {
+        let Params { election_timeout, .. } = params();
+        self.clock.set(Instant(0).after(election_timeout));
+    }
+
+    /// Makes a node that is the only voter the leader.
+    pub(crate) async fn lead(&self) {
+        self.promise_passes();
+        self.handle().campaign().await.expect("its promise has passed");
+        self.status("it leads and has committed its no-op", |status| {
+            status.leader == Some(ME) && status.applied == status.last.index
+        })
+        .await;
+    }
+
+    /// The next packet that the node sends.
+    pub(crate) async fn next_sent(&mut self) -> Sent {
+        soon("it sends something", self.sent.recv()).await.expect("the node runs")
+    }
+
+    /// Waits until the node is gone, and finds that it sent nothing more.
+    pub(crate) async fn nothing_more_is_sent(&mut self) {
+        let more = soon("the node is gone", self.sent.recv()).await;
+        assert!(more.is_none(), "it sent {:?}", more.map(|sent| sent.packet));
+    }
+
+    /// Says something to the node.
+    pub(crate) async fn say(&self, from: NodeId, term: u64, body: Body, records: Vec<Record>) {
+        let message = Message { term: Term(term), body };
+        let packet = Packet { envelope: Envelope { from, to: ME, message }, records };
+        self.inbox.send(packet).await.expect("the node runs");
+    }
+
+    /// Waits until the node is like this.
+    pub(crate) async fn status(&self, what: &str, is: impl Fn(&Status) -> bool) -> Status {
+        eventually(what, async || {
+            let status = self.handle().status().await.expect("the node runs");
+            is(&status).then_some(status)
+        })
+        .await
+    }
+}

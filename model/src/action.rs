@@ -1,0 +1,151 @@
+//! What can happen in a state, and how to say it in a sentence.
+
+use std::fmt;
+
+use quorate_spec::{Envelope, NodeId};
+
+use crate::intern::Interned;
+use crate::render::message;
+
+/// What becomes of the messages that leave a server in an operation, one digit of base 3 each,
+/// the first in the lowest place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Fates(pub u16);
+
+/// What becomes of one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It arrives at once.
+    Arrives,
+    /// It never arrives.
+    Lost,
+    /// It is parked, and arrives later or never.
+    Parked,
+}
+
+impl Fates {
+    /// In an asynchronous network everything is simply under way.
+    pub const ON_THEIR_WAY: Fates = Fates(0);
+
+    /// The fate of the message at this position.
+    #[must_use]
+    pub fn of(self, position: usize) -> Fate {
+        let digit = u32::try_from(position).map_or(0, |p| self.0 / 3u16.pow(p) % 3);
+        match digit {
+            0 => Fate::Arrives,
+            1 => Fate::Lost,
+            _ => Fate::Parked,
+        }
+    }
+
+    /// All fates of so many messages.
+    pub fn all(messages: usize) -> impl Iterator<Item = Fates> {
+        (0..3u16.pow(messages as u32)).map(Fates)
+    }
+
+    /// How many of so many messages are parked.
+    #[must_use]
+    pub fn parked(self, messages: usize) -> usize {
+        (0..messages).filter(|i| self.of(*i) == Fate::Parked).count()
+    }
+}
+
+/// One step of a slice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Action {
+    /// An election timeout passes at this server: it campaigns, or steps down from leading.
+    Timeout(NodeId, Fates),
+    /// The server's promise ends.
+    Lapse(NodeId),
+    /// An operator asks the server to campaign.
+    Campaign(NodeId, Fates),
+    /// A client's command reaches the server, which leads.
+    Propose(NodeId, Fates),
+    /// The server's disk reports its first pending writes durable.
+    Report(NodeId, u8, Fates),
+    /// The server crashes with so many of its pending writes on disk, and restarts.
+    Crash(NodeId, u8),
+    /// A message that was under way arrives.
+    Deliver(Interned<Envelope>, Fates),
+    /// A request is generated and arrives.
+    Exchange(NodeId, NodeId, Fates),
+    /// A request is generated and parked.
+    Park(NodeId, NodeId),
+    /// Every cut link heals.
+    Heal,
+    /// The links of the slice are cut.
+    Break,
+}
+
+/// The kinds of actions, for coverage.
+pub const ACTION_KINDS: [&str; 11] = [
+    "Timeout", "Lapse", "Campaign", "Propose", "Report", "Crash", "Deliver", "Exchange", "Park",
+    "Heal", "Break",
+];
+
+impl Action {
+    /// The position of its kind in [`ACTION_KINDS`].
+    #[must_use]
+    pub fn kind(&self) -> usize {
+        match self {
+            Action::Timeout(..) => 0,
+            Action::Lapse(_) => 1,
+            Action::Campaign(..) => 2,
+            Action::Propose(..) => 3,
+            Action::Report(..) => 4,
+            Action::Crash(..) => 5,
+            Action::Deliver(..) => 6,
+            Action::Exchange(..) => 7,
+            Action::Park(..) => 8,
+            Action::Heal => 9,
+            Action::Break => 10,
+        }
+    }
+
+    /// The fates of what leaves a server in this action.
+    #[must_use]
+    pub fn fates(&self) -> Fates {
+        match self {
+            Action::Timeout(_, fates)
+            | Action::Campaign(_, fates)
+            | Action::Propose(_, fates)
+            | Action::Report(_, _, fates)
+            | Action::Deliver(_, fates)
+            | Action::Exchange(_, _, fates) => *fates,
+            Action::Lapse(_) | Action::Crash(..) | Action::Park(..) | Action::Heal | Action::Break => {
+                Fates::ON_THEIR_WAY
+            }
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Timeout(id, _) => write!(f, "n{id}'s election timeout passes"),
+            Action::Lapse(id) => write!(f, "n{id}'s promise ends"),
+            Action::Campaign(id, _) => write!(f, "an operator asks n{id} to campaign"),
+            Action::Propose(id, _) => write!(f, "a client proposes a command to n{id}"),
+            Action::Report(id, writes, _) => {
+                write!(f, "n{id}'s disk reports {} durable", plural(*writes, "write"))
+            }
+            Action::Crash(id, 0) => {
+                write!(f, "n{id} crashes, loses what was not durable, and restarts")
+            }
+            Action::Crash(id, kept) => {
+                write!(f, "n{id} crashes with {} on disk, and restarts", plural(*kept, "more write"))
+            }
+            Action::Deliver(envelope, _) => {
+                write!(f, "n{} receives from n{}: {}", envelope.to, envelope.from, message(envelope))
+            }
+            Action::Exchange(from, to, _) => write!(f, "n{from} sends its request to n{to}"),
+            Action::Park(from, to) => write!(f, "n{from}'s request to n{to} is delayed"),
+            Action::Heal => f.write_str("the network heals"),
+            Action::Break => f.write_str("links are cut for good"),
+        }
+    }
+}
+
+fn plural(n: u8, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

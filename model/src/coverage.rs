@@ -1,0 +1,150 @@
+//! What was seen happening in a run: actions, messages, changes of role, refusals, and each guard
+//! in both its outcomes. A check that never saw a thing happen has not checked it.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use quorate_spec::role::TRANSITIONS;
+use quorate_spec::{Kind, Node, Refusal};
+
+use crate::action::ACTION_KINDS;
+use crate::guards::Guard;
+
+/// A record that checker threads share.
+#[derive(Clone, Default)]
+pub struct Coverage(Arc<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    actions: AtomicU32,
+    kinds: AtomicU32,
+    transitions: AtomicU32,
+    refusals: Mutex<BTreeSet<&'static str>>,
+    guards_true: AtomicU64,
+    guards_false: AtomicU64,
+}
+
+impl Coverage {
+    pub(crate) fn saw_action(&self, kind: usize) {
+        set(&self.0.actions, kind);
+    }
+
+    pub(crate) fn saw_message(&self, kind: Kind) {
+        set(&self.0.kinds, kind as usize);
+    }
+
+    pub(crate) fn saw_step(&self, before: &Node, after: &Node, refused: &[Refusal]) {
+        let change = (before.role().name(), after.role().name());
+        if before.role() != after.role() {
+            for (i, (from, to, _)) in TRANSITIONS.iter().enumerate() {
+                if (*from, *to) == change {
+                    set(&self.0.transitions, i);
+                }
+            }
+        }
+        if !refused.is_empty() {
+            let mut seen = self.0.refusals.lock().expect("no thread panics here");
+            seen.extend(refused.iter().map(refusal_name));
+        }
+    }
+
+    pub(crate) fn saw_guard(&self, guard: Guard, outcome: bool) {
+        let bits = if outcome { &self.0.guards_true } else { &self.0.guards_false };
+        let bit = 1 << guard as u64;
+        if bits.load(Ordering::Relaxed) & bit == 0 {
+            bits.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// The kinds of actions that happened.
+    #[must_use]
+    pub fn actions(&self) -> Vec<&'static str> {
+        let bits = self.0.actions.load(Ordering::Relaxed);
+        named(bits, ACTION_KINDS.iter().copied())
+    }
+
+    /// The kinds of messages that arrived.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        let bits = self.0.kinds.load(Ordering::Relaxed);
+        named(bits, Kind::ALL.into_iter())
+    }
+
+    /// The changes of role that happened, as positions in the table of the specification.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<usize> {
+        named(self.0.transitions.load(Ordering::Relaxed), 0..TRANSITIONS.len())
+    }
+
+    /// The names of the refusals that happened.
+    ///
+    /// # Panics
+    /// If a checker thread panicked while it wrote.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<&'static str> {
+        self.0.refusals.lock().expect("no thread panics here").iter().copied().collect()
+    }
+
+    /// The outcomes in which a guard was seen: granted, refused.
+    #[must_use]
+    pub fn guard(&self, guard: Guard) -> (bool, bool) {
+        let bit = 1 << guard as u64;
+        let saw = |bits: &AtomicU64| bits.load(Ordering::Relaxed) & bit != 0;
+        (saw(&self.0.guards_true), saw(&self.0.guards_false))
+    }
+
+    /// Adds what another run saw.
+    ///
+    /// # Panics
+    /// If a checker thread panicked while it wrote.
+    pub fn absorb(&self, other: &Coverage) {
+        let pairs = [
+            (&self.0.actions, &other.0.actions),
+            (&self.0.kinds, &other.0.kinds),
+            (&self.0.transitions, &other.0.transitions),
+        ];
+        for (into, from) in pairs {
+            into.fetch_or(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let pairs =
+            [(&self.0.guards_true, &other.0.guards_true), (&self.0.guards_false, &other.0.guards_false)];
+        for (into, from) in pairs {
+            into.fetch_or(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let theirs = other.refusals();
+        self.0.refusals.lock().expect("no thread panics here").extend(theirs);
+    }
+}
+
+fn set(bits: &AtomicU32, position: usize) {
+    let bit = 1 << position;
+    if bits.load(Ordering::Relaxed) & bit == 0 {
+        bits.fetch_or(bit, Ordering::Relaxed);
+    }
+}
+
+fn named<T>(bits: u32, names: impl Iterator<Item = T>) -> Vec<T> {
+    names.enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, name)| name).collect()
+}
+
+fn refusal_name(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::PromiseInForce => "PromiseInForce",
+        Refusal::IsLeader => "IsLeader",
+        Refusal::LogNotUpToDate { .. } => "LogNotUpToDate",
+        Refusal::VotedForAnother(_) => "VotedForAnother",
+        Refusal::NotAVoter => "NotAVoter",
+        Refusal::StaleTerm { .. } => "StaleTerm",
+        Refusal::PreVoteHasNoTerm => "PreVoteHasNoTerm",
+        Refusal::TermNotAhead => "TermNotAhead",
+        Refusal::AnotherRound => "AnotherRound",
+        Refusal::NotInThatRole => "NotInThatRole",
+        Refusal::TermTooHigh => "TermTooHigh",
+        Refusal::Malformed => "Malformed",
+        Refusal::CommittedConflict(_) => "CommittedConflict",
+        Refusal::NotLeader { .. } => "NotLeader",
+        Refusal::EarlierTerm => "EarlierTerm",
+        Refusal::NoLease => "NoLease",
+    }
+}

@@ -1,0 +1,109 @@
+//! The guards of the specification with two additions: each notes its outcome, and one of them
+//! may be broken on purpose.
+
+use quorate_spec::rules::{Pledge, Unwritten};
+use quorate_spec::{
+    Configuration, Duration, EntryId, HardState, Index, Instant, Kind, NodeId, Refusal, Rules,
+    Sound, Term, WriteId,
+};
+
+use crate::coverage::Coverage;
+use crate::mutation::{Mutation, mutated};
+
+/// The rules under check.
+#[derive(Clone, Default)]
+pub struct Guards {
+    mutation: Option<Mutation>,
+    coverage: Coverage,
+}
+
+impl Guards {
+    /// The rules as they are.
+    #[must_use]
+    pub fn sound() -> Guards {
+        Guards::default()
+    }
+
+    /// The rules with one of them broken.
+    #[must_use]
+    pub fn broken(mutation: Mutation) -> Guards {
+        Guards { mutation: Some(mutation), coverage: Coverage::default() }
+    }
+
+    /// What was seen happening.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.coverage.clone()
+    }
+}
+
+/// Delegates every guard to the specification or to the mutant, and notes the outcome. The
+/// expression after `=>` says which outcome counts as "granted" and which as "refused".
+macro_rules! guards {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $out:ty => |$seen:ident| $polarity:expr;)*) => {
+        /// The names of the guards.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[allow(non_camel_case_types, missing_docs)]
+        pub enum Guard { $($name),* }
+
+        impl Guard {
+            /// All of them, in the order of `rules.rs`.
+            pub const ALL: &'static [Guard] = &[$(Guard::$name),*];
+
+            /// Its name in the specification.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Guard::$name => stringify!($name)),* }
+            }
+        }
+
+        impl Rules for Guards {
+            $(fn $name(&self $(, $arg: $type)*) -> $out {
+                let $seen = match self.mutation {
+                    Some(mutation) if mutation.guard() == Guard::$name => {
+                        mutated::$name(mutation $(, $arg)*)
+                    }
+                    Some(_) | None => Sound.$name($($arg),*),
+                };
+                self.coverage.saw_guard(Guard::$name, $polarity);
+                $seen
+            })*
+        }
+    };
+}
+
+guards! {
+    fn is_promotable(&self, id: NodeId, configuration: &Configuration) -> Result<(), Refusal> => |out| out.is_ok();
+    fn log_is_up_to_date(&self, candidate: EntryId, voter: EntryId) -> Result<(), Refusal> => |out| out.is_ok();
+    fn vote_is_free(&self, voted_for: Option<NodeId>, candidate: NodeId) -> Result<(), Refusal> => |out| out.is_ok();
+    fn counts_vote(&self, granted_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn counts_own_vote(&self, unwritten: WriteId) -> bool => |out| out;
+    fn is_quorum(&self, configuration: &Configuration, has: &dyn Fn(NodeId) -> bool) -> bool => |out| out;
+    fn vote_in_term(&self, before: Term, after: Term, vote: Option<NodeId>) -> Option<NodeId> => |out| out.is_some();
+    fn hard_state_to_write(&self, before: HardState, after: HardState) -> Option<HardState> => |out| out.is_some();
+    fn needs(&self, pledge: Pledge, unwritten: Unwritten) -> WriteId => |out| out == WriteId::NONE;
+    fn leads_after_restart(&self, id: NodeId, recovered: HardState) -> bool => |out| out;
+    fn begins_term_with_no_op(&self) -> bool => |out| out;
+    fn vote_while_pre_candidate(&self, vote: Option<NodeId>) -> Option<NodeId> => |out| out.is_some();
+    fn counts_pre_vote(&self, asked: (Term, Instant), present: (Term, Instant)) -> Result<(), Refusal> => |out| out.is_ok();
+    fn adopts_term(&self, kind: Kind, promise: Result<(), Refusal>) -> Result<(), Refusal> => |out| out.is_ok();
+    fn answers_stale(&self, kind: Kind) -> bool => |out| out;
+    fn promise_permits_vote(&self, now: Instant, until: Instant) -> Result<(), Refusal> => |out| out.is_ok();
+    fn promise_permits_pre_vote(&self, now: Instant, until: Instant) -> Result<(), Refusal> => |out| out.is_ok();
+    fn promise_permits_campaign(&self, now: Instant, until: Instant) -> Result<(), Refusal> => |out| out.is_ok();
+    fn leader_may_vote(&self) -> Result<(), Refusal> => |out| out.is_ok();
+    fn promise_on_contact(&self, promised: Instant, now: Instant, e: Duration) -> Instant => |out| out > promised;
+    fn promise_on_term_change(&self, promised: Instant) -> Instant => |out| out == promised;
+    fn promise_on_pre_vote(&self, promised: Instant, now: Instant, e: Duration) -> Instant => |out| out == promised;
+    fn promise_on_restart(&self, now: Instant, e: Duration) -> Instant => |out| out > now;
+    fn keeps_leading(&self, now: Instant, contact: Option<Instant>, e: Duration) -> bool => |out| out;
+    fn prev_matches(&self, prev: EntryId, here: Option<Term>) -> bool => |out| out;
+    fn conflicts(&self, existing: Option<Term>, arriving: Term) -> bool => |out| out;
+    fn follower_commit(&self, commit: Index, leader_commit: Index, validated: Index) -> Index => |out| out > commit;
+    fn acknowledged(&self, validated: Index, last: Index) -> Index => |out| out == last;
+    fn may_commit(&self, entry: Option<Term>, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn own_match(&self, durable: Index, last: Index) -> Index => |out| out == last;
+    fn match_after(&self, before: Index, acknowledged: Index) -> Index => |out| out > before;
+    fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index => |out| out < durable;
+}

@@ -1,0 +1,476 @@
+//! The direct Stateright model: a slice of the protocol as a [`stateright::Model`].
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use quorate_spec::property::cluster::leader_undisturbed;
+use quorate_spec::property::history::History;
+use quorate_spec::property::{Claim, ClaimSet};
+use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Term};
+use stateright::{Model, Property};
+
+use crate::action::{Action, Fate, Fates};
+use crate::canonical::Canonical;
+use crate::coverage::Coverage;
+use crate::guards::Guards;
+use crate::intern::Interned;
+use crate::network::what_matters;
+use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
+use crate::slice::{Cutting, Established, Network, Slice};
+use crate::state::{Budget, Net, Servers, State, link};
+use crate::verdicts::Verdicts;
+
+type Memo = DashMap<(Interned<Server>, Operation, Delivery), Interned<Outcome>, Fold>;
+type Fold = foldhash::fast::FixedState;
+
+/// A slice, with the rules that it checks.
+pub struct SliceModel {
+    /// Its bounds and features.
+    pub slice: Slice,
+    /// The protocol, driven one server at a time.
+    pub machine: Machine<Guards>,
+    canonical: Option<Canonical>,
+    memo: Option<Memo>,
+    verdicts: Verdicts,
+}
+
+impl SliceModel {
+    /// The model of a slice under these guards.
+    #[must_use]
+    pub fn new(slice: Slice, guards: Guards) -> SliceModel {
+        let coverage = guards.coverage();
+        let machine = Machine {
+            protocol: Protocol { rules: guards, params: slice.params() },
+            limit: Limit { entries: u64::MAX },
+            appends: slice.appends,
+            coverage,
+        };
+        SliceModel {
+            canonical: slice.symmetric.then(|| Canonical::new(&slice)),
+            verdicts: Verdicts::default(),
+            memo: Some(DashMap::with_hasher(Fold::with_seed(1))),
+            slice,
+            machine,
+        }
+    }
+
+    /// The same, computing every step anew: slower, and it has to find the same states.
+    #[must_use]
+    pub fn without_memo(self) -> SliceModel {
+        SliceModel { memo: None, ..self }
+    }
+
+    /// What was seen happening.
+    #[must_use]
+    pub fn coverage(&self) -> &Coverage {
+        &self.machine.coverage
+    }
+
+    /// What the operation does to the server, from memory if it was asked before.
+    pub(crate) fn perform(
+        &self,
+        server: Interned<Server>,
+        operation: Operation,
+        delivery: Delivery,
+    ) -> Interned<Outcome> {
+        let compute = || Interned::new(self.machine.perform(&server, operation, delivery));
+        let Some(memo) = &self.memo else { return compute() };
+        let key = (server, operation, delivery);
+        if let Some(outcome) = memo.get(&key) {
+            return *outcome;
+        }
+        let outcome = compute();
+        memo.insert(key, outcome);
+        outcome
+    }
+
+    fn delivery(&self, state: &State, server: Interned<Server>) -> Delivery {
+        let sync = state.budget.crashes == 0 && server.disk.pending.is_empty();
+        Delivery { sync, eager: self.slice.network == Network::Async }
+    }
+
+    /// The operation on this server in this state.
+    fn act(&self, state: &State, id: NodeId, operation: Operation) -> Interned<Outcome> {
+        let server = state.server(id);
+        self.perform(server, operation, self.delivery(state, server))
+    }
+
+    /// The request that `from` would send to `to`, with the sender afterwards; none where nothing
+    /// is due or its term is not durable yet.
+    fn request(
+        &self,
+        state: &State,
+        from: NodeId,
+        to: NodeId,
+    ) -> Option<(Interned<Outcome>, Interned<Envelope>)> {
+        let server = state.server(from);
+        let silent = match server.node.role() {
+            Role::Follower { .. } => true,
+            Role::Leader(_) => !self.slice.appends,
+            Role::PreCandidate(_) | Role::Candidate(_) => false,
+        };
+        if silent {
+            return None;
+        }
+        let delivery = Delivery { sync: false, eager: false };
+        let outcome = self.perform(server, Operation::Transmit(to), delivery);
+        outcome.sent.first().map(|envelope| (outcome, *envelope))
+    }
+
+    /// Puts the outcome of an operation of `id` into the state; what left it meets its fate.
+    fn put(&self, state: &mut State, id: NodeId, outcome: Interned<Outcome>, fates: Fates) {
+        state.servers[id.0 as usize] = outcome.server;
+        state.broken = state.broken.union(outcome.broken);
+        if !outcome.events.is_empty() {
+            let mut history = (*state.history).clone();
+            for event in &outcome.events {
+                state.broken = state.broken.union(history.observe(event));
+            }
+            state.history = Interned::new(history);
+        }
+        if outcome.elapsed > 0 {
+            self.move_clock(state, id, outcome.elapsed);
+        }
+        for (position, envelope) in outcome.sent.iter().enumerate() {
+            match (self.slice.network, fates.of(position)) {
+                (Network::Async, _) | (Network::Pull { .. }, Fate::Parked) => state.add(*envelope),
+                (Network::Pull { .. }, Fate::Arrives) => self.arrive(state, *envelope),
+                (Network::Pull { .. }, Fate::Lost) => {}
+            }
+        }
+    }
+
+    /// A reply arrives in the same action in which it was sent. It makes no one send another.
+    fn arrive(&self, state: &mut State, envelope: Interned<Envelope>) {
+        if state.budget.is_open(envelope.from, envelope.to) {
+            let outcome = self.act(state, envelope.to, Operation::Receive(envelope));
+            self.put(state, envelope.to, outcome, Fates::ON_THEIR_WAY);
+        }
+    }
+
+    /// Moves the times that belong to this server's clock, wherever they are.
+    fn move_clock(&self, state: &mut State, id: NodeId, by: u64) {
+        let now = quorate_spec::Instant(PRESENT.0 + by);
+        let moved = |envelope: &Interned<Envelope>| {
+            let request = envelope.message.body.kind().is_request();
+            let owner = if request { envelope.from } else { envelope.to };
+            if owner != id {
+                return *envelope;
+            }
+            let mut moved = (**envelope).clone();
+            moved.message.rebase(now, PRESENT);
+            Interned::new(moved)
+        };
+        let mut net: Net = state.net.iter().map(moved).collect();
+        net.sort_unstable();
+        net.dedup();
+        state.net = net;
+        let delivery = Delivery { sync: false, eager: false };
+        for server in &mut state.servers {
+            if server.node.id() != id && server.gate.held().next().is_some() {
+                *server = self.perform(*server, Operation::PeerClock(id, by), delivery).server;
+            }
+        }
+    }
+
+    /// Drops what can have no effect any more.
+    fn reduce(&self, mut state: State) -> State {
+        if !self.slice.reduced {
+            return state;
+        }
+        let rules = &self.machine.protocol.rules;
+        let max_term = Term(self.slice.max_term);
+        let matters = |envelope: &Interned<Envelope>| {
+            let (from, to) = (state.server(envelope.from), state.server(envelope.to));
+            what_matters(rules, *envelope, &from, &to, max_term)
+        };
+        let mut net: Net = state.net.iter().filter_map(matters).collect();
+        net.sort_unstable();
+        net.dedup();
+        state.net = net;
+        state
+    }
+
+    /// The state as it is stored: under its canonical names.
+    #[must_use]
+    pub fn stored(&self, state: State) -> State {
+        match &self.canonical {
+            Some(canonical) => canonical.of(state),
+            None => state,
+        }
+    }
+
+    /// Whether a server may do anything but have its writes reported.
+    fn has_room(&self, server: &Server) -> bool {
+        server.disk.pending.len() < self.slice.pending
+    }
+
+    fn timed_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        let node = &state.server(id).node;
+        if !self.slice.is_flaky(id) || !self.has_room(&state.server(id)) {
+            return;
+        }
+        let bound = node.current_term().0 < self.slice.max_term;
+        let check_quorum = self.slice.election.check_quorum;
+        if node.is_leader() && check_quorum {
+            self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+        }
+        if self.slice.campaigns && !node.is_leader() && bound {
+            let campaign = |f| Action::Campaign(id, f);
+            self.with_fates(state, id, Operation::Campaign, actions, campaign);
+        }
+        if self.slice.campaigns && self.slice.established.is_some() {
+            // Only the operator disturbs: no time passes.
+            return;
+        }
+        if !(node.is_leader() && check_quorum) && node.promised_until() > PRESENT {
+            actions.push(Action::Lapse(id));
+        }
+        if !node.is_leader() && bound {
+            self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+        }
+    }
+
+    fn disk_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        let pending = state.server(id).disk.pending.len() as u8;
+        for writes in 1..=pending {
+            let report = |f| Action::Report(id, writes, f);
+            self.with_fates(state, id, Operation::Report(writes), actions, report);
+        }
+        if state.budget.crashes > 0 {
+            actions.extend((0..=pending).map(|kept| Action::Crash(id, kept)));
+        }
+        let leads = state.server(id).node.is_leader();
+        if leads && state.budget.commands > 0 && self.has_room(&state.server(id)) {
+            self.with_fates(state, id, Operation::Propose, actions, |f| Action::Propose(id, f));
+        }
+    }
+
+    fn message_actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for envelope in &state.net {
+            let (to, open) = (envelope.to, state.budget.is_open(envelope.from, envelope.to));
+            if open && self.has_room(&state.server(to)) {
+                let receive = Operation::Receive(*envelope);
+                self.with_fates(state, to, receive, actions, |f| Action::Deliver(*envelope, f));
+            }
+        }
+        let Network::Pull { parked } = self.slice.network else { return };
+        for from in self.ids() {
+            for to in self.ids().filter(|to| *to != from && state.budget.is_open(from, *to)) {
+                let Some((_, request)) = self.request(state, from, to) else { continue };
+                if state.net.len() < parked {
+                    actions.push(Action::Park(from, to));
+                }
+                if self.has_room(&state.server(to)) {
+                    let receive = Operation::Receive(request);
+                    let exchange = |f| Action::Exchange(from, to, f);
+                    self.with_fates(state, to, receive, actions, exchange);
+                }
+            }
+        }
+    }
+
+    /// The action, once for each fate of what leaves the server in it.
+    fn with_fates(
+        &self,
+        state: &State,
+        id: NodeId,
+        operation: Operation,
+        actions: &mut Vec<Action>,
+        action: impl Fn(Fates) -> Action,
+    ) {
+        let Network::Pull { parked } = self.slice.network else {
+            return actions.push(action(Fates::ON_THEIR_WAY));
+        };
+        let messages = self.act(state, id, operation).sent.len();
+        let delivered = matches!(action(Fates::ON_THEIR_WAY), Action::Deliver(..));
+        let room = parked + usize::from(delivered) - state.net.len().min(parked);
+        actions.extend(Fates::all(messages).filter(|f| f.parked(messages) <= room).map(action));
+    }
+
+    fn cuts(&self) -> u64 {
+        let links = self.slice.cuts.iter().map(|(from, to)| link(NodeId(*from), NodeId(*to)));
+        links.fold(0, |cut, link| cut | link)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.slice.servers as u64).map(NodeId)
+    }
+
+    /// The state after the action, not yet reduced; none where it changes nothing.
+    fn after(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        let fates = action.fates();
+        match action {
+            Action::Timeout(id, _) => self.own(&mut state, id, Operation::Timeout, fates),
+            Action::Lapse(id) => self.own(&mut state, id, Operation::Lapse, fates),
+            Action::Campaign(id, _) => self.own(&mut state, id, Operation::Campaign, fates),
+            Action::Propose(id, _) => {
+                state.budget.commands -= 1;
+                self.own(&mut state, id, Operation::Propose, fates);
+            }
+            Action::Report(id, writes, _) => {
+                self.own(&mut state, id, Operation::Report(writes), fates);
+            }
+            Action::Crash(id, kept) => {
+                self.own(&mut state, id, Operation::Crash(kept), fates);
+                state.budget.crashes -= 1;
+            }
+            Action::Deliver(envelope, _) => {
+                if matches!(self.slice.network, Network::Pull { .. }) {
+                    state.net.retain(|other| *other != envelope);
+                }
+                self.own(&mut state, envelope.to, Operation::Receive(envelope), fates);
+            }
+            Action::Exchange(from, to, _) => {
+                let (sender, request) = self.request(&state, from, to)?;
+                state.servers[from.0 as usize] = sender.server;
+                state.broken = state.broken.union(sender.broken);
+                self.own(&mut state, to, Operation::Receive(request), fates);
+            }
+            Action::Park(from, to) => {
+                let (sender, request) = self.request(&state, from, to)?;
+                state.servers[from.0 as usize] = sender.server;
+                state.broken = state.broken.union(sender.broken);
+                state.add(request);
+            }
+            Action::Heal => state.budget.cut = 0,
+            Action::Break => state.budget.cut = self.cuts(),
+        }
+        (state != *last).then_some(state)
+    }
+
+    fn own(&self, state: &mut State, id: NodeId, operation: Operation, fates: Fates) {
+        let outcome = self.act(state, id, operation);
+        self.put(state, id, outcome, fates);
+    }
+
+    /// The claims that are false in this state, of those that the slice checks.
+    #[must_use]
+    pub fn false_claims(&self, state: &State) -> ClaimSet {
+        state.broken.union(self.verdicts.of(self, state)).intersection(self.slice.claims)
+    }
+
+    /// Whether the claim holds in this state.
+    #[must_use]
+    pub fn holds(&self, state: &State, claim: Claim) -> bool {
+        let in_steps = !state.broken.contains(claim);
+        in_steps && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
+    }
+
+    /// The states that `last` leads to, with the actions, before servers are renamed: what a
+    /// trace shows.
+    #[must_use]
+    pub fn plain_steps(&self, last: &State) -> Vec<(Action, State)> {
+        let mut actions = Vec::new();
+        self.actions(last, &mut actions);
+        let step = |action| self.after(last, action).map(|state| (action, self.reduce(state)));
+        actions.into_iter().filter_map(step).collect()
+    }
+
+    /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself.
+    fn establish(&self, mut state: State, premise: Established) -> State {
+        let leader = NodeId(0);
+        let delivery = Delivery { sync: true, eager: false };
+        let act = |state: &mut State, id: NodeId, operation| {
+            let outcome = self.perform(state.server(id), operation, delivery);
+            self.put(state, id, outcome, Fates::ON_THEIR_WAY);
+            outcome
+        };
+        let sent = |state: &mut State, to| {
+            let outcome = act(state, leader, Operation::Transmit(to));
+            let request = outcome.sent.first().copied();
+            state.net.clear();
+            request
+        };
+        act(&mut state, leader, Operation::Timeout);
+        // Pre-votes where they are on, votes, and the first entries and heartbeats.
+        for _ in 0..5 {
+            for to in self.ids().filter(|to| *to != leader) {
+                let Some(request) = sent(&mut state, to) else { continue };
+                let reply = act(&mut state, to, Operation::Receive(request)).sent.first().copied();
+                state.net.clear();
+                if let Some(reply) = reply {
+                    act(&mut state, leader, Operation::Receive(reply));
+                    state.net.clear();
+                }
+            }
+        }
+        debug_assert!(leader_undisturbed(&state.server(leader).node, Term(1)));
+        debug_assert!(premise.flaky.iter().all(|id| *id != leader.0), "the leader is heard");
+        state.net.clear();
+        state
+    }
+}
+
+impl Model for SliceModel {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let learners = self.slice.learners;
+        let voters = self.ids().take(self.slice.servers - learners);
+        let mut configuration = Configuration::of(voters);
+        configuration.learners = self.ids().skip(self.slice.servers - learners).collect();
+        let genesis = Durable::genesis(configuration);
+        let first = |id| Interned::new(self.machine.first(id, genesis.clone()));
+        let servers: Servers = self.ids().map(first).collect();
+        let budget = Budget {
+            crashes: self.slice.crashes,
+            commands: self.slice.commands,
+            cut: 0,
+        };
+        let mut state = State {
+            servers,
+            net: Net::new(),
+            history: Interned::new(History::default()),
+            budget,
+            broken: ClaimSet::NONE,
+        };
+        if let Some(premise) = self.slice.established {
+            state = self.establish(state, premise);
+        }
+        if self.slice.cutting != Cutting::Breaks {
+            state.budget.cut = self.cuts();
+        }
+        vec![self.stored(self.reduce(state))]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for id in self.ids() {
+            self.timed_actions(state, id, actions);
+            self.disk_actions(state, id, actions);
+        }
+        self.message_actions(state, actions);
+        match self.slice.cutting {
+            Cutting::Heals if state.budget.cut != 0 => actions.push(Action::Heal),
+            Cutting::Breaks if state.budget.cut == 0 => actions.push(Action::Break),
+            Cutting::Always | Cutting::Heals | Cutting::Breaks => {}
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let state = self.after(last, action)?;
+        self.coverage().saw_action(action.kind());
+        let state = self.stored(self.reduce(state));
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        crate::claims::properties(self.slice.claims)
+    }
+
+    fn format_action(&self, action: &Action) -> String {
+        action.to_string()
+    }
+}
+
+/// A model that several checkers share.
+pub type Shared = Arc<SliceModel>;
+
+/// The hash that Stateright would store, for the test that it is injective.
+#[must_use]
+pub fn fingerprint(state: &State) -> u64 {
+    foldhash::quality::FixedState::with_seed(7).hash_one(state)
+}

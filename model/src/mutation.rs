@@ -1,0 +1,341 @@
+//! The mutants: the specification with one guard broken, each as some real system had it.
+
+use quorate_spec::property::Claim;
+
+use crate::guards::Guard;
+
+/// The catalogue in rows: name, guard, killer, slices, real bugs, sentence.
+macro_rules! mutations {
+    ($($name:ident: $guard:ident, $killer:ident, [$($slice:literal),+], $bugs:literal, $about:literal;)*) => {
+        /// A broken guard.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[allow(missing_docs)]
+        pub enum Mutation { $($name),* }
+
+        impl Mutation {
+            /// All of them.
+            pub const ALL: &'static [Mutation] = &[$(Mutation::$name),*];
+
+            /// Its name on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Mutation::$name => stringify!($name)),* }
+            }
+
+            /// The guard that it breaks.
+            #[must_use]
+            pub fn guard(self) -> Guard {
+                match self { $(Mutation::$name => Guard::$guard),* }
+            }
+
+            /// The claim that has to fail for it.
+            #[must_use]
+            pub fn killer(self) -> Claim {
+                match self { $(Mutation::$name => Claim::$killer),* }
+            }
+
+            /// The slices that find it.
+            #[must_use]
+            pub fn slices(self) -> &'static [&'static str] {
+                match self { $(Mutation::$name => &[$($slice),+]),* }
+            }
+
+            /// The real bugs that it stands for.
+            #[must_use]
+            pub fn bugs(self) -> &'static str {
+                match self { $(Mutation::$name => $bugs),* }
+            }
+
+            /// What is wrong with it, in a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Mutation::$name => $about),* }
+            }
+        }
+    };
+}
+
+mutations! {
+    NonVoterCampaigns: is_promotable, LeaderIsVoter, ["learner"],
+        "E17 hashicorp/raft#398, etcd db54973", "A server that is no voter campaigns.";
+    UpToDateByLength: log_is_up_to_date, LeaderCompleteness, ["replication"],
+        "A2 hashicorp/raft#94", "The longer log wins, whatever the terms of its entries.";
+    UpToDateByTerm: log_is_up_to_date, LeaderCompleteness, ["replication"],
+        "A11 openraft 94c820c3", "The later last term wins, and length does not matter.";
+    VotesForEveryone: vote_is_free, VoteOncePerTerm, ["election"],
+        "A12 camunda#5356", "A server votes for every candidate of a term.";
+    CountsOldVotes: counts_vote, ElectionSafety, ["election"],
+        "A1 xraft#33", "A vote that was granted in an earlier term counts in the present one.";
+    CountsOwnVoteAtOnce: counts_own_vote, EntryIdentity, ["single"],
+        "A7 sofa-jraft#1245, D8 etcd#14370", "A candidate counts its own vote before it is durable.";
+    HalfIsAQuorum: is_quorum, ElectionSafety, ["election-two"],
+        "D4 hashicorp/raft 163a55f", "Half of the voters count as a majority.";
+    ForgetsVoteOnStepDown: vote_in_term, VoteOncePerTerm, ["check-quorum"],
+        "A3 hazelcast#16643", "A leader that steps down in its own term forgets its vote.";
+    PersistsOnlyTerms: hard_state_to_write, VoteDurability, ["election"],
+        "A9 tikv#1610", "A vote is written only together with a new term.";
+    PersistsTermWithoutVote: hard_state_to_write, VoteDurability, ["election"],
+        "A8 sofa-jraft#1241", "Term and vote are written one after the other: the term first.";
+    GrantsBeforeDurable: needs, VoteDurability, ["election"],
+        "A6 sofa-jraft#1241, H1 openraft ee460f37", "A granted vote leaves before it is on disk.";
+    AsksBeforeDurable: needs, VoteDurability, ["election"],
+        "A7 sofa-jraft#1245, braft elect_self", "A candidate asks for votes before its own is on disk.";
+    AnswersBeforeDurable: needs, MessageTermPersisted, ["election"],
+        "sofa-jraft#1245", "An answer of a new term leaves before that term is on disk.";
+    AcksBeforeDurable: needs, AckDurability, ["replication-crash"],
+        "H1 RaftFsync FollowerFsyncBeforeReply", "Entries are acknowledged before they are on disk.";
+    LeadsAfterRestart: leads_after_restart, RestartIsFollower, ["election"],
+        "A16 KAFKA-10527, H9 openraft ff9a9335", "A server that voted for itself restarts as leader.";
+    NoNoOp: begins_term_with_no_op, NoDeadlock, ["pre-vote"],
+        "F1 etcd#7331", "A leader waits for a client's command to begin its term.";
+    PreVoteForgetsVote: vote_while_pre_candidate, VoteOncePerTerm, ["pre-vote"],
+        "A5 canonical/raft 98d8f51", "A pre-candidate forgets whom it voted for.";
+    CountsPreVotesOfOtherRounds: counts_pre_vote, PreVoteSound, ["pre-vote"],
+        "CRDB#123189", "A pre-vote counts that was granted in an earlier round of this term.";
+    CountsPreVotesOfOtherTerms: counts_pre_vote, PreVoteSound, ["pre-vote"],
+        "B7 canonical/raft 0ed4553", "A pre-vote counts that was granted in another term.";
+    PreVoteRaisesTerm: adopts_term, NonDisruption, ["rejoin-high-term"],
+        "B10 rabbitmq/ra bbd00102", "A pre-vote of a higher term raises the voter's.";
+    VoteRequestRaisesTerm: adopts_term, NonDisruption, ["deaf-sticky"],
+        "E18 hashicorp/raft#477, thesis §4.2.3", "A RequestVote raises the term of a server under its promise.";
+    IgnoresTermOfRejection: adopts_term, NoDeadlock, ["partition"],
+        "B5 openraft#1796", "The higher term in a rejected pre-vote is ignored.";
+    IgnoresStaleRequests: answers_stale, NoDeadlock, ["partition"],
+        "B3 etcd#8501, raft-rs 3012d3c", "A request of a past term is not answered.";
+    VotesInsidePromise: promise_permits_vote, NonDisruption, ["deaf-sticky"],
+        "F8 tikv#15035, raft-rs and etcd at equal terms", "A server votes although it has just heard a leader.";
+    PreVotesInsidePromise: promise_permits_pre_vote, NonDisruption, ["isolated"],
+        "B1 thesis §9.6", "A server grants a pre-vote although it has just heard a leader.";
+    CampaignsInsidePromise: promise_permits_campaign, NonDisruption, ["operator"],
+        "L11 operator campaign", "An operator's request overrides the promise.";
+    LeaderVotes: leader_may_vote, NonDisruption, ["isolated"],
+        "A13 daos-stack/raft#70, B11 braft#365", "A leader helps another candidate.";
+    NoPromise: promise_on_contact, NonDisruption, ["isolated"],
+        "F12 hashicorp/raft#108", "Hearing a leader makes no promise.";
+    PromiseLostWithTerm: promise_on_term_change, PromiseKept, ["pre-vote"],
+        "F20 cockroach#134922", "The promise is forgotten when the term changes.";
+    PreVoteIsContact: promise_on_pre_vote, NoDeadlock, ["pre-vote"],
+        "B8 hashicorp/raft#609", "Granting a pre-vote counts as hearing a leader.";
+    PromiseLostAtRestart: promise_on_restart, NonDisruption, ["isolated-restart"],
+        "F8 tikv#15035, openraft", "A restarted server has promised nothing.";
+    NeverStepsDown: keeps_leading, NoDeadlock, ["deaf-leader"],
+        "B1 Cloudflare 2020-11-02, H11 hashicorp/raft#503", "A leader without a quorum stays leader.";
+    AppendsWithoutMatch: prev_matches, LogMatching, ["replication"],
+        "C1 thesis §3.5", "Entries are taken whether or not the one before them matches.";
+    TruncatesAlways: conflicts, TruncateOnlyOnConflict, ["replication"],
+        "C1 raftos#26, CCF#6016", "What arrives replaces the log's end, also where it agrees.";
+    NeverTruncates: conflicts, LogMatching, ["replication"],
+        "G8 openraft 674e78aa", "An entry of another term is kept.";
+    CommitsBeyondValidated: follower_commit, StateMachineSafety, ["replication"],
+        "C2 rabbitmq/ra#508, NuRaft#57", "A follower takes the leader's commit index for its own log as it is.";
+    CommitGoesBack: follower_commit, CommitMonotonic, ["replication"],
+        "C4 PySyncObj#166", "An old commit index takes the follower's back.";
+    AcksOwnLength: acknowledged, MatchIndexSound, ["replication"],
+        "C7 CCF#6016", "A follower acknowledges all of its log.";
+    CommitsOldTerms: may_commit, CommitRule, ["replication"],
+        "D1 logcabin#44, D2 PySyncObj#169", "An entry of an earlier term is committed by counting copies.";
+    CountsOwnUnwritten: own_match, CommittedIsDurable, ["replication-crash"],
+        "D8 etcd#14370, H2 openraft a9f696a9", "A leader counts itself before its disk has the entry.";
+    MatchGoesBack: match_after, CommittedIsDurable, ["unkilled"],
+        "C5 PySyncObj#167", "A late acknowledgement takes the match index back.";
+    CountsOldAnswers: counts_answer, MatchIndexSound, ["replication"],
+        "C5 raftos#25", "An answer of an earlier term counts.";
+    DurableAfterTruncation: durable_after_truncation, AckDurability, ["replication-crash"],
+        "C10 rabbitmq/ra 39490978", "Truncation leaves the durable mark where it was.";
+}
+
+/// What the guards become.
+#[allow(unused_variables, clippy::unnecessary_wraps)]
+pub(crate) mod mutated {
+    use quorate_spec::rules::{Pledge, Unwritten};
+    use quorate_spec::{
+        Configuration, Duration, EntryId, HardState, Index, Instant, Kind, NodeId, Refusal, Rules,
+        Sound, Term, WriteId,
+    };
+
+    use super::Mutation;
+
+    type Allowed = Result<(), Refusal>;
+
+    pub(crate) fn is_promotable(_: Mutation, _: NodeId, _: &Configuration) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn log_is_up_to_date(m: Mutation, candidate: EntryId, voter: EntryId) -> Allowed {
+        let better = if m == Mutation::UpToDateByLength {
+            candidate.index >= voter.index
+        } else {
+            candidate.term >= voter.term
+        };
+        if better { Ok(()) } else { Err(Refusal::LogNotUpToDate { candidate, voter }) }
+    }
+
+    pub(crate) fn vote_is_free(_: Mutation, _: Option<NodeId>, _: NodeId) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn counts_vote(_: Mutation, granted_in: Term, current: Term) -> Allowed {
+        if granted_in <= current { Ok(()) } else { Sound.counts_vote(granted_in, current) }
+    }
+
+    pub(crate) fn counts_own_vote(_: Mutation, _: WriteId) -> bool {
+        true
+    }
+
+    pub(crate) fn is_quorum(
+        _: Mutation,
+        configuration: &Configuration,
+        has: &dyn Fn(NodeId) -> bool,
+    ) -> bool {
+        2 * configuration.voters.iter().filter(|id| has(**id)).count() >= configuration.voters.len()
+    }
+
+    pub(crate) fn vote_in_term(
+        _: Mutation,
+        before: Term,
+        after: Term,
+        vote: Option<NodeId>,
+    ) -> Option<NodeId> {
+        None
+    }
+
+    pub(crate) fn hard_state_to_write(
+        m: Mutation,
+        before: HardState,
+        after: HardState,
+    ) -> Option<HardState> {
+        let new_term = before.current_term != after.current_term;
+        match m {
+            Mutation::PersistsOnlyTerms => new_term.then_some(after),
+            _ if new_term => Some(HardState { voted_for: None, ..after }),
+            _ => Sound.hard_state_to_write(before, after),
+        }
+    }
+
+    pub(crate) fn needs(m: Mutation, pledge: Pledge, unwritten: Unwritten) -> WriteId {
+        match (m, pledge) {
+            (Mutation::GrantsBeforeDurable, Pledge::Vote)
+            | (Mutation::AsksBeforeDurable, Pledge::Candidacy)
+            | (Mutation::AnswersBeforeDurable, Pledge::Term) => WriteId::NONE,
+            (Mutation::AcksBeforeDurable, Pledge::Entries(_)) => unwritten.hard_state,
+            _ => Sound.needs(pledge, unwritten),
+        }
+    }
+
+    pub(crate) fn leads_after_restart(_: Mutation, id: NodeId, recovered: HardState) -> bool {
+        recovered.voted_for == Some(id)
+    }
+
+    pub(crate) fn begins_term_with_no_op(_: Mutation) -> bool {
+        false
+    }
+
+    pub(crate) fn vote_while_pre_candidate(_: Mutation, _: Option<NodeId>) -> Option<NodeId> {
+        None
+    }
+
+    pub(crate) fn counts_pre_vote(
+        m: Mutation,
+        asked: (Term, Instant),
+        present: (Term, Instant),
+    ) -> Allowed {
+        let same = if m == Mutation::CountsPreVotesOfOtherRounds {
+            asked.0 == present.0
+        } else {
+            asked.0 <= present.0 && (asked.0 != present.0 || asked.1 == present.1)
+        };
+        if same { Ok(()) } else { Err(Refusal::AnotherRound) }
+    }
+
+    pub(crate) fn adopts_term(m: Mutation, kind: Kind, promise: Allowed) -> Allowed {
+        match (m, kind) {
+            (Mutation::PreVoteRaisesTerm, Kind::PreVote)
+            | (Mutation::VoteRequestRaisesTerm, Kind::RequestVote) => Ok(()),
+            (Mutation::IgnoresTermOfRejection, Kind::PreVoteRejection) => {
+                Err(Refusal::PreVoteHasNoTerm)
+            }
+            _ => Sound.adopts_term(kind, promise),
+        }
+    }
+
+    pub(crate) fn answers_stale(_: Mutation, _: Kind) -> bool {
+        false
+    }
+
+    pub(crate) fn promise_permits_vote(_: Mutation, _: Instant, _: Instant) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn promise_permits_pre_vote(_: Mutation, _: Instant, _: Instant) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn promise_permits_campaign(_: Mutation, _: Instant, _: Instant) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn leader_may_vote(_: Mutation) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn promise_on_contact(_: Mutation, p: Instant, _: Instant, _: Duration) -> Instant {
+        p
+    }
+
+    pub(crate) fn promise_on_term_change(_: Mutation, _: Instant) -> Instant {
+        Instant(0)
+    }
+
+    pub(crate) fn promise_on_pre_vote(
+        _: Mutation,
+        promised: Instant,
+        now: Instant,
+        e: Duration,
+    ) -> Instant {
+        promised.max(now.after(e))
+    }
+
+    pub(crate) fn promise_on_restart(_: Mutation, now: Instant, _: Duration) -> Instant {
+        now
+    }
+
+    pub(crate) fn keeps_leading(_: Mutation, _: Instant, _: Option<Instant>, _: Duration) -> bool {
+        true
+    }
+
+    pub(crate) fn prev_matches(_: Mutation, _: EntryId, _: Option<Term>) -> bool {
+        true
+    }
+
+    pub(crate) fn conflicts(m: Mutation, existing: Option<Term>, _: Term) -> bool {
+        m == Mutation::TruncatesAlways && existing.is_some()
+    }
+
+    pub(crate) fn follower_commit(m: Mutation, commit: Index, leader: Index, ok: Index) -> Index {
+        if m == Mutation::CommitGoesBack { leader.min(ok) } else { commit.max(leader) }
+    }
+
+    pub(crate) fn acknowledged(_: Mutation, _: Index, last: Index) -> Index {
+        last
+    }
+
+    pub(crate) fn may_commit(_: Mutation, _: Option<Term>, _: Term) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn own_match(_: Mutation, _: Index, last: Index) -> Index {
+        last
+    }
+
+    pub(crate) fn match_after(_: Mutation, _: Index, acknowledged: Index) -> Index {
+        acknowledged
+    }
+
+    pub(crate) fn counts_answer(_: Mutation, _: Term, _: Term) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn durable_after_truncation(_: Mutation, durable: Index, _: Index) -> Index {
+        durable
+    }
+}

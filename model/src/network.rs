@@ -1,0 +1,205 @@
+//! What is on its way, and which of it still matters.
+//!
+//! A message that can have no effect any more, whatever happens, is dropped, and one whose only
+//! effect can be to tell a term is reduced to that. Both are exact: they merge states that behave
+//! alike. Where a rule decides, the rule is asked, so that a mutant that breaks it keeps the
+//! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
+
+use quorate_spec::{
+    AppendOutcome, Body, EntryId, Envelope, Instant, Kind, Message, Role, Rules, Term,
+};
+
+use crate::intern::Interned;
+use crate::server::Server;
+
+/// The oldest instant: what the name of a past round of pre-votes is reduced to.
+const PAST: Instant = Instant(0);
+
+/// What is left of a message, given its sender and receiver; none if nothing is.
+pub fn what_matters<R: Rules>(
+    rules: &R,
+    envelope: Interned<Envelope>,
+    sender: &Server,
+    receiver: &Server,
+    max_term: Term,
+) -> Option<Interned<Envelope>> {
+    let term = envelope.message.term;
+    // A term that a crash of the receiver cannot take back.
+    let settled = receiver.disk.reported.hard_state.current_term;
+    match &envelope.message.body {
+        Body::PreVote { round, .. } => {
+            let live = matches!(sender.node.role(), Role::PreCandidate(c) if c.round == *round);
+            if live && term >= settled { Some(envelope) } else { spent(envelope, sender, max_term) }
+        }
+        Body::RequestVote { .. } => {
+            if vote_is_settled(&envelope, sender, receiver) {
+                spent(envelope, sender, max_term)
+            } else {
+                Some(envelope)
+            }
+        }
+        Body::AppendEntries { .. } => {
+            if term < settled { spent(envelope, sender, max_term) } else { Some(envelope) }
+        }
+        Body::PreVoteReply { granted: false, .. } | Body::RequestVoteReply { granted: false } => {
+            (term > settled).then(|| bare(envelope))
+        }
+        Body::AppendEntriesReply(AppendOutcome::Stale) => {
+            let contact = term == settled && receiver.node.is_leader();
+            (term > settled || contact).then_some(envelope)
+        }
+        Body::PreVoteReply { asked_in, round, granted: true } => {
+            pre_vote_grant_counts(rules, (*asked_in, *round), &envelope, receiver)
+                .then_some(envelope)
+        }
+        Body::RequestVoteReply { granted: true } => {
+            vote_grant_counts(rules, &envelope, receiver).then_some(envelope)
+        }
+        Body::AppendEntriesReply(outcome) => {
+            answer_counts(rules, *outcome, &envelope, receiver).then_some(envelope)
+        }
+    }
+}
+
+/// A request that can do no more than provoke a rejection: what it says does not matter, and
+/// nothing does once its sender has the last term of the slice.
+fn spent(
+    envelope: Interned<Envelope>,
+    sender: &Server,
+    max_term: Term,
+) -> Option<Interned<Envelope>> {
+    let known = sender.disk.reported.hard_state.current_term;
+    (known < max_term).then(|| bare(envelope))
+}
+
+/// The message without its content, as far as that is possible for its kind. A rejection keeps
+/// its term, which is all it tells.
+fn bare(envelope: Interned<Envelope>) -> Interned<Envelope> {
+    let Envelope { from, to, ref message } = *envelope;
+    if is_bare(message) {
+        return envelope;
+    }
+    let (term, body) = match message.body {
+        Body::PreVote { .. } => (Term(0), Body::PreVote { last: EntryId::ZERO, round: PAST }),
+        Body::RequestVote { .. } => (Term(0), Body::RequestVote { last: EntryId::ZERO }),
+        Body::AppendEntries { .. } => (
+            Term(0),
+            Body::AppendEntries {
+                prev: EntryId::ZERO,
+                entries: quorate_spec::Entries::default(),
+                leader_commit: quorate_spec::Index::ZERO,
+            },
+        ),
+        Body::PreVoteReply { granted, .. } => {
+            (message.term, Body::PreVoteReply { asked_in: Term(0), round: PAST, granted })
+        }
+        Body::RequestVoteReply { .. } | Body::AppendEntriesReply(_) => return envelope,
+    };
+    Interned::new(Envelope { from, to, message: Message { term, body } })
+}
+
+fn is_bare(message: &Message) -> bool {
+    match message.body {
+        Body::PreVote { last, round } => {
+            message.term == Term(0) && last == EntryId::ZERO && round == PAST
+        }
+        Body::RequestVote { .. } | Body::AppendEntries { .. } => message.term == Term(0),
+        Body::PreVoteReply { asked_in, round, .. } => asked_in == Term(0) && round == PAST,
+        Body::RequestVoteReply { .. } | Body::AppendEntriesReply(_) => true,
+    }
+}
+
+/// Whether the receiver has decided about this RequestVote for good: its durable term is higher,
+/// or its durable vote of this term is another's, or is the sender's, who needs it no more.
+fn vote_is_settled(envelope: &Envelope, sender: &Server, receiver: &Server) -> bool {
+    let on_disk = receiver.disk.reported.hard_state;
+    if envelope.message.term != on_disk.current_term {
+        return envelope.message.term < on_disk.current_term;
+    }
+    match on_disk.voted_for {
+        None => false,
+        Some(vote) if vote != envelope.from => true,
+        Some(_) => match sender.node.role() {
+            Role::Candidate(campaign) if sender.node.current_term() == envelope.message.term => {
+                campaign.granted.contains(&envelope.to)
+            }
+            Role::Candidate(_)
+            | Role::Follower { .. }
+            | Role::PreCandidate(_)
+            | Role::Leader(_) => {
+                sender.disk.reported.hard_state.current_term >= envelope.message.term
+            }
+        },
+    }
+}
+
+/// Whether a granted pre-vote can still count, in this round or, by the rules, in another one.
+fn pre_vote_grant_counts<R: Rules>(
+    rules: &R,
+    asked: (Term, Instant),
+    envelope: &Envelope,
+    receiver: &Server,
+) -> bool {
+    let term = receiver.node.current_term();
+    let now = match receiver.node.role() {
+        Role::PreCandidate(campaign) => {
+            let counted = campaign.granted.contains(&envelope.from);
+            !counted && rules.counts_pre_vote(asked, (term, campaign.round)).is_ok()
+        }
+        Role::Follower { .. } | Role::Candidate(_) | Role::Leader(_) => false,
+    };
+    let another = |term| rules.counts_pre_vote(asked, (term, Instant(u64::MAX))).is_ok();
+    let raises = rules.adopts_term(Kind::PreVoteGrant, Ok(())).is_ok();
+    now || another(term)
+        || another(term.next())
+        || (raises && envelope.message.term > receiver.disk.reported.hard_state.current_term)
+}
+
+/// Whether a granted vote can still count, in this term or, by the rules, in another one.
+fn vote_grant_counts<R: Rules>(rules: &R, envelope: &Envelope, receiver: &Server) -> bool {
+    let (granted_in, current) = (envelope.message.term, receiver.node.current_term());
+    let now = match receiver.node.role() {
+        Role::Candidate(campaign) => {
+            let counted = campaign.granted.contains(&envelope.from);
+            !counted && rules.counts_vote(granted_in, current).is_ok()
+        }
+        Role::Follower { .. } | Role::PreCandidate(_) | Role::Leader(_) => false,
+    };
+    let settled = receiver.disk.reported.hard_state.current_term;
+    now || granted_in > settled || rules.counts_vote(granted_in, current.next()).is_ok()
+}
+
+/// Whether an answer to an AppendEntries can still tell the leader something.
+fn answer_counts<R: Rules>(
+    rules: &R,
+    outcome: AppendOutcome,
+    envelope: &Envelope,
+    receiver: &Server,
+) -> bool {
+    let (term, current) = (envelope.message.term, receiver.node.current_term());
+    if term > receiver.disk.reported.hard_state.current_term
+        || rules.counts_answer(term, current.next()).is_ok()
+    {
+        return true;
+    }
+    let Role::Leader(leadership) = receiver.node.role() else { return false };
+    let Some(peer) = leadership.peers.get(&envelope.from) else { return false };
+    if term != current {
+        return false;
+    }
+    // An answer also shows that the follower is there; and while entries follow each other
+    // every acknowledgement makes room.
+    let contact = peer.last_contact.is_some() || peer.sent_at.is_some();
+    let waits = peer.pace == quorate_spec::role::Pace::Probe && !contact;
+    match outcome {
+        AppendOutcome::Accepted { match_index } => {
+            let known = match_index <= peer.match_index && peer.match_index.0 > 0;
+            let steady = peer.next_index == peer.match_index.next();
+            !(waits && known && steady)
+        }
+        AppendOutcome::Conflict { prev_index, .. } => {
+            !(waits && prev_index < peer.match_index)
+        }
+        AppendOutcome::Stale => true,
+    }
+}

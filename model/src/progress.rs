@@ -1,0 +1,170 @@
+//! Progress without temporal logic: from a state, a benign scheduler runs the cluster without
+//! faults, and a leader has to commit (claim NoDeadlock, AG EF).
+//!
+//! The run starts with everything that is under way lost and everything written durable; servers
+//! that hear a leader do not time out; the others time out one after the other. It depends on the
+//! servers and the links alone, so its verdict is remembered by them (`verdicts`).
+
+use quorate_spec::{Kind, NodeId, Role};
+
+use crate::intern::Interned;
+use crate::model::SliceModel;
+use crate::server::{Delivery, Operation, Outcome, PRESENT};
+use crate::slice::Cutting;
+use crate::state::{Budget, Servers, State};
+
+/// How many rounds of messages follow each timeout: enough for a log to be repaired and a
+/// configuration of two rounds of votes to be won.
+const ROUNDS: usize = 12;
+
+/// The scheduler.
+pub struct Benign {
+    servers: usize,
+}
+
+impl Benign {
+    /// A scheduler for so many servers.
+    #[must_use]
+    pub fn new(servers: usize) -> Benign {
+        Benign { servers }
+    }
+
+    /// Whether the benign run from this state commits an entry of its leader's term. Links that
+    /// can heal have healed; the others stay cut.
+    pub(crate) fn commits(&self, model: &SliceModel, state: &State) -> bool {
+        let heals = model.slice.cutting == Cutting::Heals;
+        let cut = if heals { 0 } else { state.budget.cut };
+        let mut run = Run {
+            model,
+            servers: state.servers.clone(),
+            links: Budget { cut, ..Budget::default() },
+            heard: vec![false; self.servers],
+        };
+        run.write_everything();
+        for attempt in 0..3 * self.servers {
+            if run.commits() {
+                return true;
+            }
+            run.let_time_pass();
+            if run.commits() {
+                return true;
+            }
+            run.time_out(NodeId((attempt % self.servers) as u64));
+        }
+        run.commits()
+    }
+}
+
+struct Run<'a> {
+    model: &'a SliceModel,
+    servers: Servers,
+    links: Budget,
+    /// Which servers heard the leader of their term in the last exchange.
+    heard: Vec<bool>,
+}
+
+impl Run<'_> {
+    fn act(&mut self, id: NodeId, operation: Operation) -> Interned<Outcome> {
+        let delivery = Delivery { sync: true, eager: false };
+        let at = id.0 as usize;
+        let outcome = self.model.perform(self.servers[at], operation, delivery);
+        self.servers[at] = outcome.server;
+        outcome
+    }
+
+    fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.servers.len() as u64).map(NodeId)
+    }
+
+    fn write_everything(&mut self) {
+        for id in self.ids() {
+            let pending = self.servers[id.0 as usize].disk.pending.len() as u8;
+            self.act(id, Operation::Report(pending));
+        }
+    }
+
+    /// Everyone sends what is due to everyone, and every answer arrives, until nothing changes.
+    fn exchange(&mut self) {
+        self.heard.iter_mut().for_each(|heard| *heard = false);
+        for _ in 0..ROUNDS {
+            let before = self.servers.clone();
+            for from in self.ids() {
+                for to in self.ids().filter(|to| *to != from) {
+                    self.ask(from, to);
+                }
+            }
+            if before == self.servers {
+                return;
+            }
+        }
+    }
+
+    fn ask(&mut self, from: NodeId, to: NodeId) {
+        if matches!(self.servers[from.0 as usize].node.role(), Role::Follower { .. }) {
+            return;
+        }
+        let Some(request) = self.act_transmit(from, to) else { return };
+        if !self.links.is_open(from, to) {
+            return;
+        }
+        let append = request.message.body.kind() == Kind::AppendEntries;
+        let answer = self.act(to, Operation::Receive(request));
+        if append && self.servers[to.0 as usize].node.leader() == Some(from) {
+            self.heard[to.0 as usize] = true;
+        }
+        for reply in &answer.sent {
+            if self.links.is_open(to, reply.to) {
+                self.act(reply.to, Operation::Receive(*reply));
+            }
+        }
+    }
+
+    fn act_transmit(&mut self, from: NodeId, to: NodeId) -> Option<Interned<quorate_spec::Envelope>> {
+        self.act(from, Operation::Transmit(to)).sent.first().copied()
+    }
+
+    /// An election timeout passes everywhere: promises that are not renewed end, and leaders
+    /// forget who answered. Drawn timeouts are longer, so no one campaigns yet.
+    fn let_time_pass(&mut self) {
+        for id in self.ids() {
+            self.act(id, Operation::Lapse);
+        }
+    }
+
+    /// A server that no leader reached campaigns; leaders that no quorum answered step down.
+    fn time_out(&mut self, id: NodeId) {
+        for leader in self.ids() {
+            if self.servers[leader.0 as usize].node.is_leader() {
+                self.act(leader, Operation::Tick);
+            }
+        }
+        let node = &self.servers[id.0 as usize].node;
+        let promised = node.promised_until() > PRESENT;
+        if !node.is_leader() && !promised && !self.heard[id.0 as usize] {
+            self.act(id, Operation::Timeout);
+        }
+    }
+
+    /// Whether a leader has committed an entry of its term without being asked to, and commits
+    /// what clients propose now: a commit from before the run alone does not count.
+    fn commits(&mut self) -> bool {
+        self.exchange();
+        let mut proposed = Vec::new();
+        for id in self.ids() {
+            let node = &self.servers[id.0 as usize].node;
+            let own = node.log().term_at(node.commit_index()) == Some(node.current_term());
+            if node.is_leader() && own {
+                self.act(id, Operation::Propose);
+                proposed.push((id, self.servers[id.0 as usize].node.log().last()));
+            }
+        }
+        if proposed.is_empty() {
+            return false;
+        }
+        self.exchange();
+        proposed.iter().any(|(id, entry)| {
+            let node = &self.servers[id.0 as usize].node;
+            node.is_leader() && node.commit_index() >= entry.index
+        })
+    }
+}

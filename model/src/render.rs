@@ -1,0 +1,178 @@
+//! States and messages for people: sentences and a small table.
+
+use std::fmt::Write;
+
+use quorate_spec::{AppendOutcome, Body, Envelope, Log, Node, Role};
+
+use crate::server::{PRESENT, Server};
+use crate::state::State;
+
+/// What a message says, in a clause without its sender and receiver.
+#[must_use]
+pub fn message(envelope: &Envelope) -> String {
+    let term = envelope.message.term;
+    match &envelope.message.body {
+        Body::PreVote { last, .. } => {
+            format!("PreVote in term {term}, log up to {last:?}")
+        }
+        Body::PreVoteReply { granted: true, asked_in, .. } => {
+            format!("a granted pre-vote for the term after {asked_in}")
+        }
+        Body::PreVoteReply { granted: false, .. } => {
+            format!("a refused pre-vote, in term {term}")
+        }
+        Body::RequestVote { last } => {
+            format!("RequestVote of term {term}, log up to {last:?}")
+        }
+        Body::RequestVoteReply { granted: true } => format!("a granted vote of term {term}"),
+        Body::RequestVoteReply { granted: false } => format!("a refused vote, in term {term}"),
+        Body::AppendEntries { prev, entries, leader_commit } => {
+            let until = entries.last_index(prev.index);
+            let what = if entries.is_empty() {
+                format!("heartbeat after {prev:?}")
+            } else {
+                format!("entries after {prev:?} up to {until}")
+            };
+            format!("AppendEntries of term {term}, {what}, commit {leader_commit}")
+        }
+        Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) => {
+            format!("success up to {match_index}, in term {term}")
+        }
+        Body::AppendEntriesReply(AppendOutcome::Conflict { prev_index, hint }) => {
+            format!("no match at {prev_index}, at most {hint:?}, in term {term}")
+        }
+        Body::AppendEntriesReply(AppendOutcome::Stale) => {
+            format!("\"your term is over\", in term {term}")
+        }
+    }
+}
+
+/// What a message does when it leaves its sender, as a sentence.
+#[must_use]
+pub fn sending(envelope: &Envelope) -> String {
+    let Envelope { from, to, message: said } = envelope;
+    let term = said.term;
+    match &said.body {
+        Body::PreVote { .. } => format!("n{from} asks n{to} for a pre-vote"),
+        Body::PreVoteReply { granted: true, .. } => {
+            format!("n{from} would vote for n{to}")
+        }
+        Body::PreVoteReply { granted: false, .. } => format!("n{from} refuses n{to} a pre-vote"),
+        Body::RequestVote { .. } => format!("n{from} asks n{to} for its vote in term {term}"),
+        Body::RequestVoteReply { granted: true } => {
+            format!("n{from} grants its vote to n{to} in term {term}")
+        }
+        Body::RequestVoteReply { granted: false } => {
+            format!("n{from} refuses n{to} its vote in term {term}")
+        }
+        Body::AppendEntries { .. } => format!("n{from} sends n{to} an {}", message(envelope)),
+        Body::AppendEntriesReply(AppendOutcome::Stale) => {
+            format!("n{from} tells n{to} that it is in term {term}")
+        }
+        Body::AppendEntriesReply(_) => format!("n{from} answers n{to}: {}", message(envelope)),
+    }
+}
+
+/// A small table of the servers, then what is under way.
+#[must_use]
+pub fn table(state: &State) -> String {
+    let mut text = String::from("      role          term vote log                    commit notes\n");
+    for server in &state.servers {
+        row(&mut text, server);
+    }
+    for envelope in &state.net {
+        // Writing into a String does not fail.
+        let _ = writeln!(text, "   ⇢ n{}→n{} {}", envelope.from, envelope.to, message(envelope));
+    }
+    if state.budget.cut != 0 {
+        text.push_str("   links cut\n");
+    }
+    if !state.broken.is_empty() {
+        let _ = writeln!(text, "   false: {:?}", state.broken);
+    }
+    text
+}
+
+fn row(text: &mut String, server: &Server) {
+    let Server { node, gate, disk, .. } = server;
+    let vote = node.voted_for().map_or("-".to_owned(), |id| format!("n{id}"));
+    let mut notes = Vec::new();
+    if node.promised_until() > PRESENT {
+        notes.push("promised".to_owned());
+    }
+    match node.role() {
+        Role::Follower { leader: Some(leader) } => notes.push(format!("follows n{leader}")),
+        Role::Follower { leader: None } => {}
+        Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
+            if !campaign.granted.is_empty() {
+                notes.push(format!("granted by {:?}", campaign.granted));
+            }
+        }
+        Role::Leader(leadership) => {
+            let matched = leadership.peers.iter();
+            let list: Vec<_> = matched.map(|(id, p)| format!("n{id}:{}", p.match_index)).collect();
+            notes.push(format!("match {}", list.join(" ")));
+        }
+    }
+    if !disk.pending.is_empty() {
+        notes.push(format!("{} unwritten", disk.pending.len()));
+    }
+    let waiting = gate.held().count();
+    if waiting > 0 {
+        notes.push(format!("{waiting} held back"));
+    }
+    let _ = writeln!(
+        text,
+        "   n{} {:<13} {:<4} {:<4} {:<22} {:<6} {}",
+        node.id(),
+        node.role().name(),
+        node.current_term(),
+        vote,
+        log(node.log()),
+        node.commit_index(),
+        notes.join(", ")
+    );
+}
+
+/// The log as the terms of its entries, up to the number that fits.
+#[must_use]
+pub fn log(log: &Log) -> String {
+    let terms: Vec<_> = log.ids().map(|id| format!("t{}", id.term)).collect();
+    if terms.is_empty() { "·".to_owned() } else { terms.join(" ") }
+}
+
+/// What changed at a server, in clauses.
+#[must_use]
+pub fn changes(before: &Node, after: &Node) -> Vec<String> {
+    let (id, term) = (after.id(), after.current_term());
+    let mut clauses = Vec::new();
+    let same_role = before.role().name() == after.role().name();
+    let same_term = before.current_term() == term;
+    match after.role() {
+        Role::Follower { .. } if !same_role => {
+            clauses.push(format!("n{id} steps back to follower in term {term}"));
+        }
+        Role::Follower { .. } if !same_term => clauses.push(format!("n{id} moves to term {term}")),
+        Role::Follower { .. } => {}
+        Role::PreCandidate(_) if before.role() != after.role() && !same_role => {
+            clauses.push(format!("n{id} becomes a pre-candidate, still in term {term}"));
+        }
+        Role::PreCandidate(_) => {}
+        Role::Candidate(_) if !same_role || !same_term => {
+            clauses.push(format!("n{id} becomes a candidate and votes for itself in term {term}"));
+        }
+        Role::Candidate(_) => {}
+        Role::Leader(_) if !same_role || !same_term => {
+            clauses.push(format!("n{id} becomes leader of term {term}"));
+        }
+        Role::Leader(_) => {}
+    }
+    let (was, is) = (before.log(), after.log());
+    if was.last() != is.last() {
+        clauses.push(format!("n{id}'s log is now {}", log(is)));
+    }
+    if before.commit_index() != after.commit_index() {
+        clauses.push(format!("n{id} commits up to {}", after.commit_index()));
+    }
+    clauses
+}

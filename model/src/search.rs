@@ -1,0 +1,123 @@
+//! The project's own breadth-first search: a second opinion on Stateright's counts, with full
+//! states in a set and no 64-bit fingerprints; and the source of shortest traces.
+
+use std::collections::HashMap;
+
+use quorate_spec::property::{Claim, ClaimSet};
+use stateright::Model;
+
+use crate::action::Action;
+use crate::model::SliceModel;
+use crate::state::State;
+
+/// What a search found.
+pub struct Found {
+    /// The states that were met, each once.
+    pub unique: usize,
+    /// The states that steps led to, counted each time.
+    pub generated: usize,
+    /// The number of steps to the farthest state.
+    pub depth: usize,
+    /// The shortest path to a state in which a wanted claim is false: its stored states.
+    pub path: Option<Vec<State>>,
+    /// The claims that are false at its end.
+    pub false_claims: ClaimSet,
+    /// Whether it stopped at the limit of states.
+    pub cut_short: bool,
+}
+
+/// Searches until one of `wanted` is false, everything was seen, or `limit` states were met.
+#[must_use]
+pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize) -> Found {
+    let mut parents: HashMap<State, usize, foldhash::fast::RandomState> = HashMap::default();
+    let mut states: Vec<(State, usize)> = Vec::new();
+    let mut found = Found {
+        unique: 0,
+        generated: 0,
+        depth: 0,
+        path: None,
+        false_claims: ClaimSet::NONE,
+        cut_short: false,
+    };
+    for state in model.init_states() {
+        parents.insert(state.clone(), 0);
+        states.push((state, usize::MAX));
+    }
+    let (mut at, mut level_end) = (0, states.len());
+    let mut actions = Vec::new();
+    while at < states.len() {
+        let state = states[at].0.clone();
+        let false_claims = model.false_claims(&state).intersection(wanted);
+        if !false_claims.is_empty() {
+            found.path = Some(path_to(&states, at));
+            found.false_claims = false_claims;
+            break;
+        }
+        if states.len() > limit {
+            found.cut_short = true;
+            break;
+        }
+        model.actions(&state, &mut actions);
+        for action in actions.drain(..) {
+            let Some(next) = model.next_state(&state, action) else { continue };
+            found.generated += 1;
+            if !parents.contains_key(&next) {
+                parents.insert(next.clone(), at);
+                states.push((next, at));
+            }
+        }
+        at += 1;
+        if at == level_end && level_end < states.len() {
+            level_end = states.len();
+            found.depth += 1;
+        }
+    }
+    found.unique = states.len();
+    found.generated += 1;
+    found
+}
+
+fn path_to(states: &[(State, usize)], mut at: usize) -> Vec<State> {
+    let mut path = vec![states[at].0.clone()];
+    while states[at].1 != usize::MAX {
+        at = states[at].1;
+        path.push(states[at].0.clone());
+    }
+    path.reverse();
+    path
+}
+
+/// A trace as people read it: the initial state, then each action with the state after it, under
+/// names that stay the same throughout.
+pub struct Trace {
+    /// The state before the first step.
+    pub initial: State,
+    /// The steps.
+    pub steps: Vec<(Action, State)>,
+}
+
+/// Undoes the canonical naming along a path: finds, from the plain initial state on, actions whose
+/// outcomes are stored as the path's states. None where the path is not one of the model.
+#[must_use]
+pub fn plain_trace(model: &SliceModel, path: &[State]) -> Option<Trace> {
+    let initial = model.init_states().into_iter().find(|state| Some(state) == path.first())?;
+    let mut at = initial.clone();
+    let mut steps = Vec::new();
+    for stored in path.iter().skip(1) {
+        let next = model
+            .plain_steps(&at)
+            .into_iter()
+            .find(|(_, state)| model.stored(state.clone()) == *stored)?;
+        at = next.1.clone();
+        steps.push(next);
+    }
+    Some(Trace { initial, steps })
+}
+
+/// The shortest trace on which `claim` becomes false, and how many states it took to find.
+#[must_use]
+pub fn shortest(model: &SliceModel, claim: Claim, limit: usize) -> (Found, Option<Trace>) {
+    let found = breadth_first(model, ClaimSet::of(&[claim]), limit);
+    let trace = found.path.as_ref().and_then(|path| plain_trace(model, path));
+    (found, trace)
+}

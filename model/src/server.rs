@@ -1,0 +1,348 @@
+//! One server as the model sees it: the node in memory, its durability gate, its disk; and
+//! everything that can happen to it alone.
+//!
+//! [`Machine::perform`] is a pure function of server and operation. The claims about single steps
+//! and leaving messages are decided here, once for each distinct step.
+
+use quorate_spec::property::history::Event;
+use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
+use quorate_spec::property::step::{broken_by_restart, broken_by_step};
+use quorate_spec::property::ClaimSet;
+use quorate_spec::{
+    Durable, Effects, Envelope, Gate, Input, Instant, Limit, Message, Moment, Node,
+    NodeId, Outgoing, Protocol, Rename, Rules,
+};
+use quorate_spec::durable::Write;
+
+use crate::coverage::Coverage;
+use crate::intern::{Interned, content_hash};
+use crate::internable;
+
+/// The present, on every node's clock, between two operations. Each operation moves the origin
+/// back here, so that the number of states stays finite.
+pub const PRESENT: Instant = Instant(E);
+
+/// The election timeout of all models.
+pub const E: u64 = 10;
+
+/// A server: what a crash takes, and what it does not.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Server {
+    /// The node in memory.
+    pub node: Node,
+    /// Messages that wait for a write; lost in a crash.
+    pub gate: Gate<(NodeId, Message)>,
+    /// The disk.
+    pub disk: Disk,
+    /// The latest vote that left the server: a ghost, which no crash takes and no node sees.
+    pub last_vote: Option<SentVote>,
+}
+
+/// A disk with a queue: a crash recovers the reported state with any prefix of what follows it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Disk {
+    /// The state after the last write that was reported durable.
+    pub reported: Durable,
+    /// The writes after it, oldest first.
+    pub pending: Vec<Write>,
+}
+
+internable!(Server, |server| {
+    let mut anonymous = server.clone();
+    let me = server.node.id();
+    anonymous.rename(&|id| NodeId(u64::from(id == me)));
+    content_hash(&anonymous)
+});
+internable!(Envelope, |envelope| content_hash(&envelope.message));
+
+impl Rename for Server {
+    fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
+        self.node.rename(to);
+        self.gate.rename(to);
+        self.disk.reported.rename(to);
+        self.disk.pending.iter_mut().for_each(|write| write.rename(to));
+        self.last_vote = self.last_vote.map(|(term, id)| (term, to(id)));
+    }
+}
+
+/// What can happen to one server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Operation {
+    /// Its election timeout passes, or, if it leads, one without an answer.
+    Timeout,
+    /// Its promise ends, and nothing else happens.
+    Lapse,
+    /// Its timers are looked at, and no time passes.
+    Tick,
+    /// An operator asks it to campaign.
+    Campaign,
+    /// A client proposes one command.
+    Propose,
+    /// A message arrives.
+    Receive(Interned<Envelope>),
+    /// Its disk reports the first so many pending writes durable.
+    Report(u8),
+    /// It crashes with so many of the pending writes on disk, and restarts.
+    Crash(u8),
+    /// It is asked for a request to this server.
+    Transmit(NodeId),
+    /// This other server's clock was moved back by so much: times that belong to it, too.
+    PeerClock(NodeId, u64),
+}
+
+/// What an operation did.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Outcome {
+    /// The server afterwards.
+    pub server: Interned<Server>,
+    /// The messages that left it, in order.
+    pub sent: Vec<Interned<Envelope>>,
+    /// What the history has to remember.
+    pub events: Vec<Event>,
+    /// The claims that it broke.
+    pub broken: ClaimSet,
+    /// By how much the server's clock was moved back.
+    pub elapsed: u64,
+}
+
+internable!(Outcome);
+
+/// The protocol, and how a slice drives single servers.
+pub struct Machine<R> {
+    /// The protocol under check.
+    pub protocol: Protocol<R>,
+    /// How many entries a request may carry.
+    pub limit: Limit,
+    /// Whether leaders send AppendEntries at all.
+    pub appends: bool,
+    /// What was seen happening.
+    pub coverage: Coverage,
+}
+
+impl<R: Rules> Machine<R> {
+    /// A server of a new cluster, an election timeout after it started.
+    pub fn first(&self, id: NodeId, durable: Durable) -> Server {
+        let node = self.protocol.start(id, durable.clone(), Moment { now: PRESENT, draw: 0 });
+        let disk = Disk { reported: durable, pending: Vec::new() };
+        let server = Server { node, gate: Gate::default(), disk, last_vote: None };
+        let lapsed = self.perform(&server, Operation::Lapse, Delivery { sync: true, eager: false });
+        (*lapsed.server).clone()
+    }
+
+    /// What `operation` does to `server`.
+    pub fn perform(&self, server: &Server, operation: Operation, delivery: Delivery) -> Outcome {
+        let mut run = Run::new(self, server.clone());
+        run.operate(operation);
+        if delivery.sync {
+            run.report_everything();
+        }
+        if delivery.eager {
+            run.transmit_everything();
+        }
+        run.finish()
+    }
+}
+
+/// How writes and requests move on after an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Delivery {
+    /// Writes are durable at once. Exact where no crash is left to come: a message that waits for
+    /// a write and one that waits in the network are then the same.
+    pub sync: bool,
+    /// Requests are asked for at once, to all peers.
+    pub eager: bool,
+}
+
+/// An operation in progress.
+struct Run<'a, R> {
+    machine: &'a Machine<R>,
+    server: Server,
+    sent: Vec<Interned<Envelope>>,
+    events: Vec<Event>,
+    broken: ClaimSet,
+    now: Instant,
+    effects: Effects,
+}
+
+impl<'a, R: Rules> Run<'a, R> {
+    fn new(machine: &'a Machine<R>, server: Server) -> Self {
+        Run {
+            machine,
+            server,
+            sent: Vec::new(),
+            events: Vec::new(),
+            broken: ClaimSet::NONE,
+            now: PRESENT,
+            effects: Effects::default(),
+        }
+    }
+
+    fn operate(&mut self, operation: Operation) {
+        match operation {
+            Operation::Timeout => {
+                self.now = self.machine.protocol.horizon(&self.server.node, PRESENT);
+                self.step(Input::Tick);
+            }
+            Operation::Lapse => self.now = Instant(PRESENT.0 + E),
+            Operation::Tick => self.step(Input::Tick),
+            Operation::Campaign => {
+                // Two rounds do not begin at the same instant.
+                self.now = Instant(PRESENT.0 + 1);
+                self.step(Input::Campaign);
+            }
+            Operation::Propose => self.step(Input::Propose { count: 1 }),
+            Operation::Receive(envelope) => {
+                self.machine.coverage.saw_message(envelope.message.body.kind());
+                self.step(Input::Receive((*envelope).clone()));
+            }
+            Operation::Report(writes) => self.report(usize::from(writes)),
+            Operation::Crash(kept) => self.crash(usize::from(kept)),
+            Operation::Transmit(peer) => self.transmit(peer),
+            Operation::PeerClock(peer, by) => {
+                let (now, to) = (Instant(PRESENT.0 + by), PRESENT);
+                let held = self.server.gate.items_mut();
+                for (_, message) in held.filter(|(receiver, _)| *receiver == peer) {
+                    message.rebase(now, to);
+                }
+            }
+        }
+    }
+
+    /// Takes one step of the protocol and performs its effects, in their order.
+    fn step(&mut self, input: Input) {
+        let before = self.server.node.clone();
+        let moment = Moment { now: self.now, draw: 0 };
+        let protocol = &self.machine.protocol;
+        protocol.step(&mut self.server.node, moment, input.clone(), &mut self.effects);
+        let after = &self.server.node;
+        self.broken = self.broken.union(broken_by_step(&protocol.params, &before, &input, after));
+        self.machine.coverage.saw_step(&before, after, &self.effects.refused);
+        self.note_events(&before);
+        if let Some(persist) = self.effects.persist.take() {
+            self.server.disk.pending.push(persist.write);
+        }
+        for outgoing in std::mem::take(&mut self.effects.send) {
+            self.send(outgoing);
+        }
+    }
+
+    fn note_events(&mut self, before: &Node) {
+        let after = &self.server.node;
+        let term = after.current_term();
+        if after.is_leader() {
+            if !before.is_leader() || before.current_term() != term {
+                let log = before.log().clone();
+                self.events.push(Event::Elected { term, leader: after.id(), log });
+            }
+            let (was, is) = (before.log().last(), after.log().last());
+            if is.index > was.index {
+                let first = quorate_spec::EntryId { term, index: was.index.next() };
+                self.events.push(Event::Created { first, last: is.index });
+            }
+        }
+        let (was, is) = (before.commit_index(), after.commit_index());
+        if is > was {
+            let fresh = after.log().ids().filter(|id| id.index > was && id.index <= is);
+            self.events.push(Event::Committed { entries: fresh.collect(), term });
+        }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        let Outgoing { needs, to, message } = outgoing;
+        if let Some((to, message)) = self.server.gate.pass(needs, (to, message)) {
+            self.release(to, message);
+        }
+    }
+
+    /// A message leaves: from here on a crash cannot call it back.
+    fn release(&mut self, to: NodeId, message: Message) {
+        let envelope = Envelope { from: self.server.node.id(), to, message };
+        let Server { node, disk, last_vote, .. } = &self.server;
+        let broken = broken_by_release(&envelope, node, &disk.reported, *last_vote);
+        self.broken = self.broken.union(broken);
+        self.server.last_vote = vote_in(&envelope).or(self.server.last_vote);
+        self.sent.push(Interned::new(envelope));
+    }
+
+    fn report(&mut self, writes: usize) {
+        let Some(last) = writes.checked_sub(1).and_then(|i| self.server.node.unwritten().get(i))
+        else {
+            return;
+        };
+        let id = last.id;
+        for write in self.server.disk.pending.drain(..writes) {
+            self.server.disk.reported.apply(&write);
+        }
+        for (to, message) in self.server.gate.persisted(id) {
+            self.release(to, message);
+        }
+        self.step(Input::Persisted(id));
+    }
+
+    fn report_everything(&mut self) {
+        while !self.server.disk.pending.is_empty() {
+            self.report(self.server.disk.pending.len());
+        }
+    }
+
+    fn crash(&mut self, kept: usize) {
+        let mut durable = self.server.disk.reported.clone();
+        for write in self.server.disk.pending.iter().take(kept) {
+            durable.apply(write);
+        }
+        let (id, moment) = (self.server.node.id(), Moment { now: self.now, draw: 0 });
+        let node = self.machine.protocol.start(id, durable.clone(), moment);
+        let Server { node: before, disk, .. } = &self.server;
+        let broken = broken_by_restart(before, &disk.reported, &durable, &node);
+        self.broken = self.broken.union(broken);
+        self.server.node = node;
+        self.server.gate = Gate::default();
+        self.server.disk = Disk { reported: durable, pending: Vec::new() };
+    }
+
+    fn transmit(&mut self, peer: NodeId) {
+        let node = &mut self.server.node;
+        let limit = self.machine.limit;
+        if let Some(outgoing) = self.machine.protocol.poll_transmit(node, peer, self.now, limit) {
+            self.send(outgoing);
+        }
+    }
+
+    fn transmit_everything(&mut self) {
+        if !self.machine.appends && self.server.node.is_leader() {
+            return;
+        }
+        let me = self.server.node.id();
+        let members: Vec<_> = self.server.node.log().configuration().members().collect();
+        for peer in members.into_iter().filter(|peer| *peer != me) {
+            self.transmit(peer);
+        }
+    }
+
+    /// Moves the clock's origin back and renumbers the writes.
+    fn finish(mut self) -> Outcome {
+        let Server { node, gate, .. } = &mut self.server;
+        node.rebase(&self.machine.protocol.params, self.now, PRESENT);
+        node.forget_election_timer(PRESENT);
+        gate.renumber(node.renumber_writes());
+        // A request carries times of its sender's clock, which has just been moved.
+        let held = gate.items_mut().map(|(_, message)| message);
+        for message in held.filter(|message| message.body.kind().is_request()) {
+            message.rebase(self.now, PRESENT);
+        }
+        for envelope in &mut self.sent {
+            if envelope.message.body.kind().is_request() && self.now != PRESENT {
+                let mut moved = (**envelope).clone();
+                moved.message.rebase(self.now, PRESENT);
+                *envelope = Interned::new(moved);
+            }
+        }
+        Outcome {
+            server: Interned::new(self.server),
+            sent: self.sent,
+            events: self.events,
+            broken: self.broken,
+            elapsed: self.now.0 - PRESENT.0,
+        }
+    }
+}

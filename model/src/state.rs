@@ -1,0 +1,102 @@
+//! A global state: a few references to interned parts.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use quorate_spec::property::ClaimSet;
+use quorate_spec::property::history::History;
+use quorate_spec::{Envelope, NodeId};
+use smallvec::SmallVec;
+
+use crate::intern::Interned;
+use crate::internable;
+use crate::server::Server;
+
+/// The largest cluster of a slice.
+pub const MAX_SERVERS: usize = 6;
+
+internable!(History);
+
+/// The servers of a cluster; server `i` has identity `i`.
+pub type Servers = SmallVec<[Interned<Server>; 5]>;
+
+/// What is on its way, in order of content, each once.
+pub type Net = SmallVec<[Interned<Envelope>; 6]>;
+
+/// One state of a slice. Two are equal exactly when their contents are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct State {
+    /// The servers.
+    pub servers: Servers,
+    /// The messages.
+    pub net: Net,
+    /// The record that no server sees.
+    pub history: Interned<History>,
+    /// What is left of the slice's budgets, and the links.
+    pub budget: Budget,
+    /// The claims that the run has broken so far.
+    pub broken: ClaimSet,
+}
+
+/// What may still happen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Budget {
+    /// Crashes.
+    pub crashes: u8,
+    /// Proposals.
+    pub commands: u8,
+    /// One bit for each link that is cut: see [`link`].
+    pub cut: u64,
+}
+
+/// The bit of the link from one server to another.
+#[must_use]
+pub fn link(from: NodeId, to: NodeId) -> u64 {
+    1 << (from.0 as usize * MAX_SERVERS + to.0 as usize)
+}
+
+impl Budget {
+    /// Whether messages pass from one server to the other.
+    #[must_use]
+    pub fn is_open(&self, from: NodeId, to: NodeId) -> bool {
+        self.cut & link(from, to) == 0
+    }
+}
+
+impl State {
+    /// The server with this identity.
+    #[must_use]
+    pub fn server(&self, id: NodeId) -> Interned<Server> {
+        self.servers[id.0 as usize]
+    }
+
+    /// Adds a message; there is one of each.
+    pub fn add(&mut self, envelope: Interned<Envelope>) {
+        if let Err(at) = self.net.binary_search(&envelope) {
+            self.net.insert(at, envelope);
+        }
+    }
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The numbers of servers and messages are written too: sets side by side must not merge.
+        for server in &self.servers {
+            server.hash(state);
+        }
+        state.write_u64((self.servers.len() as u64) << 32 | self.net.len() as u64);
+        for envelope in &self.net {
+            envelope.hash(state);
+        }
+        self.history.hash(state);
+        let Budget { crashes, commands, cut } = self.budget;
+        state.write_u64(u64::from(crashes) << 48 | u64::from(commands) << 40 | cut);
+        self.broken.hash(state);
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::render::table(self))
+    }
+}

@@ -1,0 +1,100 @@
+//! The claims that are decided in a state, and not in the step that led to it.
+//!
+//! They depend on servers, history and links, and not on what is under way, so many states share
+//! one verdict, which is remembered.
+
+use std::cell::Cell;
+
+use dashmap::DashMap;
+use quorate_spec::property::cluster::{
+    committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
+};
+use quorate_spec::property::{Claim, ClaimSet};
+use quorate_spec::{Node, NodeId, Term};
+
+use crate::intern::content_hash;
+use crate::model::SliceModel;
+use crate::progress::Benign;
+use crate::server::Server;
+use crate::state::State;
+
+/// The verdicts so far. A key is a 64-bit hash, as the checker's own fingerprints are.
+pub(crate) struct Verdicts(DashMap<u64, ClaimSet, foldhash::fast::FixedState>);
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        Verdicts(DashMap::with_hasher(foldhash::fast::FixedState::with_seed(2)))
+    }
+}
+
+thread_local! {
+    /// The last key of this thread with its model and verdict: a checker asks for each claim of a
+    /// state in turn.
+    static LAST: Cell<(usize, u64, ClaimSet)> = const { Cell::new((0, 0, ClaimSet::NONE)) };
+}
+
+impl Verdicts {
+    /// The claims that are decided here.
+    pub(crate) const DECIDES: ClaimSet = ClaimSet::of(&[
+        Claim::QuorumIntersection,
+        Claim::LogMatching,
+        Claim::MatchIndexSound,
+        Claim::CommittedIsDurable,
+        Claim::NonDisruption,
+        Claim::NoDeadlock,
+    ]);
+
+    /// The claims of the model's slice that are false in this state.
+    pub(crate) fn of(&self, model: &SliceModel, state: &State) -> ClaimSet {
+        let key = content_hash(&(&state.servers, state.history, state.budget.cut));
+        let owner = std::ptr::from_ref(self) as usize;
+        let last = LAST.get();
+        if (last.0, last.1) == (owner, key) {
+            return last.2;
+        }
+        let known = self.0.get(&key).map(|known| *known);
+        let verdict = known.unwrap_or_else(|| {
+            let verdict = decide(model, state);
+            self.0.insert(key, verdict);
+            verdict
+        });
+        LAST.set((owner, key, verdict));
+        verdict
+    }
+}
+
+fn decide(model: &SliceModel, state: &State) -> ClaimSet {
+    let mut broken = ClaimSet::NONE;
+    for claim in model.slice.claims.intersection(Verdicts::DECIDES).iter() {
+        broken.require(claim, holds(model, state, claim));
+    }
+    broken
+}
+
+fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
+    let nodes = || -> Box<dyn Iterator<Item = &Node>> {
+        Box::new(state.servers.iter().map(|server| &server.node))
+    };
+    let leader = |id: usize| &state.servers[id].node;
+    match claim {
+        Claim::QuorumIntersection => quorum_intersection(&model.machine.protocol.rules, nodes),
+        Claim::LogMatching => {
+            nodes().all(|a| nodes().all(|b| a.id() >= b.id() || log_matching(a.log(), b.log())))
+        }
+        Claim::MatchIndexSound => {
+            let sound = |leader, follower: &Server| {
+                match_index_sound(leader, &follower.node, &follower.disk.reported)
+            };
+            nodes().all(|leader| state.servers.iter().all(|other| sound(leader, other)))
+        }
+        Claim::CommittedIsDurable => {
+            let configuration = leader(0).log().configuration();
+            let disk = |id: NodeId| &state.servers[id.0 as usize].disk.reported;
+            committed_is_durable(&state.history, configuration, disk)
+        }
+        Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),
+        Claim::NoDeadlock => Benign::new(state.servers.len()).commits(model, state),
+        // The others are decided in each step, and by the history.
+        _ => true,
+    }
+}
