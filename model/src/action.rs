@@ -112,9 +112,11 @@ impl Action {
             | Action::Report(_, _, fates)
             | Action::Deliver(_, fates)
             | Action::Exchange(_, _, fates) => *fates,
-            Action::Lapse(_) | Action::Crash(..) | Action::Park(..) | Action::Heal | Action::Break => {
-                Fates::ON_THEIR_WAY
-            }
+            Action::Lapse(_)
+            | Action::Crash(..)
+            | Action::Park(..)
+            | Action::Heal
+            | Action::Break => Fates::ON_THEIR_WAY,
         }
     }
 }
@@ -133,10 +135,20 @@ impl fmt::Display for Action {
                 write!(f, "n{id} crashes, loses what was not durable, and restarts")
             }
             Action::Crash(id, kept) => {
-                write!(f, "n{id} crashes with {} on disk, and restarts", plural(*kept, "more write"))
+                write!(
+                    f,
+                    "n{id} crashes with {} on disk, and restarts",
+                    plural(*kept, "more write")
+                )
             }
             Action::Deliver(envelope, _) => {
-                write!(f, "n{} receives from n{}: {}", envelope.to, envelope.from, message(envelope))
+                write!(
+                    f,
+                    "n{} receives from n{}: {}",
+                    envelope.to,
+                    envelope.from,
+                    message(envelope)
+                )
             }
             Action::Exchange(from, to, _) => write!(f, "n{from} sends its request to n{to}"),
             Action::Park(from, to) => write!(f, "n{from}'s request to n{to} is delayed"),

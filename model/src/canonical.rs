@@ -46,7 +46,7 @@ impl Canonical {
         let keys = keys(&state);
         let mut names: Names = (0..state.servers.len() as u8).collect();
         let ties = self.classes.iter().any(|class| sort_by_key(class, &keys, &mut names));
-        if !ties {
+        if !ties || self.ties_are_symmetric(&state, &keys) {
             return if is_identity(&names) { state } else { self.renamed(&state, &names) };
         }
         let mut orders: Vec<Names> = vec![(0..state.servers.len() as u8).collect()];
@@ -60,6 +60,20 @@ impl Canonical {
             servers.chain(net).chain([state.history.content()]).collect::<Rank>()
         });
         least.unwrap_or(state)
+    }
+
+    /// Whether exchanging servers of equal keys changes nothing, so that any order will do.
+    fn ties_are_symmetric(&self, state: &State, keys: &Keys) -> bool {
+        self.classes.iter().all(|class| {
+            class.iter().enumerate().all(|(at, a)| {
+                let tied = class[at + 1..].iter().find(|b| keys[**b] == keys[*a]);
+                tied.is_none_or(|b| {
+                    let mut names: Names = (0..state.servers.len() as u8).collect();
+                    names.swap(*a, *b);
+                    self.renamed(state, &names) == *state
+                })
+            })
+        })
     }
 
     fn renamed(&self, state: &State, names: &Names) -> State {

@@ -107,8 +107,10 @@ impl Coverage {
         for (into, from) in pairs {
             into.fetch_or(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        let pairs =
-            [(&self.0.guards_true, &other.0.guards_true), (&self.0.guards_false, &other.0.guards_false)];
+        let pairs = [
+            (&self.0.guards_true, &other.0.guards_true),
+            (&self.0.guards_false, &other.0.guards_false),
+        ];
         for (into, from) in pairs {
             into.fetch_or(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }

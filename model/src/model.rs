@@ -238,7 +238,9 @@ impl SliceModel {
             let report = |f| Action::Report(id, writes, f);
             self.with_fates(state, id, Operation::Report(writes), actions, report);
         }
-        if state.budget.crashes > 0 {
+        // The premise of an established leader excludes that it crashes.
+        let stays = self.slice.established.is_some() && id == NodeId(0);
+        if state.budget.crashes > 0 && !stays {
             actions.extend((0..=pending).map(|kept| Action::Crash(id, kept)));
         }
         let leads = state.server(id).node.is_leader();
@@ -356,7 +358,8 @@ impl SliceModel {
     #[must_use]
     pub fn holds(&self, state: &State, claim: Claim) -> bool {
         let in_steps = !state.broken.contains(claim);
-        in_steps && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
+        in_steps
+            && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
     }
 
     /// The states that `last` leads to, with the actions, before servers are renamed: what a
@@ -416,11 +419,7 @@ impl Model for SliceModel {
         let genesis = Durable::genesis(configuration);
         let first = |id| Interned::new(self.machine.first(id, genesis.clone()));
         let servers: Servers = self.ids().map(first).collect();
-        let budget = Budget {
-            crashes: self.slice.crashes,
-            commands: self.slice.commands,
-            cut: 0,
-        };
+        let budget = Budget { crashes: self.slice.crashes, commands: self.slice.commands, cut: 0 };
         let mut state = State {
             servers,
             net: Net::new(),

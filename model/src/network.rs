@@ -39,7 +39,11 @@ pub fn what_matters<R: Rules>(
             }
         }
         Body::AppendEntries { .. } => {
-            if term < settled { spent(envelope, sender, max_term) } else { Some(envelope) }
+            if term < settled {
+                spent(envelope, sender, max_term)
+            } else {
+                Some(envelope)
+            }
         }
         Body::PreVoteReply { granted: false, .. } | Body::RequestVoteReply { granted: false } => {
             (term > settled).then(|| bare(envelope))
@@ -197,9 +201,7 @@ fn answer_counts<R: Rules>(
             let steady = peer.next_index == peer.match_index.next();
             !(waits && known && steady)
         }
-        AppendOutcome::Conflict { prev_index, .. } => {
-            !(waits && prev_index < peer.match_index)
-        }
+        AppendOutcome::Conflict { prev_index, .. } => !(waits && prev_index < peer.match_index),
         AppendOutcome::Stale => true,
     }
 }

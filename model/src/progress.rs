@@ -119,7 +119,11 @@ impl Run<'_> {
         }
     }
 
-    fn act_transmit(&mut self, from: NodeId, to: NodeId) -> Option<Interned<quorate_spec::Envelope>> {
+    fn act_transmit(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+    ) -> Option<Interned<quorate_spec::Envelope>> {
         self.act(from, Operation::Transmit(to)).sent.first().copied()
     }
 

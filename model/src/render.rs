@@ -76,7 +76,8 @@ pub fn sending(envelope: &Envelope) -> String {
 /// A small table of the servers, then what is under way.
 #[must_use]
 pub fn table(state: &State) -> String {
-    let mut text = String::from("      role          term vote log                    commit notes\n");
+    let mut text =
+        String::from("      role          term vote log                    commit notes\n");
     for server in &state.servers {
         row(&mut text, server);
     }

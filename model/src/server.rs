@@ -4,15 +4,15 @@
 //! [`Machine::perform`] is a pure function of server and operation. The claims about single steps
 //! and leaving messages are decided here, once for each distinct step.
 
+use quorate_spec::durable::Write;
+use quorate_spec::property::ClaimSet;
 use quorate_spec::property::history::Event;
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
 use quorate_spec::property::step::{broken_by_restart, broken_by_step};
-use quorate_spec::property::ClaimSet;
 use quorate_spec::{
-    Durable, Effects, Envelope, Gate, Input, Instant, Limit, Message, Moment, Node,
-    NodeId, Outgoing, Protocol, Rename, Rules,
+    Durable, Effects, Envelope, Gate, Input, Instant, Limit, Message, Moment, Node, NodeId,
+    Outgoing, Protocol, Rename, Rules,
 };
-use quorate_spec::durable::Write;
 
 use crate::coverage::Coverage;
 use crate::intern::{Interned, content_hash};
@@ -186,8 +186,9 @@ impl<'a, R: Rules> Run<'a, R> {
             Operation::Lapse => self.now = Instant(PRESENT.0 + E),
             Operation::Tick => self.step(Input::Tick),
             Operation::Campaign => {
-                // Two rounds do not begin at the same instant.
-                self.now = Instant(PRESENT.0 + 1);
+                // Two rounds do not begin at the same instant; a promise does not end by asking.
+                let promised = self.server.node.promised_until() > PRESENT;
+                self.now = Instant(PRESENT.0 + u64::from(!promised));
                 self.step(Input::Campaign);
             }
             Operation::Propose => self.step(Input::Propose { count: 1 }),

@@ -2,7 +2,7 @@
 
 use quorate_spec::property::{Claim, ClaimSet};
 
-use crate::slice::{Cutting, Declared, Election, Established, Network, Slice};
+use crate::slice::{Cuts, Cutting, Declared, Election, Established, Network, Slice};
 
 /// What every slice checks: all that is decided step by step or costs next to nothing.
 const SAFETY: ClaimSet = ClaimSet::of(&[
@@ -64,29 +64,239 @@ const BASE: Slice = Slice {
 /// All slices, in the order in which they run.
 #[must_use]
 pub fn all() -> Vec<Slice> {
+    let mut slices = elections();
+    slices.extend(non_disruption());
+    slices.extend(liveness());
+    slices.extend(replication());
+    slices
+}
+
+fn elections() -> Vec<Slice> {
     vec![
         Slice {
-            name: "election",
-            about: "naive election, with a crash between any two effects",
-            max_term: 4,
-            crashes: 1,
-            appends: false,
-            election: Election::NAIVE,
-            ..BASE
-        },
-        Slice {
             name: "single",
-            about: "a cluster of one, which crashes",
+            about: "a cluster of one that crashes",
             servers: 1,
             max_term: 4,
             crashes: 2,
             ..BASE
         },
         Slice {
+            name: "election-two",
+            about: "naive election among two, where half is not a majority",
+            servers: 2,
+            max_term: 3,
+            crashes: 1,
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election",
+            about: "naive election, one write at a time, with a crash between any two effects",
+            max_term: 4,
+            crashes: 1,
+            pending: 1,
+            appends: false,
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election-pipelined",
+            about: "naive election with two writes under way, and a crash",
+            max_term: 3,
+            crashes: 1,
+            appends: false,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election-five",
+            about: "naive election among five",
+            servers: 5,
+            max_term: 3,
+            appends: false,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            claims: SAFETY,
+            ..BASE
+        },
+        Slice {
             name: "pre-vote",
             about: "pre-vote election with rejections and heartbeats",
             max_term: 3,
+            network: Network::Pull { parked: 1 },
+            ..BASE
+        },
+        Slice {
+            name: "pre-vote-async",
+            about: "pre-vote election with rejections, any number of messages under way",
+            max_term: 3,
             appends: false,
+            ..BASE
+        },
+        Slice {
+            name: "pre-vote-crash",
+            about: "pre-vote election with heartbeats and a crash, any number of messages under way",
+            crashes: 1,
+            pending: 1,
+            ..BASE
+        },
+        Slice {
+            name: "check-quorum",
+            about: "leaders that lose their quorum step down, in the same term",
+            election: Election::FULL,
+            ..BASE
+        },
+        Slice {
+            name: "learner",
+            about: "two voters and a learner, which never campaigns",
+            learners: 1,
+            network: Network::Pull { parked: 1 },
+            ..BASE
+        },
+    ]
+}
+
+/// An established leader n0, n1 that hears it, and others that disturb.
+fn non_disruption() -> Vec<Slice> {
+    let base = Slice {
+        max_term: 3,
+        network: Network::Pull { parked: 1 },
+        established: flaky(&[2]),
+        claims: UNDISTURBED,
+        ..BASE
+    };
+    let cut_off: Cuts = &[(0, 2), (1, 2), (2, 0), (2, 1)];
+    vec![
+        Slice {
+            name: "isolated",
+            about: "n2 is cut off, times out again and again, and comes back when the network heals",
+            cuts: cut_off,
+            cutting: Cutting::Heals,
+            ..base
+        },
+        Slice {
+            name: "isolated-naive",
+            about: "the same with naive election: n2 comes back with a high term and deposes n0",
+            cuts: cut_off,
+            cutting: Cutting::Heals,
+            election: Election::NAIVE,
+            declared: Declared::Violated(Claim::NonDisruption),
+            ..base
+        },
+        Slice {
+            name: "isolated-restart",
+            about: "the same as isolated, and any server may crash but the leader",
+            cuts: cut_off,
+            cutting: Cutting::Heals,
+            crashes: 1,
+            pending: 1,
+            ..base
+        },
+        Slice {
+            name: "n-deaf",
+            about: "n2 hears nothing from the leader, and everyone hears n2",
+            cuts: &[(0, 2)],
+            ..base
+        },
+        Slice {
+            name: "n-deaf-naive",
+            about: "the same with naive election",
+            cuts: &[(0, 2)],
+            election: Election::NAIVE,
+            declared: Declared::Violated(Claim::NonDisruption),
+            ..base
+        },
+        Slice {
+            name: "leader-deaf",
+            about: "the leader hears nothing from n2, which hears the leader",
+            cuts: &[(2, 0)],
+            ..base
+        },
+        Slice {
+            name: "leader-deaf-naive",
+            about: "the same with naive election",
+            cuts: &[(2, 0)],
+            election: Election::NAIVE,
+            declared: Declared::Violated(Claim::NonDisruption),
+            ..base
+        },
+        Slice {
+            name: "deaf-sticky",
+            about: "n2 is deaf to the leader and does not ask for pre-votes: the promise alone holds",
+            cuts: &[(0, 2)],
+            election: Election { pre_vote: false, ..Election::PRE_VOTE },
+            ..base
+        },
+        Slice {
+            name: "flaky-two-of-five",
+            about: "two of five time out as they like",
+            servers: 5,
+            established: flaky(&[3, 4]),
+            ..base
+        },
+        Slice {
+            name: "flaky-two-of-five-naive",
+            about: "the same with naive election",
+            servers: 5,
+            established: flaky(&[3, 4]),
+            election: Election::NAIVE,
+            declared: Declared::Violated(Claim::NonDisruption),
+            ..base
+        },
+        Slice {
+            name: "operator",
+            about: "an operator asks servers to campaign that have just heard the leader",
+            campaigns: true,
+            established: flaky(&[1, 2]),
+            election: Election { pre_vote: false, ..Election::PRE_VOTE },
+            ..base
+        },
+    ]
+}
+
+fn liveness() -> Vec<Slice> {
+    vec![
+        Slice {
+            name: "partition",
+            about: "one of three is lost for good at some moment, and the other two still commit",
+            network: Network::Pull { parked: 0 },
+            max_term: 3,
+            cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
+            cutting: Cutting::Breaks,
+            ..BASE
+        },
+        Slice {
+            name: "deaf-leader",
+            about: "n0 goes deaf at some moment, and the others still commit",
+            network: Network::Pull { parked: 0 },
+            cuts: &[(1, 0), (2, 0)],
+            cutting: Cutting::Breaks,
+            election: Election::FULL,
+            ..BASE
+        },
+    ]
+}
+
+fn replication() -> Vec<Slice> {
+    vec![
+        Slice {
+            name: "replication",
+            about: "logs that diverge over three terms, and a command",
+            max_term: 3,
+            commands: 1,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "replication-crash",
+            about: "two terms with a crash between any two effects",
+            crashes: 1,
+            pending: 2,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
             ..BASE
         },
     ]
