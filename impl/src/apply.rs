@@ -1,5 +1,9 @@
 //! Committed entries go to the state machine, in order, and their clients are answered.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use quorate_spec::{EntryId, Index, Log};
 use tokio::sync::{mpsc, watch};
 
@@ -10,7 +14,8 @@ use crate::storage::Storage;
 /// What a cluster replicates: every node gives the same commands, in the same order, to its own.
 pub trait StateMachine: Send + 'static {
     /// Applies a committed command. It is called once for each in the life of a node, and again
-    /// from the first command on when a node restarts with a new machine.
+    /// from the first command on when a node restarts with a new machine. It may take its time:
+    /// it has a thread of its own, and the node goes on meanwhile.
     fn apply(&mut self, id: EntryId, command: &[u8]);
 }
 
@@ -97,19 +102,60 @@ fn committed(
     Some(Committed { id, command, answer: pending.committed(id) })
 }
 
-/// The task of the state machine: applies, then answers, so that no client hears of a command
-/// that its leader has not applied.
-pub(crate) async fn apply_all(
+/// The thread of the state machine. It is not a task: a command that takes long would hold up
+/// whatever shares a worker with it, the owner of the node included.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    applied: watch::Receiver<Index>,
+    killed: Arc<AtomicBool>,
+}
+
+impl Applier {
+    /// Starts the thread on a machine that has applied everything up to `from`.
+    pub(crate) fn start(
+        machine: impl StateMachine,
+        from: Index,
+        queue: mpsc::Receiver<Vec<Committed>>,
+    ) -> Applier {
+        let (report, applied) = watch::channel(from);
+        let killed = Arc::new(AtomicBool::new(false));
+        let kill = Arc::clone(&killed);
+        thread::spawn(move || apply_all(machine, queue, &report, &kill));
+        Applier { applied, killed }
+    }
+
+    /// The last entry that was applied.
+    pub(crate) fn applied(&self) -> watch::Receiver<Index> {
+        self.applied.clone()
+    }
+
+    /// Has the thread end after the command that it is applying.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+    }
+
+    /// Waits until the thread has ended, because it was killed or nobody can give it more.
+    pub(crate) async fn ended(mut self) {
+        while self.applied.changed().await.is_ok() {}
+    }
+}
+
+/// Applies, then answers, so that no client hears of a command that its leader has not applied.
+fn apply_all(
     mut machine: impl StateMachine,
     mut queue: mpsc::Receiver<Vec<Committed>>,
-    applied: watch::Sender<Index>,
+    report: &watch::Sender<Index>,
+    killed: &AtomicBool,
 ) {
-    while let Some(batch) = queue.recv().await {
+    while let Some(batch) = queue.blocking_recv() {
         for Committed { id, command, answer } in batch {
+            if killed.load(Ordering::Acquire) {
+                return;
+            }
             if let Some(command) = command {
                 machine.apply(id, &command);
             }
-            applied.send_replace(id.index);
+            report.send_replace(id.index);
             if let Some(answer) = answer {
                 // A client that no longer waits does not want the answer.
                 let _ = answer.send(Ok(id));

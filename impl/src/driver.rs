@@ -98,11 +98,12 @@ impl<S: Storage> Driver<S> {
                 Ok(()) => progress.borrow_and_update().clone(),
                 Err(_) => gone(&progress.borrow()),
             }),
+            // Before `room`: a queue that nobody empties would be asked for room for ever.
+            () = self.delivery.machine_gone() => Event::MachineGone,
             () = tokio::time::sleep(sleep) => Event::Deadline,
             Some(packet) = packets.recv() => Event::Packet(packet),
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
             () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
-            () = self.delivery.machine_gone() => Event::MachineGone,
         }
     }
 

@@ -19,6 +19,7 @@
 //!   never waits, so neither a shutdown nor a kill can come between two of them.
 //! * **One clock.** Every step gets the time of one [`Clock`], which counts suspended time, and
 //!   no timer fires early.
+//! * **Never blocked.** Writes and commands are performed on threads of their own.
 //! * **Fail-stop.** After a failed write the node says and acknowledges nothing more.
 //!
 //! # Three nodes in one process

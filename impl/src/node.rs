@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::apply::{Delivery, StateMachine, apply_all};
+use crate::apply::{Applier, Delivery, StateMachine};
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
 use crate::handle::{Control, Handle, StopReason};
@@ -91,7 +91,7 @@ pub struct Parts<S, M> {
 pub struct RunningNode {
     handle: Handle,
     driver: JoinHandle<()>,
-    applier: JoinHandle<()>,
+    applier: Applier,
 }
 
 /// Starts a node from what its storage recovered, on the present tokio runtime.
@@ -118,7 +118,7 @@ pub fn start<S: Storage, M: StateMachine>(
     let (view_in, view) = watch::channel(node.read_view());
     let (stopped_in, stopped) = watch::channel(None);
     let (batches_in, batches) = mpsc::channel(limits.batches);
-    let (applied_in, applied) = watch::channel(node.commit_index());
+    let applier = Applier::start(machine, node.commit_index(), batches);
     let inputs = Inputs {
         control: control_out,
         progress: storage.progress(),
@@ -139,14 +139,14 @@ pub fn start<S: Storage, M: StateMachine>(
         pending: Pending::default(),
         inputs,
         view: view_in,
-        applied,
+        applied: applier.applied(),
         effects: Effects::default(),
         incomplete: 0,
     };
     Ok(RunningNode {
         handle: Handle { id, proposals, control, view, stopped },
         driver: tokio::spawn(announce(driver, stopped_in)),
-        applier: tokio::spawn(apply_all(machine, batches, applied_in)),
+        applier,
     })
 }
 
@@ -171,16 +171,17 @@ impl RunningNode {
         // A node that has stopped already does not listen.
         let _ = self.handle.control.send(Control::Shutdown).await;
         let reason = self.handle.stopped().await;
-        let _ = self.applier.await;
+        self.applier.ended().await;
         reason
     }
 
-    /// Ends the node between two steps, as a crash would: nobody is told, nothing is finished.
+    /// Ends the node between two steps, as a crash would: nobody is told, nothing is finished but
+    /// the command that the state machine is applying.
     pub async fn kill(self) {
         self.driver.abort();
-        self.applier.abort();
-        // Both end by being aborted, if not before.
+        self.applier.kill();
+        // It ends by being aborted, if not before.
         let _ = self.driver.await;
-        let _ = self.applier.await;
+        self.applier.ended().await;
     }
 }

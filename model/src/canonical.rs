@@ -21,7 +21,7 @@ type Keys = smallvec::SmallVec<[u64; 6]>;
 type Rank = smallvec::SmallVec<[u64; 16]>;
 
 /// The renamings of a slice, with what they were found to do.
-pub struct Canonical {
+pub(crate) struct Canonical {
     classes: Vec<Vec<usize>>,
     servers: DashMap<(Interned<Server>, u32), Interned<Server>, Fold>,
     envelopes: DashMap<(Interned<Envelope>, u32), Interned<Envelope>, Fold>,
@@ -31,7 +31,7 @@ pub struct Canonical {
 impl Canonical {
     /// The renamings among servers that the slice treats alike.
     #[must_use]
-    pub fn new(slice: &Slice) -> Canonical {
+    pub(crate) fn new(slice: &Slice) -> Canonical {
         Canonical {
             classes: slice.alike(),
             servers: DashMap::with_hasher(Fold::with_seed(3)),
@@ -42,7 +42,7 @@ impl Canonical {
 
     /// The state under its canonical names.
     #[must_use]
-    pub fn of(&self, state: State) -> State {
+    pub(crate) fn of(&self, state: State) -> State {
         let keys = keys(&state);
         let mut names: Names = (0..state.servers.len() as u8).collect();
         let ties = self.classes.iter().any(|class| sort_by_key(class, &keys, &mut names));
@@ -164,7 +164,8 @@ fn sorted_within(class: &[usize], keys: &[u64], orders: Vec<Names>) -> Vec<Names
     result
 }
 
-fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
+/// Every order of the items.
+pub(crate) fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
     let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
     for shorter in permutations(rest) {

@@ -1,22 +1,29 @@
 //! The claims of a slice as Stateright properties.
 
 use quorate_spec::property::{Claim, ClaimSet};
-use stateright::Property;
+use stateright::{Model, Property};
 
 use crate::model::SliceModel;
 use crate::state::State;
 
-/// One `always` property for each claim. Stateright takes plain functions, so there is one each.
+/// One `always` property for each claim, of any model that holds a [`SliceModel`].
 #[must_use]
-pub fn properties(claims: ClaimSet) -> Vec<Property<SliceModel>> {
+pub fn properties<M: HoldsModel>(claims: ClaimSet) -> Vec<Property<M>> {
     claims.iter().map(|claim| Property::always(claim.name(), condition(claim))).collect()
 }
 
-fn condition(claim: Claim) -> fn(&SliceModel, &State) -> bool {
+/// A Stateright model with a slice in it.
+pub trait HoldsModel: Model<State = State> {
+    /// The slice's model.
+    fn slice_model(&self) -> &SliceModel;
+}
+
+/// Stateright takes plain functions without captures, so there is one for each claim.
+fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
     macro_rules! conditions {
         ($($name:ident)*) => {
             match claim {
-                $(Claim::$name => |model, state| model.holds(state, Claim::$name),)*
+                $(Claim::$name => |model, state| model.slice_model().holds(state, Claim::$name),)*
             }
         };
     }

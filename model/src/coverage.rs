@@ -10,6 +10,7 @@ use quorate_spec::{Kind, Node, Refusal};
 
 use crate::action::ACTION_KINDS;
 use crate::guards::Guard;
+use crate::witness::Witness;
 
 /// A record that checker threads share.
 #[derive(Clone, Default)]
@@ -20,6 +21,7 @@ struct Seen {
     actions: AtomicU32,
     kinds: AtomicU32,
     transitions: AtomicU32,
+    witnesses: AtomicU32,
     refusals: Mutex<BTreeSet<&'static str>>,
     guards_true: AtomicU64,
     guards_false: AtomicU64,
@@ -77,6 +79,16 @@ impl Coverage {
         named(self.0.transitions.load(Ordering::Relaxed), 0..TRANSITIONS.len())
     }
 
+    pub(crate) fn saw_witness(&self, witness: Witness) {
+        set(&self.0.witnesses, witness as usize);
+    }
+
+    /// The witnesses that were reached.
+    #[must_use]
+    pub fn witnesses(&self) -> Vec<Witness> {
+        named(self.0.witnesses.load(Ordering::Relaxed), Witness::ALL.into_iter())
+    }
+
     /// The names of the refusals that happened.
     ///
     /// # Panics
@@ -103,6 +115,7 @@ impl Coverage {
             (&self.0.actions, &other.0.actions),
             (&self.0.kinds, &other.0.kinds),
             (&self.0.transitions, &other.0.transitions),
+            (&self.0.witnesses, &other.0.witnesses),
         ];
         for (into, from) in pairs {
             into.fetch_or(from.load(Ordering::Relaxed), Ordering::Relaxed);

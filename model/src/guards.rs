@@ -37,6 +37,31 @@ impl Guards {
     }
 }
 
+impl Guard {
+    /// Why the rule as it is never refuses, for the guards that do not.
+    #[must_use]
+    pub fn grants_always(self) -> Option<&'static str> {
+        match self {
+            Guard::begins_term_with_no_op => Some("every leader does"),
+            Guard::answers_stale => Some("every stale request is answered"),
+            Guard::promise_on_term_change => Some("the promise does not depend on terms"),
+            Guard::promise_on_pre_vote => Some("a pre-vote has no effect"),
+            Guard::promise_on_restart => Some("every restart begins with a promise"),
+            _ => None,
+        }
+    }
+
+    /// Why the rule as it is never grants, for the guards that do not.
+    #[must_use]
+    pub fn refuses_always(self) -> Option<&'static str> {
+        match self {
+            Guard::leads_after_restart => Some("no server restarts as leader"),
+            Guard::leader_may_vote => Some("a leader helps nobody else"),
+            _ => None,
+        }
+    }
+}
+
 /// Delegates every guard to the specification or to the mutant, and notes the outcome. The
 /// expression after `=>` says which outcome counts as "granted" and which as "refused".
 macro_rules! guards {

@@ -14,7 +14,7 @@ use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 
 const SHARDS: usize = 64;
-const SEED: u64 = 0x5175_6f72_6174_65;
+const SEED: u64 = 0x0051_756f_7261_7465;
 
 /// A value that is kept once. It is copied like a reference.
 pub struct Interned<T: 'static>(&'static Entry<T>);

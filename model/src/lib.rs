@@ -1,19 +1,35 @@
 //! Exhaustive checks of the Quorate specification.
+//!
+//! ```text
+//!  slices ──▶ SliceModel ──▶ Stateright (exhaust) ──▶ verdict ──▶ ledger
+//!                │   ▲              search (second opinion, shortest traces)
+//!                ▼   │
+//!       Machine::perform(server, operation)   one server, pure, remembered
+//!                │
+//!                ▼
+//!       quorate_spec::Protocol::step          the code that production runs
+//! ```
 
 pub mod action;
+pub mod actors;
 mod canonical;
+pub mod check;
 pub mod claims;
 pub mod coverage;
 pub mod guards;
 pub mod intern;
+pub mod ledger;
 pub mod model;
 pub mod mutation;
+pub mod narrate;
 mod network;
 mod progress;
 pub mod render;
+pub mod report;
 pub mod search;
 pub mod server;
 pub mod slice;
 pub mod slices;
 pub mod state;
 mod verdicts;
+pub mod witness;

@@ -1,7 +1,6 @@
 //! The direct Stateright model: a slice of the protocol as a [`stateright::Model`].
 
-use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use quorate_spec::property::cluster::leader_undisturbed;
@@ -24,6 +23,17 @@ use crate::verdicts::Verdicts;
 type Memo = DashMap<(Interned<Server>, Operation, Delivery), Interned<Outcome>, Fold>;
 type Fold = foldhash::fast::FixedState;
 
+/// What an action makes leave its servers.
+#[derive(Default)]
+pub struct Explained {
+    /// The server that acts.
+    pub actor: Option<NodeId>,
+    /// The request that was generated.
+    pub request: Option<Interned<Envelope>>,
+    /// What the acting server sends, with its fate.
+    pub sent: Vec<(Interned<Envelope>, Fate)>,
+}
+
 /// A slice, with the rules that it checks.
 pub struct SliceModel {
     /// Its bounds and features.
@@ -33,6 +43,8 @@ pub struct SliceModel {
     canonical: Option<Canonical>,
     memo: Option<Memo>,
     verdicts: Verdicts,
+    visited: AtomicUsize,
+    stopped: AtomicBool,
 }
 
 impl SliceModel {
@@ -49,6 +61,8 @@ impl SliceModel {
         SliceModel {
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
             verdicts: Verdicts::default(),
+            visited: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
             memo: Some(DashMap::with_hasher(Fold::with_seed(1))),
             slice,
             machine,
@@ -59,6 +73,23 @@ impl SliceModel {
     #[must_use]
     pub fn without_memo(self) -> SliceModel {
         SliceModel { memo: None, ..self }
+    }
+
+    /// How many states were expanded.
+    #[must_use]
+    pub fn visited(&self) -> usize {
+        self.visited.load(Ordering::Relaxed)
+    }
+
+    /// Ends a search soon: from here on no state leads anywhere, and the run is INCOMPLETE.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the search was ended before it was complete.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// What was seen happening.
@@ -372,6 +403,37 @@ impl SliceModel {
         actions.into_iter().filter_map(step).collect()
     }
 
+    /// What leaves which server in this action: a request that is generated in it, and what the
+    /// acting server sends, in order, with its fate.
+    #[must_use]
+    pub fn explain(&self, state: &State, action: Action) -> Explained {
+        let (id, operation, request) = match action {
+            Action::Timeout(id, _) => (id, Operation::Timeout, None),
+            Action::Lapse(id) => (id, Operation::Lapse, None),
+            Action::Campaign(id, _) => (id, Operation::Campaign, None),
+            Action::Propose(id, _) => (id, Operation::Propose, None),
+            Action::Report(id, writes, _) => (id, Operation::Report(writes), None),
+            Action::Crash(id, kept) => (id, Operation::Crash(kept), None),
+            Action::Deliver(envelope, _) => (envelope.to, Operation::Receive(envelope), None),
+            Action::Exchange(from, to, _) => match self.request(state, from, to) {
+                Some((_, request)) => (to, Operation::Receive(request), Some(request)),
+                None => return Explained::default(),
+            },
+            Action::Park(from, to) => {
+                let request = self.request(state, from, to).map(|(_, request)| request);
+                return Explained { actor: Some(from), request, sent: Vec::new() };
+            }
+            Action::Heal | Action::Break => return Explained::default(),
+        };
+        let sent = self.act(state, id, operation).sent.clone();
+        let fated = |(position, envelope)| (envelope, action.fates().of(position));
+        Explained {
+            actor: Some(id),
+            request,
+            sent: sent.into_iter().enumerate().map(fated).collect(),
+        }
+    }
+
     /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself.
     fn establish(&self, mut state: State, premise: Established) -> State {
         let leader = NodeId(0);
@@ -437,6 +499,10 @@ impl Model for SliceModel {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        self.visited.fetch_add(1, Ordering::Relaxed);
+        if self.is_stopped() {
+            return;
+        }
         for id in self.ids() {
             self.timed_actions(state, id, actions);
             self.disk_actions(state, id, actions);
@@ -465,11 +531,8 @@ impl Model for SliceModel {
     }
 }
 
-/// A model that several checkers share.
-pub type Shared = Arc<SliceModel>;
-
-/// The hash that Stateright would store, for the test that it is injective.
-#[must_use]
-pub fn fingerprint(state: &State) -> u64 {
-    foldhash::quality::FixedState::with_seed(7).hash_one(state)
+impl crate::claims::HoldsModel for SliceModel {
+    fn slice_model(&self) -> &SliceModel {
+        self
+    }
 }

@@ -16,7 +16,7 @@ use crate::server::Server;
 const PAST: Instant = Instant(0);
 
 /// What is left of a message, given its sender and receiver; none if nothing is.
-pub fn what_matters<R: Rules>(
+pub(crate) fn what_matters<R: Rules>(
     rules: &R,
     envelope: Interned<Envelope>,
     sender: &Server,

@@ -18,14 +18,14 @@ use crate::state::{Budget, Servers, State};
 const ROUNDS: usize = 12;
 
 /// The scheduler.
-pub struct Benign {
+pub(crate) struct Benign {
     servers: usize,
 }
 
 impl Benign {
     /// A scheduler for so many servers.
     #[must_use]
-    pub fn new(servers: usize) -> Benign {
+    pub(crate) fn new(servers: usize) -> Benign {
         Benign { servers }
     }
 

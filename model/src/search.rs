@@ -22,13 +22,14 @@ pub struct Found {
     pub path: Option<Vec<State>>,
     /// The claims that are false at its end.
     pub false_claims: ClaimSet,
-    /// Whether it stopped at the limit of states.
+    /// Whether it stopped at a limit.
     pub cut_short: bool,
 }
 
-/// Searches until one of `wanted` is false, everything was seen, or `limit` states were met.
+/// Searches until one of `wanted` is false, everything within `depth` steps was seen, or `limit`
+/// states were met.
 #[must_use]
-pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize) -> Found {
+pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize, depth: usize) -> Found {
     let mut parents: HashMap<State, usize, foldhash::fast::RandomState> = HashMap::default();
     let mut states: Vec<(State, usize)> = Vec::new();
     let mut found = Found {
@@ -57,7 +58,11 @@ pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize) -> Foun
             found.cut_short = true;
             break;
         }
-        model.actions(&state, &mut actions);
+        if found.depth < depth {
+            model.actions(&state, &mut actions);
+        } else {
+            found.cut_short = true;
+        }
         for action in actions.drain(..) {
             let Some(next) = model.next_state(&state, action) else { continue };
             found.generated += 1;
@@ -117,7 +122,7 @@ pub fn plain_trace(model: &SliceModel, path: &[State]) -> Option<Trace> {
 /// The shortest trace on which `claim` becomes false, and how many states it took to find.
 #[must_use]
 pub fn shortest(model: &SliceModel, claim: Claim, limit: usize) -> (Found, Option<Trace>) {
-    let found = breadth_first(model, ClaimSet::of(&[claim]), limit);
+    let found = breadth_first(model, ClaimSet::of(&[claim]), limit, usize::MAX);
     let trace = found.path.as_ref().and_then(|path| plain_trace(model, path));
     (found, trace)
 }

@@ -14,6 +14,7 @@ use quorate_spec::{
     Outgoing, Protocol, Rename, Rules,
 };
 
+use crate::canonical::permutations;
 use crate::coverage::Coverage;
 use crate::intern::{Interned, content_hash};
 use crate::internable;
@@ -47,12 +48,25 @@ pub struct Disk {
     pub pending: Vec<Write>,
 }
 
-internable!(Server, |server| {
-    let mut anonymous = server.clone();
+internable!(Server, signature);
+
+/// A number that no renaming changes: the least content hash over all names of the others.
+fn signature(server: &Server) -> u64 {
     let me = server.node.id();
-    anonymous.rename(&|id| NodeId(u64::from(id == me)));
-    content_hash(&anonymous)
-});
+    let others: Vec<NodeId> =
+        server.node.log().configuration().members().filter(|id| *id != me).collect();
+    let indices: Vec<usize> = (0..others.len()).collect();
+    let hashes = permutations(&indices).into_iter().map(|order| {
+        let mut renamed = server.clone();
+        renamed.rename(&|id| match others.iter().position(|other| *other == id) {
+            Some(position) => NodeId(order[position] as u64 + 1),
+            None => NodeId(0),
+        });
+        content_hash(&renamed)
+    });
+    hashes.min().unwrap_or_default()
+}
+
 internable!(Envelope, |envelope| content_hash(&envelope.message));
 
 impl Rename for Server {

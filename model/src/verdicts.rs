@@ -17,6 +17,7 @@ use crate::model::SliceModel;
 use crate::progress::Benign;
 use crate::server::Server;
 use crate::state::State;
+use crate::witness::Witness;
 
 /// The verdicts so far. A key is a 64-bit hash, as the checker's own fingerprints are.
 pub(crate) struct Verdicts(DashMap<u64, ClaimSet, foldhash::fast::FixedState>);
@@ -64,6 +65,11 @@ impl Verdicts {
 }
 
 fn decide(model: &SliceModel, state: &State) -> ClaimSet {
+    for witness in Witness::ALL {
+        if witness.is_in(state) {
+            model.coverage().saw_witness(witness);
+        }
+    }
     let mut broken = ClaimSet::NONE;
     for claim in model.slice.claims.intersection(Verdicts::DECIDES).iter() {
         broken.require(claim, holds(model, state, claim));

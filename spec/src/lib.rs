@@ -21,6 +21,7 @@
 #![no_std]
 #![deny(clippy::float_arithmetic, clippy::disallowed_types, clippy::disallowed_methods)]
 #![deny(missing_docs)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 extern crate alloc;
 #[cfg(test)]

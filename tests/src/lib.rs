@@ -1,1 +1,39 @@
-//! x
+//! Clusters of five and seven servers under random faults, with the claims of the model.
+//!
+//! ```text
+//!   Traces ──▶ Vec<Step> ──▶ Cluster::apply ──▶ spec's Protocol, one server at a time
+//!   (proptest)  plain data        │
+//!                                 └──▶ Findings: claims of spec::property, and Invariants
+//! ```
+//!
+//! The model checks every run of small clusters; this looks at long runs of larger ones, with
+//! clocks that advance, pipelined requests and timeouts as in production. A [`Step`] is four small
+//! numbers that mean something in every state, so any sequence of steps is a run, and what is left
+//! of a failing run after shrinking is one too.
+//!
+//! * [`Cluster`]: servers, network, and what happens to them. * [`Trace`]: a run as text.
+//! * [`Traces`]: the strategy that generates and shrinks runs. * [`run`]: a run and its verdict.
+
+mod check;
+mod cluster;
+mod counts;
+mod fair;
+mod finding;
+mod network;
+mod property;
+mod server;
+mod step;
+mod story;
+mod strategy;
+mod trace;
+
+pub use cluster::{Cluster, PARAMS};
+pub use counts::{Count, Counts};
+pub use fair::{BOUND, Settled, Unsettled};
+pub use finding::{Finding, Findings, Invariant, Watch};
+pub use property::{Failure, Setup, run};
+pub use server::{Disk, Server};
+pub use step::{Step, Verb};
+pub use story::tell;
+pub use strategy::{TraceTree, Traces};
+pub use trace::{Trace, TraceError};

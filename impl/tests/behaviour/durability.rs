@@ -1,14 +1,16 @@
 //! What a crash, a stalled disk and a failing one do to a node.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate::{
-    Content, Limits, MemoryDisk, ProposeError, Record, StateMachine, StopReason, Storage,
+    Content, Limits, MemoryDisk, ProposeError, Record, StateMachine, StopReason, Stopped, Storage,
     StorageError,
 };
 use quorate_spec::durable::{HardState, LogWrite, Write};
 use quorate_spec::message::Kind;
 use quorate_spec::{Body, Configuration, Entries, EntryId, Index, NodeId, Persist, Term, WriteId};
+use tokio::task::JoinSet;
 
 use crate::lab::{Lab, Recorder, commands, soon};
 use crate::solo::{ME, Solo};
@@ -161,19 +163,92 @@ async fn a_node_stops_when_nobody_holds_a_handle() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_machine_panics_stops() {
-    struct Fragile;
-    impl StateMachine for Fragile {
-        fn apply(&mut self, _: EntryId, _: &[u8]) {
-            panic!("this panic belongs to the test");
-        }
-    }
-    let solo = Solo::start(1, Limits::default(), Fragile);
+async fn a_node_that_is_killed_is_gone() {
+    let solo = Solo::start(3, Limits::default(), Recorder::default());
+    let handle = solo.handle().clone();
+    let Solo { node, mut sent, .. } = solo;
+    node.kill().await;
+    assert_eq!(soon("it is gone", handle.stopped()).await, StopReason::Killed);
+    assert_eq!(handle.status().await, Err(Stopped));
+    assert_eq!(handle.propose(&b"too late"[..]).await, Err(ProposeError::Stopped));
+    assert!(soon("it is gone", sent.recv()).await.is_none());
+}
+
+// On one thread: a machine that held it up would hold up everything.
+#[tokio::test]
+async fn a_slow_machine_does_not_hold_up_the_node() {
+    let (machine, go_on) = slow(|| ());
+    let solo = Solo::start(1, one_at_a_time(), machine);
     solo.lead().await;
-    let outcome = solo.handle().propose(&b"poison"[..]).await;
-    assert_eq!(outcome, Err(ProposeError::OutcomeUnknown));
+    let mut clients = propose_all(&solo, 8);
+    solo.status("all are committed", |status| status.commit_index == Index(9)).await;
+    let status = solo.handle().status().await.expect("the node runs");
+    assert_eq!(status.applied, Index(1), "the machine has not even applied the first");
+    drop(go_on);
+    while let Some(outcome) = soon("an answer", clients.join_next()).await {
+        assert!(outcome.expect("no client panics").is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_machine_panics_stops_even_if_more_is_committed_than_the_machine_took() {
+    let (machine, go_on) = slow(|| panic!("this panic belongs to the test"));
+    let solo = Solo::start(1, one_at_a_time(), machine);
+    solo.lead().await;
+    let clients = propose_all(&solo, 8);
+    solo.status("all are committed", |status| status.commit_index == Index(9)).await;
+    drop(go_on);
     let reason = soon("it stops", solo.handle().stopped()).await;
     assert_eq!(reason, StopReason::MachineGone);
+    let outcomes = soon("all are answered", clients.join_all()).await;
+    assert_eq!(outcomes, vec![Err(ProposeError::OutcomeUnknown); 8]);
+}
+
+// On one thread, so that the machine goes on only after the kill.
+#[tokio::test]
+async fn a_node_that_is_killed_applies_nothing_after_the_command_that_it_is_at() {
+    let applied = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&applied);
+    let (machine, go_on) = slow(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let solo = Solo::start(1, Limits::default(), machine);
+    solo.lead().await;
+    let _clients = propose_all(&solo, 8);
+    solo.status("all are committed", |status| status.commit_index == Index(9)).await;
+    let handle = solo.handle().clone();
+    let kill = tokio::spawn(solo.node.kill());
+    assert_eq!(soon("it stops", handle.stopped()).await, StopReason::Killed);
+    drop(go_on);
+    soon("it is gone", kill).await.expect("no panic");
+    assert!(applied.load(Ordering::SeqCst) <= 1);
+}
+
+/// A machine that waits with its first command until it may go on, and then does `then`.
+fn slow(then: impl Fn() + Send + 'static) -> (impl StateMachine, std::sync::mpsc::Sender<()>) {
+    struct Slow<F>(std::sync::mpsc::Receiver<()>, F);
+    impl<F: Fn() + Send + 'static> StateMachine for Slow<F> {
+        fn apply(&mut self, _: EntryId, _: &[u8]) {
+            // It ends, without a value, when the other end is dropped.
+            let _ = self.0.recv();
+            self.1();
+        }
+    }
+    let (go_on, wait) = std::sync::mpsc::channel();
+    (Slow(wait, then), go_on)
+}
+
+fn one_at_a_time() -> Limits {
+    Limits { batches: 1, entries_per_batch: 1, ..Limits::default() }
+}
+
+fn propose_all(solo: &Solo, count: usize) -> JoinSet<Result<EntryId, ProposeError>> {
+    let mut clients = JoinSet::new();
+    for command in commands("slow", count) {
+        let handle = solo.handle().clone();
+        clients.spawn(async move { handle.propose(command).await });
+    }
+    clients
 }
 
 #[tokio::test]

@@ -83,7 +83,19 @@ async fn no_acknowledged_proposal_is_lost_when_leaders_are_killed() {
             let client = clients.join_next().await.expect("there are a hundred");
             acknowledged.extend(client.expect("no client panics"));
         }
+        // The last ones reach nobody but the leader, which must not acknowledge them.
+        lab.cluster.network().isolate(leader);
+        for command in commands(&format!("too-late-{round}"), 20) {
+            let handle = lab.handle(leader).clone();
+            clients.spawn(async move { handle.propose(&*command).await.map(|id| (id, command)) });
+        }
+        eventually("it has taken some of them, or has stepped down", async || {
+            let status = lab.handle(leader).status().await.expect("it runs");
+            (status.waiting > 0 || status.leader != Some(leader)).then_some(())
+        })
+        .await;
         lab.cluster.kill(leader).await;
+        lab.cluster.network().heal();
         while let Some(client) = clients.join_next().await {
             acknowledged.extend(client.expect("no client panics"));
         }
@@ -158,6 +170,10 @@ async fn a_node_with_more_proposals_than_it_takes_says_that_it_is_overloaded() {
         biased;
         outcome = &mut queued => panic!("the disk is stalled, and yet: {outcome:?}"),
         () = tokio::task::yield_now() => {}
+    }
+    for _ in 0..10 {
+        let waiting = handle.status().await.map(|status| status.waiting);
+        assert_eq!(waiting, Ok(1), "the other one stays in the queue");
     }
     assert_eq!(handle.propose(&b"too many"[..]).await, Err(ProposeError::Overloaded));
     solo.disk.resume();

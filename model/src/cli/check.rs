@@ -1,0 +1,233 @@
+//! `quorate-model check`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use quorate_model::check::{Checked, Memory, Progress, Verdict, Watch, check};
+use quorate_model::coverage::Coverage;
+use quorate_model::guards::{Guard, Guards};
+use quorate_model::model::SliceModel;
+use quorate_model::report::{Report, declared};
+use quorate_model::slice::Slice;
+use quorate_model::witness::Witness;
+use quorate_model::{action::ACTION_KINDS, narrate, slices};
+use quorate_spec::Kind;
+use quorate_spec::role::TRANSITIONS;
+
+use super::{
+    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, grouped, numbers, table, threads, unknown, writable,
+    write_report,
+};
+use crate::memory;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The slices to check; without a name all default ones
+    names: Vec<String>,
+    /// Check the slices with larger bounds too
+    #[arg(long)]
+    deep: bool,
+    /// Write the report to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many checker threads to use; without it one for each core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Give a slice up as INCOMPLETE after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    time_limit: Option<u64>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
+    let chosen = choose(&arguments.names, arguments.deep)?;
+    let threads = threads(arguments.threads)?;
+    writable(&arguments.json)?;
+    let limit = arguments.time_limit.map(Duration::from_secs);
+    let all = arguments.names.is_empty();
+    let checked = check_all(&chosen, threads, limit);
+    print_table(&checked);
+    for run in &checked {
+        print_trace(run);
+    }
+    if all {
+        print_unseen(&checked);
+    }
+    let report = Report { slices: checked.iter().map(Into::into).collect(), ..Report::default() };
+    write_report(&arguments.json, &report)?;
+    Ok(conclude(&checked))
+}
+
+fn choose(names: &[String], deep: bool) -> Result<Vec<Slice>, Usage> {
+    let all = slices::all();
+    if names.is_empty() {
+        return Ok(all.into_iter().filter(|slice| deep || !slice.deep).collect());
+    }
+    let known: Vec<&str> = all.iter().map(|slice| slice.name).collect();
+    let find = |name: &String| {
+        let found = all.iter().find(|slice| slice.name == name).copied();
+        found.ok_or_else(|| unknown("slice", name, &known))
+    };
+    names.iter().map(find).collect()
+}
+
+/// Checks the slices one after the other, with a progress line on a terminal.
+pub(super) fn check_all(
+    slices: &[Slice],
+    threads: usize,
+    time_limit: Option<Duration>,
+) -> Vec<Checked> {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {prefix:<24} {msg}")
+            .expect("the template is well formed"),
+    );
+    let progress = |now: &Progress| {
+        bar.set_message(format!(
+            "{} states  {} states/s  depth {}  queue {}",
+            grouped(now.unique as u64),
+            grouped(now.rate as u64),
+            now.depth,
+            grouped(now.queue as u64)
+        ));
+        bar.tick();
+    };
+    let memory = Memory { now: memory::now, peak: memory::peak, reset: memory::reset };
+    let watch = Watch { threads, time_limit, memory, progress: &progress };
+    let run = |(i, slice): (usize, &Slice)| {
+        bar.set_prefix(format!("{}/{} {}", i + 1, slices.len(), slice.name));
+        bar.set_message("");
+        bar.tick();
+        check(*slice, &watch)
+    };
+    let checked = slices.iter().enumerate().map(run).collect();
+    bar.finish_and_clear();
+    checked
+}
+
+fn print_table(checked: &[Checked]) {
+    let mut rows = table(&[
+        "slice",
+        "verdict",
+        "claims",
+        "unique",
+        "generated",
+        "depth",
+        "B/state",
+        "collisions",
+        "seconds",
+        "bounds",
+    ]);
+    for run in checked {
+        rows.add_row(vec![
+            run.slice.name.to_owned(),
+            run.verdict.to_string(),
+            run.slice.claims.iter().count().to_string(),
+            grouped(run.unique),
+            grouped(run.generated),
+            run.depth.map_or("-".to_owned(), |depth| depth.to_string()),
+            run.bytes_per_state.map_or("-".to_owned(), |bytes| format!("{bytes:.0}")),
+            format!("{:.0e}", run.collision_estimate()),
+            format!("{:.1}", run.seconds),
+            run.slice.bounds(),
+        ]);
+    }
+    numbers(&mut rows, &[2, 3, 4, 5, 6, 7, 8]);
+    println!("{rows}");
+}
+
+/// Shows the shortest trace of a violation that was not declared.
+fn print_trace(run: &Checked) {
+    let (Verdict::Violated(claim), Some(trace)) = (run.verdict, &run.trace) else { return };
+    if !run.verdict.is(run.slice.declared) {
+        let model = SliceModel::new(run.slice, Guards::sound());
+        println!("\n{} of {}:\n{}", claim, run.slice.name, narrate::trace(&model, trace, claim));
+    }
+}
+
+/// Names what no slice of the whole run has seen.
+fn print_unseen(checked: &[Checked]) {
+    let seen = Coverage::default();
+    checked.iter().for_each(|run| seen.absorb(&run.coverage));
+    println!();
+    for (what, missing) in unseen(&seen) {
+        if missing.is_empty() {
+            println!("all {what} were seen");
+        } else {
+            println!("not seen of the {what}: {}", missing.join(", "));
+        }
+    }
+}
+
+/// What was not seen, by kind: nothing but guards that are constant by rule should be here.
+pub(super) fn unseen(seen: &Coverage) -> Vec<(&'static str, Vec<String>)> {
+    let missing = |all: Vec<String>, seen: Vec<String>| -> Vec<String> {
+        all.into_iter().filter(|name| !seen.contains(name)).collect()
+    };
+    let names = |kinds: Vec<Kind>| kinds.iter().map(|kind| format!("{kind:?}")).collect();
+    let witnesses = |all: Vec<Witness>| all.iter().map(|w| format!("{w:?}")).collect();
+    let change = |i: usize| {
+        let (from, to, cause) = TRANSITIONS[i];
+        format!("{from} to {to} by {cause}")
+    };
+    let guards = Guard::ALL.iter().filter_map(|guard| match seen.guard(*guard) {
+        (true, true) => None,
+        (true, false) => {
+            guard.grants_always().is_none().then(|| format!("{} refusing", guard.name()))
+        }
+        (false, true) => {
+            guard.refuses_always().is_none().then(|| format!("{} granting", guard.name()))
+        }
+        (false, false) => Some(guard.name().to_owned()),
+    });
+    vec![
+        (
+            "actions",
+            missing(
+                ACTION_KINDS.iter().map(|kind| (*kind).to_owned()).collect(),
+                seen.actions().iter().map(|kind| (*kind).to_owned()).collect(),
+            ),
+        ),
+        ("messages", missing(names(Kind::ALL.to_vec()), names(seen.kinds()))),
+        (
+            "changes of role",
+            missing(
+                (0..TRANSITIONS.len()).map(change).collect(),
+                seen.transitions().into_iter().map(change).collect(),
+            ),
+        ),
+        ("witnesses", missing(witnesses(Witness::ALL.to_vec()), witnesses(seen.witnesses()))),
+        ("guards both ways", guards.collect()),
+    ]
+}
+
+/// Says what is not as declared, and chooses the exit code.
+pub(super) fn conclude(checked: &[Checked]) -> u8 {
+    let mut code = AS_DECLARED;
+    for run in checked {
+        if let Some(complaint) = run.complaint() {
+            println!("{} {complaint}", run.slice.name);
+            let incomplete = run.verdict == Verdict::Incomplete;
+            code = if incomplete && code == AS_DECLARED {
+                INCOMPLETE
+            } else if incomplete {
+                code
+            } else {
+                VIOLATED
+            };
+        }
+    }
+    if code == AS_DECLARED {
+        let seconds: f64 = checked.iter().map(|run| run.seconds).sum();
+        let unique: u64 = checked.iter().map(|run| run.unique).sum();
+        println!(
+            "\n{} slices as declared, {} unique states, {seconds:.1} s",
+            checked.len(),
+            grouped(unique)
+        );
+        for run in checked.iter().filter(|run| matches!(run.verdict, Verdict::Violated(_))) {
+            println!("  {} is {} on purpose", run.slice.name, declared(run.slice.declared));
+        }
+    }
+    code
+}

@@ -1,0 +1,148 @@
+//! The command line.
+
+mod check;
+mod claims;
+mod list;
+mod mutants;
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use quorate_model::report::Report;
+
+/// All is as declared.
+const AS_DECLARED: u8 = 0;
+/// The arguments are wrong; nothing was run.
+const USAGE: u8 = 2;
+/// A run did not come to its end: it shows nothing.
+const INCOMPLETE: u8 = 3;
+/// A claim fails that was not declared to, a count is not the pinned one, or a mutant survives.
+const VIOLATED: u8 = 12;
+
+const EXIT_CODES: &str = "Exit codes: 0 all is as declared; 2 wrong arguments; \
+    3 a run did not come to its end; 12 a claim fails, a count differs, a mutant survives, \
+    or CLAIMS.md is stale.";
+
+#[derive(Parser)]
+#[command(name = "quorate-model", version, about = "Checks the Raft specification exhaustively")]
+#[command(after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check slices of the specification, all default ones where none is named
+    #[command(after_help = EXIT_CODES)]
+    Check(check::Arguments),
+    /// List slices, claims and mutants
+    List,
+    /// Break one guard after the other and see the claim fail that needs it
+    #[command(after_help = EXIT_CODES)]
+    Mutants(mutants::Arguments),
+    /// Run everything and write the ledger, CLAIMS.md
+    #[command(after_help = EXIT_CODES)]
+    Claims(claims::Arguments),
+}
+
+/// What went wrong with a command line, in one line that says what to do.
+pub(crate) struct Usage(pub(crate) String);
+
+/// Runs the command.
+pub(crate) fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::List => {
+            list::run();
+            Ok(AS_DECLARED)
+        }
+        Command::Mutants(arguments) => mutants::run(&arguments),
+        Command::Claims(arguments) => claims::run(&arguments),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(Usage(message)) => {
+            eprintln!("quorate-model: {message}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The number of threads from the command line, or what the machine has.
+fn threads(asked: Option<usize>) -> Result<usize, Usage> {
+    match asked {
+        Some(0) => Err(Usage("--threads 0 checks nothing: give at least 1".to_owned())),
+        Some(threads) => Ok(threads),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+/// Fails now rather than after the run where the report cannot be written.
+fn writable(path: &Option<PathBuf>) -> Result<(), Usage> {
+    let Some(path) = path else { return Ok(()) };
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map(|_| ()).map_err(|error| cannot_write(path, &error))
+}
+
+fn write_report(path: &Option<PathBuf>, report: &Report) -> Result<(), Usage> {
+    let Some(path) = path else { return Ok(()) };
+    let text = serde_json::to_string_pretty(report).expect("a report has no maps");
+    std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Usage {
+    Usage(format!("cannot write {}: {error}; choose another --json file", path.display()))
+}
+
+/// An unknown name, with the nearest known one.
+fn unknown(what: &str, name: &str, known: &[&str]) -> Usage {
+    let near = known.iter().min_by_key(|other| distance(name, other));
+    let hint = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
+    Usage(format!("no {what} is named {name}{hint} `quorate-model list` shows all"))
+}
+
+/// The number of edits between two names.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let edit = (row[j] + 1).min(row[j + 1] + 1).min(diagonal + usize::from(x != y));
+            diagonal = std::mem::replace(&mut row[j + 1], edit);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// A table with aligned columns and no frame.
+fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header.to_vec());
+    table
+}
+
+/// Aligns these columns to the right.
+fn numbers(table: &mut comfy_table::Table, columns: &[usize]) {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
+        }
+    }
+}
+
+/// A number with its thousands apart.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,95 @@
+//! The machine-readable report: what `--json` writes.
+
+use serde::Serialize;
+
+use crate::check::{Checked, Killed};
+use crate::slice::Declared;
+
+/// The whole report.
+#[derive(Serialize, Default)]
+pub struct Report {
+    /// A row for each slice that was checked.
+    pub slices: Vec<SliceRow>,
+    /// A row for each mutant that was searched for.
+    pub mutants: Vec<MutantRow>,
+}
+
+/// A slice.
+#[derive(Serialize)]
+pub struct SliceRow {
+    name: &'static str,
+    verdict: String,
+    declared: String,
+    as_declared: bool,
+    bounds: String,
+    unique_states: u64,
+    generated_states: u64,
+    depth: Option<usize>,
+    seconds: f64,
+    bytes_per_state: Option<f64>,
+    collision_estimate: f64,
+    claims: Vec<ClaimRow>,
+}
+
+/// A claim in a slice.
+#[derive(Serialize)]
+pub struct ClaimRow {
+    id: &'static str,
+    verdict: &'static str,
+}
+
+/// A mutant.
+#[derive(Serialize)]
+pub struct MutantRow {
+    name: &'static str,
+    killed_by: Option<&'static str>,
+    slice: Option<&'static str>,
+    trace_length: Option<usize>,
+    unique_states: usize,
+    seconds: f64,
+}
+
+impl From<&Checked> for SliceRow {
+    fn from(checked: &Checked) -> Self {
+        let claims = checked.slice.claims.iter();
+        SliceRow {
+            name: checked.slice.name,
+            verdict: checked.verdict.to_string(),
+            declared: declared(checked.slice.declared),
+            as_declared: checked.complaint().is_none(),
+            bounds: checked.slice.bounds(),
+            unique_states: checked.unique,
+            generated_states: checked.generated,
+            depth: checked.depth,
+            seconds: checked.seconds,
+            bytes_per_state: checked.bytes_per_state,
+            collision_estimate: checked.collision_estimate(),
+            claims: claims
+                .map(|claim| ClaimRow { id: claim.name(), verdict: checked.verdict_on(claim) })
+                .collect(),
+        }
+    }
+}
+
+impl From<&Killed> for MutantRow {
+    fn from(killed: &Killed) -> Self {
+        MutantRow {
+            name: killed.mutation.name(),
+            killed_by: killed.trace.as_ref().map(|_| killed.mutation.killer().name()),
+            slice: killed.slice.map(|slice| slice.name),
+            trace_length: killed.trace.as_ref().map(|trace| trace.steps.len()),
+            unique_states: killed.unique,
+            seconds: killed.seconds,
+        }
+    }
+}
+
+/// What a slice declares, as a verdict is written.
+#[must_use]
+pub fn declared(declared: Declared) -> String {
+    match declared {
+        Declared::Exhausted => "EXHAUSTED".to_owned(),
+        Declared::Bounded(depth) => format!("BOUNDED({depth})"),
+        Declared::Violated(claim) => format!("VIOLATED {claim}"),
+    }
+}

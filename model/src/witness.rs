@@ -1,0 +1,82 @@
+//! States that have to be reachable, else a passing check has checked little.
+
+use quorate_spec::{NodeId, RoleName};
+
+use crate::state::State;
+
+/// Something that has to happen somewhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Witness {
+    /// Two servers lead, of different terms: legal, and the reason for most of the rules.
+    TwoLeaders,
+    /// Two candidates of one term have split the votes.
+    RivalCandidates,
+    /// A leader has committed an entry of its own term.
+    LeaderCommits,
+    /// Two servers' logs have different entries at one index.
+    LogsDiverge,
+    /// A leader leads that has not its own vote's majority reachable: it voted in a later term.
+    LeaderLostVoters,
+    /// Entries are committed from two terms.
+    CommitsOfTwoTerms,
+    /// A server holds back a message until its disk has reported a write.
+    HeldBack,
+    /// A server's promise is in force while another server asks for pre-votes.
+    PromiseAgainstPreCandidate,
+}
+
+impl Witness {
+    /// All of them.
+    pub const ALL: [Witness; 8] = [
+        Witness::TwoLeaders,
+        Witness::RivalCandidates,
+        Witness::LeaderCommits,
+        Witness::LogsDiverge,
+        Witness::LeaderLostVoters,
+        Witness::CommitsOfTwoTerms,
+        Witness::HeldBack,
+        Witness::PromiseAgainstPreCandidate,
+    ];
+
+    /// Whether this state shows it.
+    #[must_use]
+    pub fn is_in(self, state: &State) -> bool {
+        let nodes = || state.servers.iter().map(|server| &server.node);
+        let of = |role| nodes().filter(move |node| node.role().name() == role);
+        match self {
+            Witness::TwoLeaders => of(RoleName::Leader).count() > 1,
+            Witness::RivalCandidates => {
+                let mut terms: Vec<_> =
+                    of(RoleName::Candidate).map(|node| node.current_term()).collect();
+                terms.sort_unstable();
+                terms.windows(2).any(|pair| pair[0] == pair[1])
+            }
+            Witness::LeaderCommits => of(RoleName::Leader)
+                .any(|node| node.log().term_at(node.commit_index()) == Some(node.current_term())),
+            Witness::LogsDiverge => nodes().any(|a| {
+                a.log().ids().any(|id| {
+                    nodes().any(|b| b.log().term_at(id.index).is_some_and(|term| term != id.term))
+                })
+            }),
+            Witness::LeaderLostVoters => of(RoleName::Leader).any(|leader| {
+                let gone =
+                    |id: NodeId| state.server(id).node.current_term() > leader.current_term();
+                leader.log().configuration().is_quorum(gone)
+            }),
+            Witness::CommitsOfTwoTerms => {
+                let mut terms: Vec<_> =
+                    state.history.committed.values().map(|(term, _)| *term).collect();
+                terms.sort_unstable();
+                terms.dedup();
+                terms.len() > 1
+            }
+            Witness::HeldBack => {
+                state.servers.iter().any(|server| server.gate.held().next().is_some())
+            }
+            Witness::PromiseAgainstPreCandidate => {
+                of(RoleName::PreCandidate).next().is_some()
+                    && nodes().any(|node| node.promised_until() > crate::server::PRESENT)
+            }
+        }
+    }
+}

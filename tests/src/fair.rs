@@ -1,0 +1,100 @@
+//! A fair scheduler: every message arrives, every disk reports, time passes. From whatever state
+//! the faults left, a leader has to commit what is proposed now, and everyone has to learn it.
+
+use std::fmt;
+
+use quorate_spec::{Duration, EntryId, Index};
+
+use crate::cluster::{Cluster, PARAMS};
+
+/// How many rounds of fair scheduling are enough: twenty election timeouts.
+pub const BOUND: u64 = 20 * PARAMS.election_timeout.0 / QUANTUM;
+
+/// How many ticks pass on each clock in a round, and up to a fifth more.
+const QUANTUM: u64 = 25;
+
+/// A cluster that has come to rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settled {
+    /// After so many rounds.
+    pub rounds: u64,
+    /// Everyone has committed up to here.
+    pub commit_index: Index,
+}
+
+/// A cluster that has not, in [`BOUND`] rounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unsettled;
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no proposal was committed everywhere in {BOUND} fair rounds")
+    }
+}
+
+impl Cluster {
+    /// Heals every link and schedules fairly until every server has committed a proposal of this
+    /// time.
+    ///
+    /// # Errors
+    /// Where that takes more than [`BOUND`] rounds.
+    pub fn settle(&mut self, seed: u64) -> Result<Settled, Unsettled> {
+        self.draw_from(seed);
+        self.network.heal_all();
+        self.story.network("every link heals, and stays so");
+        let mut proposed = None;
+        for rounds in 1..=BOUND {
+            self.fair_round();
+            proposed = self.proposal(proposed);
+            let done = proposed.is_some_and(|entry| self.all_committed(entry));
+            if let (Some(commit_index), true) = (self.common_commit_index(), done) {
+                return Ok(Settled { rounds, commit_index });
+            }
+        }
+        Err(Unsettled)
+    }
+
+    /// What was under way arrives, disks report what was pending, and a little time passes. What
+    /// is sent in a round arrives in the next.
+    pub(crate) fn fair_round(&mut self) {
+        for (link, waiting) in self.network.waiting() {
+            self.drain(link, waiting);
+        }
+        for id in 0..self.servers().len() {
+            let pending = self.servers()[id].disk.pending.len();
+            self.report_writes(id, pending);
+            let ticks = QUANTUM + self.draw() % (QUANTUM / 5 + 1);
+            self.elapse_in_time(id, Duration(ticks));
+        }
+    }
+
+    /// What was proposed and is still in a leader's log, else what is proposed now.
+    fn proposal(&mut self, proposed: Option<EntryId>) -> Option<EntryId> {
+        let leader = self.leader()?;
+        let log = self.servers()[leader].node.log();
+        if proposed.is_some_and(|entry| log.contains(entry)) {
+            return proposed;
+        }
+        self.propose_to(leader, 1);
+        Some(self.servers()[leader].node.log().last())
+    }
+
+    /// The leader of the highest term that has one.
+    fn leader(&self) -> Option<usize> {
+        let leaders = self.servers().iter().filter(|server| server.node.is_leader());
+        let latest = leaders.max_by_key(|server| server.node.current_term())?;
+        Some(latest.node.id().0 as usize)
+    }
+
+    fn all_committed(&self, entry: EntryId) -> bool {
+        self.servers().iter().all(|server| {
+            server.node.commit_index() >= entry.index && server.node.log().contains(entry)
+        })
+    }
+
+    fn common_commit_index(&self) -> Option<Index> {
+        let mut all = self.servers().iter().map(|server| server.node.commit_index());
+        let first = all.next()?;
+        all.all(|commit_index| commit_index == first).then_some(first)
+    }
+}
