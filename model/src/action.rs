@@ -50,6 +50,15 @@ impl Fates {
     }
 }
 
+/// What a generated request carries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum What {
+    /// As many entries as there are, up to the slice's limit.
+    Entries,
+    /// None, though there may be some.
+    Heartbeat,
+}
+
 /// One step of a slice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Action {
@@ -68,9 +77,9 @@ pub enum Action {
     /// A message that was under way arrives.
     Deliver(Interned<Envelope>, Fates),
     /// A request is generated and arrives.
-    Exchange(NodeId, NodeId, Fates),
+    Exchange(NodeId, NodeId, What, Fates),
     /// A request is generated and parked.
-    Park(NodeId, NodeId),
+    Park(NodeId, NodeId, What),
     /// Every cut link heals.
     Heal,
     /// The links of the slice are cut.
@@ -111,7 +120,7 @@ impl Action {
             | Action::Propose(_, fates)
             | Action::Report(_, _, fates)
             | Action::Deliver(_, fates)
-            | Action::Exchange(_, _, fates) => *fates,
+            | Action::Exchange(_, _, _, fates) => *fates,
             Action::Lapse(_)
             | Action::Crash(..)
             | Action::Park(..)
@@ -150,8 +159,8 @@ impl fmt::Display for Action {
                     message(envelope)
                 )
             }
-            Action::Exchange(from, to, _) => write!(f, "n{from} sends its request to n{to}"),
-            Action::Park(from, to) => write!(f, "n{from}'s request to n{to} is delayed"),
+            Action::Exchange(from, to, ..) => write!(f, "n{from} sends its request to n{to}"),
+            Action::Park(from, to, _) => write!(f, "n{from}'s request to n{to} is delayed"),
             Action::Heal => f.write_str("the network heals"),
             Action::Break => f.write_str("links are cut for good"),
         }

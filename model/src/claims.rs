@@ -29,9 +29,9 @@ fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
     }
     conditions! {
         ElectionSafety VoteOncePerTerm VoteDurability MessageTermPersisted TermMonotonic VoteStable
-        RestartIsFollower StateTransitions PreVoteSound LeaderIsVoter PromiseKept EntryIdentity
+        RestartIsFollower StateTransitions PreVoteSound PreVoteSilent LeaderIsVoter PromiseKept EntryIdentity
         LeaderAppendOnly LogMatching LeaderCompleteness StateMachineSafety CommittedPrefixStable
-        CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound AckDurability
+        CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound MatchIndexMonotonic AckDurability
         CommittedIsDurable QuorumIntersection NonDisruption NoDeadlock
     }
 }

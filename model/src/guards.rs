@@ -15,6 +15,7 @@ use crate::mutation::{Mutation, mutated};
 pub struct Guards {
     mutation: Option<Mutation>,
     coverage: Coverage,
+    silent: bool,
 }
 
 impl Guards {
@@ -27,7 +28,14 @@ impl Guards {
     /// The rules with one of them broken.
     #[must_use]
     pub fn broken(mutation: Mutation) -> Guards {
-        Guards { mutation: Some(mutation), coverage: Coverage::default() }
+        Guards { mutation: Some(mutation), ..Guards::default() }
+    }
+
+    /// The same guards for questions that are not steps of the protocol: what they answer is not
+    /// noted.
+    #[must_use]
+    pub fn silent(&self) -> Guards {
+        Guards { silent: true, ..self.clone() }
     }
 
     /// What was seen happening.
@@ -90,7 +98,9 @@ macro_rules! guards {
                     }
                     Some(_) | None => Sound.$name($($arg),*),
                 };
-                self.coverage.saw_guard(Guard::$name, $polarity);
+                if !self.silent {
+                    self.coverage.saw_guard(Guard::$name, $polarity);
+                }
                 $seen
             })*
         }

@@ -9,7 +9,7 @@ use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Term};
 use stateright::{Model, Property};
 
-use crate::action::{Action, Fate, Fates};
+use crate::action::{Action, Fate, Fates, What};
 use crate::canonical::Canonical;
 use crate::coverage::Coverage;
 use crate::guards::Guards;
@@ -40,6 +40,7 @@ pub struct SliceModel {
     pub slice: Slice,
     /// The protocol, driven one server at a time.
     pub machine: Machine<Guards>,
+    silent: Guards,
     canonical: Option<Canonical>,
     memo: Option<Memo>,
     verdicts: Verdicts,
@@ -54,7 +55,7 @@ impl SliceModel {
         let coverage = guards.coverage();
         let machine = Machine {
             protocol: Protocol { rules: guards, params: slice.params() },
-            limit: Limit { entries: u64::MAX },
+            limit: Limit { entries: slice.entries },
             appends: slice.appends,
             coverage,
         };
@@ -65,6 +66,7 @@ impl SliceModel {
             stopped: AtomicBool::new(false),
             memo: Some(DashMap::with_hasher(Fold::with_seed(1))),
             slice,
+            silent: machine.protocol.rules.silent(),
             machine,
         }
     }
@@ -134,8 +136,12 @@ impl SliceModel {
         state: &State,
         from: NodeId,
         to: NodeId,
+        what: What,
     ) -> Option<(Interned<Outcome>, Interned<Envelope>)> {
         let server = state.server(from);
+        if what == What::Heartbeat && !server.node.is_leader() {
+            return None;
+        }
         let silent = match server.node.role() {
             Role::Follower { .. } => true,
             Role::Leader(_) => !self.slice.appends,
@@ -145,7 +151,11 @@ impl SliceModel {
             return None;
         }
         let delivery = Delivery { sync: false, eager: false };
-        let outcome = self.perform(server, Operation::Transmit(to), delivery);
+        let operation = match what {
+            What::Entries => Operation::Transmit(to),
+            What::Heartbeat => Operation::Beat(to),
+        };
+        let outcome = self.perform(server, operation, delivery);
         outcome.sent.first().map(|envelope| (outcome, *envelope))
     }
 
@@ -210,7 +220,7 @@ impl SliceModel {
         if !self.slice.reduced {
             return state;
         }
-        let rules = &self.machine.protocol.rules;
+        let rules = &self.silent;
         let max_term = Term(self.slice.max_term);
         let matters = |envelope: &Interned<Envelope>| {
             let (from, to) = (state.server(envelope.from), state.server(envelope.to));
@@ -291,14 +301,19 @@ impl SliceModel {
         let Network::Pull { parked } = self.slice.network else { return };
         for from in self.ids() {
             for to in self.ids().filter(|to| *to != from && state.budget.is_open(from, *to)) {
-                let Some((_, request)) = self.request(state, from, to) else { continue };
-                if state.net.len() < parked {
-                    actions.push(Action::Park(from, to));
-                }
-                if self.has_room(&state.server(to)) {
-                    let receive = Operation::Receive(request);
-                    let exchange = |f| Action::Exchange(from, to, f);
-                    self.with_fates(state, to, receive, actions, exchange);
+                for what in [What::Entries, What::Heartbeat] {
+                    if what == What::Heartbeat && !self.slice.heartbeats {
+                        continue;
+                    }
+                    let Some((_, request)) = self.request(state, from, to, what) else { continue };
+                    if state.net.len() < parked {
+                        actions.push(Action::Park(from, to, what));
+                    }
+                    if self.has_room(&state.server(to)) {
+                        let receive = Operation::Receive(request);
+                        let exchange = |f| Action::Exchange(from, to, what, f);
+                        self.with_fates(state, to, receive, actions, exchange);
+                    }
                 }
             }
         }
@@ -356,14 +371,14 @@ impl SliceModel {
                 }
                 self.own(&mut state, envelope.to, Operation::Receive(envelope), fates);
             }
-            Action::Exchange(from, to, _) => {
-                let (sender, request) = self.request(&state, from, to)?;
+            Action::Exchange(from, to, what, _) => {
+                let (sender, request) = self.request(&state, from, to, what)?;
                 state.servers[from.0 as usize] = sender.server;
                 state.broken = state.broken.union(sender.broken);
                 self.own(&mut state, to, Operation::Receive(request), fates);
             }
-            Action::Park(from, to) => {
-                let (sender, request) = self.request(&state, from, to)?;
+            Action::Park(from, to, what) => {
+                let (sender, request) = self.request(&state, from, to, what)?;
                 state.servers[from.0 as usize] = sender.server;
                 state.broken = state.broken.union(sender.broken);
                 state.add(request);
@@ -415,12 +430,12 @@ impl SliceModel {
             Action::Report(id, writes, _) => (id, Operation::Report(writes), None),
             Action::Crash(id, kept) => (id, Operation::Crash(kept), None),
             Action::Deliver(envelope, _) => (envelope.to, Operation::Receive(envelope), None),
-            Action::Exchange(from, to, _) => match self.request(state, from, to) {
+            Action::Exchange(from, to, what, _) => match self.request(state, from, to, what) {
                 Some((_, request)) => (to, Operation::Receive(request), Some(request)),
                 None => return Explained::default(),
             },
-            Action::Park(from, to) => {
-                let request = self.request(state, from, to).map(|(_, request)| request);
+            Action::Park(from, to, what) => {
+                let request = self.request(state, from, to, what).map(|(_, request)| request);
                 return Explained { actor: Some(from), request, sent: Vec::new() };
             }
             Action::Heal | Action::Break => return Explained::default(),

@@ -62,7 +62,7 @@ mutations! {
         "A2 hashicorp/raft#94", "The longer log wins, whatever the terms of its entries.";
     UpToDateByTerm: log_is_up_to_date, LeaderCompleteness, ["replication"],
         "A11 openraft 94c820c3", "The later last term wins, and length does not matter.";
-    VotesForEveryone: vote_is_free, VoteOncePerTerm, ["election"],
+    VotesForEveryone: vote_is_free, VoteOncePerTerm, ["election-async"],
         "A12 camunda#5356", "A server votes for every candidate of a term.";
     CountsOldVotes: counts_vote, ElectionSafety, ["election"],
         "A1 xraft#33", "A vote that was granted in an earlier term counts in the present one.";
@@ -94,7 +94,7 @@ mutations! {
         "CRDB#123189", "A pre-vote counts that was granted in an earlier round of this term.";
     CountsPreVotesOfOtherTerms: counts_pre_vote, PreVoteSound, ["pre-vote"],
         "B7 canonical/raft 0ed4553", "A pre-vote counts that was granted in another term.";
-    PreVoteRaisesTerm: adopts_term, NonDisruption, ["rejoin-high-term"],
+    PreVoteRaisesTerm: adopts_term, PreVoteSilent, ["pre-vote"],
         "B10 rabbitmq/ra bbd00102", "A pre-vote of a higher term raises the voter's.";
     VoteRequestRaisesTerm: adopts_term, NonDisruption, ["deaf-sticky"],
         "E18 hashicorp/raft#477, thesis §4.2.3", "A RequestVote raises the term of a server under its promise.";
@@ -114,7 +114,7 @@ mutations! {
         "F12 hashicorp/raft#108", "Hearing a leader makes no promise.";
     PromiseLostWithTerm: promise_on_term_change, PromiseKept, ["pre-vote"],
         "F20 cockroach#134922", "The promise is forgotten when the term changes.";
-    PreVoteIsContact: promise_on_pre_vote, NoDeadlock, ["pre-vote"],
+    PreVoteIsContact: promise_on_pre_vote, PreVoteSilent, ["pre-vote"],
         "B8 hashicorp/raft#609", "Granting a pre-vote counts as hearing a leader.";
     PromiseLostAtRestart: promise_on_restart, NonDisruption, ["isolated-restart"],
         "F8 tikv#15035, openraft", "A restarted server has promised nothing.";
@@ -126,17 +126,17 @@ mutations! {
         "C1 raftos#26, CCF#6016", "What arrives replaces the log's end, also where it agrees.";
     NeverTruncates: conflicts, LogMatching, ["replication"],
         "G8 openraft 674e78aa", "An entry of another term is kept.";
-    CommitsBeyondValidated: follower_commit, StateMachineSafety, ["replication"],
+    CommitsBeyondValidated: follower_commit, CommitBound, ["replication-stepwise"],
         "C2 rabbitmq/ra#508, NuRaft#57", "A follower takes the leader's commit index for its own log as it is.";
     CommitGoesBack: follower_commit, CommitMonotonic, ["replication"],
         "C4 PySyncObj#166", "An old commit index takes the follower's back.";
-    AcksOwnLength: acknowledged, MatchIndexSound, ["replication"],
+    AcksOwnLength: acknowledged, MatchIndexSound, ["replication-stepwise"],
         "C7 CCF#6016", "A follower acknowledges all of its log.";
-    CommitsOldTerms: may_commit, CommitRule, ["replication"],
+    CommitsOldTerms: may_commit, CommitRule, ["replication-stepwise"],
         "D1 logcabin#44, D2 PySyncObj#169", "An entry of an earlier term is committed by counting copies.";
     CountsOwnUnwritten: own_match, CommittedIsDurable, ["replication-crash"],
         "D8 etcd#14370, H2 openraft a9f696a9", "A leader counts itself before its disk has the entry.";
-    MatchGoesBack: match_after, CommittedIsDurable, ["unkilled"],
+    MatchGoesBack: match_after, MatchIndexMonotonic, ["replication"],
         "C5 PySyncObj#167", "A late acknowledgement takes the match index back.";
     CountsOldAnswers: counts_answer, MatchIndexSound, ["replication"],
         "C5 raftos#25", "An answer of an earlier term counts.";

@@ -6,7 +6,7 @@
 //! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
 
 use quorate_spec::{
-    AppendOutcome, Body, EntryId, Envelope, Instant, Kind, Message, Role, Rules, Term,
+    AppendOutcome, Body, EntryId, Envelope, Instant, Kind, Message, NodeId, Role, Rules, Term,
 };
 
 use crate::intern::Interned;
@@ -32,7 +32,7 @@ pub(crate) fn what_matters<R: Rules>(
             if live && term >= settled { Some(envelope) } else { spent(envelope, sender, max_term) }
         }
         Body::RequestVote { .. } => {
-            if vote_is_settled(&envelope, sender, receiver) {
+            if vote_is_settled(rules, &envelope, sender, receiver) {
                 spent(envelope, sender, max_term)
             } else {
                 Some(envelope)
@@ -115,13 +115,23 @@ fn is_bare(message: &Message) -> bool {
 
 /// Whether the receiver has decided about this RequestVote for good: its durable term is higher,
 /// or its durable vote of this term is another's, or is the sender's, who needs it no more.
-fn vote_is_settled(envelope: &Envelope, sender: &Server, receiver: &Server) -> bool {
+fn vote_is_settled<R: Rules>(
+    rules: &R,
+    envelope: &Envelope,
+    sender: &Server,
+    receiver: &Server,
+) -> bool {
     let on_disk = receiver.disk.reported.hard_state;
     if envelope.message.term != on_disk.current_term {
         return envelope.message.term < on_disk.current_term;
     }
-    match on_disk.voted_for {
+    let (term, vote) = (on_disk.current_term, on_disk.voted_for);
+    let stays = rules.vote_in_term(term, term, vote) == vote
+        && rules.vote_while_pre_candidate(vote) == vote
+        && rules.vote_is_free(vote, NodeId(u64::MAX)).is_err();
+    match vote {
         None => false,
+        Some(_) if !stays => false,
         Some(vote) if vote != envelope.from => true,
         Some(_) => match sender.node.role() {
             Role::Candidate(campaign) if sender.node.current_term() == envelope.message.term => {

@@ -100,6 +100,8 @@ pub enum Operation {
     Crash(u8),
     /// It is asked for a request to this server.
     Transmit(NodeId),
+    /// It is asked for a request without entries to this server.
+    Beat(NodeId),
     /// This other server's clock was moved back by so much: times that belong to it, too.
     PeerClock(NodeId, u64),
 }
@@ -212,7 +214,8 @@ impl<'a, R: Rules> Run<'a, R> {
             }
             Operation::Report(writes) => self.report(usize::from(writes)),
             Operation::Crash(kept) => self.crash(usize::from(kept)),
-            Operation::Transmit(peer) => self.transmit(peer),
+            Operation::Transmit(peer) => self.transmit(peer, self.machine.limit),
+            Operation::Beat(peer) => self.transmit(peer, Limit { entries: 0 }),
             Operation::PeerClock(peer, by) => {
                 let (now, to) = (Instant(PRESENT.0 + by), PRESENT);
                 let held = self.server.gate.items_mut();
@@ -315,9 +318,8 @@ impl<'a, R: Rules> Run<'a, R> {
         self.server.disk = Disk { reported: durable, pending: Vec::new() };
     }
 
-    fn transmit(&mut self, peer: NodeId) {
+    fn transmit(&mut self, peer: NodeId, limit: Limit) {
         let node = &mut self.server.node;
-        let limit = self.machine.limit;
         if let Some(outgoing) = self.machine.protocol.poll_transmit(node, peer, self.now, limit) {
             self.send(outgoing);
         }
@@ -330,7 +332,7 @@ impl<'a, R: Rules> Run<'a, R> {
         let me = self.server.node.id();
         let members: Vec<_> = self.server.node.log().configuration().members().collect();
         for peer in members.into_iter().filter(|peer| *peer != me) {
-            self.transmit(peer);
+            self.transmit(peer, self.machine.limit);
         }
     }
 

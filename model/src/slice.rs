@@ -75,6 +75,10 @@ pub struct Slice {
     pub campaigns: bool,
     /// Whether leaders send AppendEntries in the explored part.
     pub appends: bool,
+    /// How many entries a request carries at most.
+    pub entries: u64,
+    /// Whether leaders send heartbeats without entries too, while they have some to send.
+    pub heartbeats: bool,
     /// How messages travel.
     pub network: Network,
     /// The links that are cut.
@@ -180,8 +184,13 @@ impl Slice {
             n => Some(format!("{n} {one}es")),
         };
         parts.extend(count(self.crashes, "crash"));
-        if self.commands > 0 {
-            parts.push(format!("{} commands", self.commands));
+        match self.commands {
+            0 => {}
+            1 => parts.push("1 command".to_owned()),
+            n => parts.push(format!("{n} commands")),
+        }
+        if self.entries == 1 {
+            parts.push("1 entry a request".to_owned());
         }
         if self.crashes > 0 {
             parts.push(format!("≤ {} writes pending", self.pending));

@@ -15,6 +15,7 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::RestartIsFollower,
     Claim::StateTransitions,
     Claim::PreVoteSound,
+    Claim::PreVoteSilent,
     Claim::LeaderIsVoter,
     Claim::PromiseKept,
     Claim::EntryIdentity,
@@ -28,6 +29,7 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::CommitRule,
     Claim::TruncateOnlyOnConflict,
     Claim::MatchIndexSound,
+    Claim::MatchIndexMonotonic,
     Claim::AckDurability,
     Claim::CommittedIsDurable,
     Claim::QuorumIntersection,
@@ -48,6 +50,8 @@ const BASE: Slice = Slice {
     commands: 0,
     campaigns: false,
     appends: true,
+    entries: u64::MAX,
+    heartbeats: false,
     network: Network::Async,
     cuts: &[],
     cutting: Cutting::Always,
@@ -111,14 +115,21 @@ fn elections() -> Vec<Slice> {
             ..BASE
         },
         Slice {
+            name: "election-async",
+            about: "naive election without a crash, any number of messages under way",
+            max_term: 4,
+            appends: false,
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
             name: "election-five",
             about: "naive election among five",
             servers: 5,
             max_term: 3,
             appends: false,
-            network: Network::Pull { parked: 1 },
+            network: Network::Pull { parked: 0 },
             election: Election::NAIVE,
-            claims: SAFETY,
             ..BASE
         },
         Slice {
@@ -291,8 +302,18 @@ fn replication() -> Vec<Slice> {
             ..BASE
         },
         Slice {
+            name: "replication-stepwise",
+            about: "logs that diverge over three terms, one entry a request, and heartbeats",
+            max_term: 3,
+            entries: 1,
+            heartbeats: true,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
             name: "replication-crash",
-            about: "two terms with a crash between any two effects",
+            about: "logs that diverge over two terms, with a crash between any two effects",
             crashes: 1,
             pending: 2,
             network: Network::Pull { parked: 0 },

@@ -7,8 +7,8 @@ use quorate_spec::{Duration, EntryId, Index};
 
 use crate::cluster::{Cluster, PARAMS};
 
-/// How many rounds of fair scheduling are enough: twenty election timeouts.
-pub const BOUND: u64 = 20 * PARAMS.election_timeout.0 / QUANTUM;
+/// How many rounds of fair scheduling are enough: ten election timeouts.
+pub const BOUND: u64 = 10 * PARAMS.election_timeout.0 / QUANTUM;
 
 /// How many ticks pass on each clock in a round, and up to a fifth more.
 const QUANTUM: u64 = 25;
@@ -20,6 +20,8 @@ pub struct Settled {
     pub rounds: u64,
     /// Everyone has committed up to here.
     pub commit_index: Index,
+    /// Whom everyone follows.
+    pub leader: usize,
 }
 
 /// A cluster that has not, in [`BOUND`] rounds.
@@ -32,43 +34,51 @@ impl fmt::Display for Unsettled {
     }
 }
 
+impl std::error::Error for Unsettled {}
+
 impl Cluster {
-    /// Heals every link and schedules fairly until every server has committed a proposal of this
-    /// time.
+    /// Heals every link and schedules fairly until every server follows one leader and has
+    /// committed a proposal of this time.
     ///
     /// # Errors
     /// Where that takes more than [`BOUND`] rounds.
     pub fn settle(&mut self, seed: u64) -> Result<Settled, Unsettled> {
         self.draw_from(seed);
-        self.network.heal_all();
-        self.story.network("every link heals, and stays so");
+        self.heal_all();
         let mut proposed = None;
         for rounds in 1..=BOUND {
-            self.fair_round();
+            self.fair_round(|_| true);
             proposed = self.proposal(proposed);
             let done = proposed.is_some_and(|entry| self.all_committed(entry));
-            if let (Some(commit_index), true) = (self.common_commit_index(), done) {
-                return Ok(Settled { rounds, commit_index });
+            let agreed = self.agreed().filter(|_| done);
+            if let Some((leader, commit_index)) = agreed {
+                return Ok(Settled { rounds, commit_index, leader });
             }
         }
         Err(Unsettled)
     }
 
-    /// What was under way arrives, disks report what was pending, and a little time passes. What
-    /// is sent in a round arrives in the next.
-    pub(crate) fn fair_round(&mut self) {
+    /// What was under way between these servers arrives, their disks report what was pending, and
+    /// a little time passes. What is sent in a round arrives in the next.
+    pub(crate) fn fair_round(&mut self, takes_part: impl Fn(usize) -> bool) {
         for (link, waiting) in self.network.waiting() {
-            self.drain(link, waiting);
+            let (from, to) = self.network.ends(link);
+            if takes_part(from) && takes_part(to) {
+                self.drain(link, waiting);
+            }
         }
-        for id in 0..self.servers().len() {
+        for id in (0..self.servers().len()).filter(|id| takes_part(*id)) {
             let pending = self.servers()[id].disk.pending.len();
-            self.report_writes(id, pending);
-            let ticks = QUANTUM + self.draw() % (QUANTUM / 5 + 1);
-            self.elapse_in_time(id, Duration(ticks));
+            if pending > 0 {
+                self.report_writes(id, pending);
+            }
+            let ticks = Duration(QUANTUM + self.draw() % (QUANTUM / 5 + 1));
+            let what = || format!("lets {ticks} ticks pass");
+            self.operate(id, what, |turn| turn.elapse_in_time(ticks));
         }
     }
 
-    /// What was proposed and is still in a leader's log, else what is proposed now.
+    /// What was proposed and is still in the leader's log, else what is proposed now.
     fn proposal(&mut self, proposed: Option<EntryId>) -> Option<EntryId> {
         let leader = self.leader()?;
         let log = self.servers()[leader].node.log();
@@ -92,9 +102,11 @@ impl Cluster {
         })
     }
 
-    fn common_commit_index(&self) -> Option<Index> {
-        let mut all = self.servers().iter().map(|server| server.node.commit_index());
-        let first = all.next()?;
-        all.all(|commit_index| commit_index == first).then_some(first)
+    /// The leader and the commit index that everyone has.
+    fn agreed(&self) -> Option<(usize, Index)> {
+        let leader = self.leader()?;
+        let view = self.servers()[leader].node.read_view();
+        let agree = self.servers().iter().all(|server| server.node.read_view() == view);
+        agree.then_some((leader, view.commit_index))
     }
 }

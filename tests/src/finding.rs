@@ -39,6 +39,7 @@ invariants! {
     ProgressIsOrdered "match_index < next_index ≤ the log's end + 1, and no more is in flight than the window allows.";
     NothingHeldForEver "What waits in the gate waits for a write that is pending.";
     EffectsSayAll "Effects publish, commit and name proposals exactly where the node has changed so.";
+    LateReportsChangeNothing "A report of a write that is known to be durable has no effect.";
     DeadlineIsAhead "After a tick and a poll of every peer with room the next deadline is in the future.";
 }
 

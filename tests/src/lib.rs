@@ -7,18 +7,27 @@
 //! ```
 //!
 //! The model checks every run of small clusters; this looks at long runs of larger ones, with
-//! clocks that advance, pipelined requests and timeouts as in production. A [`Step`] is four small
-//! numbers that mean something in every state, so any sequence of steps is a run, and what is left
-//! of a failing run after shrinking is one too.
+//! clocks that advance, pipelined requests and timeouts as in production. A [`Step`] is a verb and
+//! three numbers that mean something in every state, so any sequence of steps is a run, and what
+//! is left of a failing run after shrinking is one too.
 //!
-//! * [`Cluster`]: servers, network, and what happens to them. * [`Trace`]: a run as text.
-//! * [`Traces`]: the strategy that generates and shrinks runs. * [`run`]: a run and its verdict.
+//! | file | subject |
+//! |---|---|
+//! | `step`, `trace` | what can happen, as data and as text |
+//! | `strategy` | random runs, and how a failing one is shrunk |
+//! | `cluster`, `happen` | a cluster, and what each verb does to it |
+//! | `server`, `network` | one server with clock, gate and disk; messages under way |
+//! | `fair` | the scheduler without faults |
+//! | `check`, `finding` | what has to hold, and what was found false |
+//! | `property` | a scenario run to its verdict |
+//! | `counts`, `story` | how often things happened; a failing run in sentences |
 
 mod check;
 mod cluster;
 mod counts;
 mod fair;
 mod finding;
+mod happen;
 mod network;
 mod property;
 mod server;
@@ -31,7 +40,7 @@ pub use cluster::{Cluster, PARAMS};
 pub use counts::{Count, Counts};
 pub use fair::{BOUND, Settled, Unsettled};
 pub use finding::{Finding, Findings, Invariant, Watch};
-pub use property::{Failure, Setup, run};
+pub use property::{Failure, Ran, Scenario, Setup, run};
 pub use server::{Disk, Server};
 pub use step::{Step, Verb};
 pub use story::tell;

@@ -6,7 +6,7 @@ use quorate_spec::{Envelope, NodeId};
 
 /// How many requests a link takes: more and its sender is not asked for another.
 const ROOM: usize = 6;
-/// How many messages a link keeps: more and the oldest are lost.
+/// How many messages a link keeps: more and one in the middle is lost, so that the oldest stay.
 const CAPACITY: usize = 24;
 
 /// A directed link, by its number: `from * servers + to`.
@@ -40,14 +40,14 @@ impl Network {
         self.link(from.0 as usize, to.0 as usize)
     }
 
-    /// Puts a message under way; false where the oldest one had to go for it.
+    /// Puts a message under way; false where another one had to go for it.
     pub(crate) fn send(&mut self, envelope: Envelope) -> bool {
         let link = self.between(envelope.from, envelope.to);
         let queue = &mut self.queues[link.0];
         queue.push_back(envelope);
         let fits = queue.len() <= CAPACITY;
         if !fits {
-            queue.pop_front();
+            queue.remove(CAPACITY / 2);
         }
         fits
     }
@@ -57,6 +57,12 @@ impl Network {
         let queue = &self.queues[self.between(from, to).0];
         let requests = queue.iter().filter(|e| e.message.body.kind().is_request()).count();
         ROOM.saturating_sub(requests)
+    }
+
+    /// Whether every link from this server has room.
+    pub(crate) fn has_room_from(&self, from: usize) -> bool {
+        let room = |to: usize| self.room(NodeId(from as u64), NodeId(to as u64));
+        (0..self.servers).all(|to| room(to) > 0)
     }
 
     /// The first link from this one on over which a message can arrive.

@@ -4,17 +4,52 @@ use std::fmt;
 
 use quorate_model::guards::Guards;
 use quorate_model::mutation::Mutation;
+use quorate_spec::property::Claim;
+use quorate_spec::property::cluster::leader_undisturbed;
+use quorate_spec::{Params, Term};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, PARAMS};
 use crate::counts::{Count, Counts};
+use crate::fair::Settled;
 use crate::finding::{Findings, Watch};
+use crate::step::Step;
 use crate::trace::Trace;
+
+/// What a run is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scenario {
+    /// Faults everywhere.
+    Faults,
+    /// Faults everywhere, without pre-vote, stickiness and check-quorum: safety does not rest on
+    /// them.
+    Naive,
+    /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
+    Recovery,
+    /// Everyone has heard a leader; from then on faults hit a minority that does not lead. It
+    /// has to stay leader (claim NonDisruption).
+    Disturbance,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Scenario; 4] =
+        [Scenario::Faults, Scenario::Naive, Scenario::Recovery, Scenario::Disturbance];
+
+    fn params(self) -> Params {
+        match self {
+            Scenario::Naive => PARAMS.naive(),
+            Scenario::Faults | Scenario::Recovery | Scenario::Disturbance => PARAMS,
+        }
+    }
+}
 
 /// Which cluster runs, under which rules, and what is looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Setup {
     /// How many servers, all of them voters.
     pub servers: usize,
+    /// What the run is about.
+    pub scenario: Scenario,
     /// The guard that is broken, if one is.
     pub mutation: Option<Mutation>,
     /// What ends the run.
@@ -24,27 +59,14 @@ pub struct Setup {
 impl Setup {
     /// The rules as they are, and no claim may fail.
     #[must_use]
-    pub fn sound(servers: usize) -> Setup {
-        Setup { servers, mutation: None, watch: Watch::Everything }
-    }
-
-    /// One guard broken, and the claim is looked for that has to fail for it.
-    #[must_use]
-    pub fn broken(servers: usize, mutation: Mutation) -> Setup {
-        Setup { servers, mutation: Some(mutation), watch: Watch::Only(mutation.killer()) }
-    }
-
-    /// The cluster at the beginning.
-    #[must_use]
-    pub fn cluster(&self) -> Cluster {
-        let rules = self.mutation.map_or_else(Guards::sound, Guards::broken);
-        Cluster::new(self.servers, rules)
+    pub fn sound(servers: usize, scenario: Scenario) -> Setup {
+        Setup { servers, scenario, mutation: None, watch: Watch::Everything }
     }
 }
 
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} servers", self.servers)?;
+        write!(f, "{:?} on {} servers", self.scenario, self.servers)?;
         match self.mutation {
             Some(mutation) => write!(f, ", mutant {}", mutation.name()),
             None => Ok(()),
@@ -67,27 +89,94 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
+/// A run in which everything held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// What happened in it.
+    pub counts: Counts,
+    /// How it came to rest, where its scenario has it do so.
+    pub settled: Option<Settled>,
+}
+
 /// Runs the trace up to the first finding.
 ///
 /// # Errors
 /// What was found.
-pub fn run(setup: &Setup, trace: &Trace) -> Result<(Cluster, Counts), Failure> {
-    let mut cluster = setup.cluster();
+pub fn run(setup: &Setup, trace: &Trace) -> Result<Ran, Failure> {
+    let mut play = Play::begin(setup);
     for (number, step) in trace.0.iter().enumerate() {
-        cluster.apply(step);
-        verdict(setup, &cluster, number + 1)?;
+        play.step(step);
+        play.verdict(number + 1)?;
     }
-    cluster.check_everything();
-    verdict(setup, &cluster, trace.0.len())?;
-    let mut counts = cluster.counts();
+    play.end(trace);
+    play.verdict(trace.0.len())?;
+    let mut counts = play.cluster.counts();
     counts.add(Count::Runs, 1);
-    Ok((cluster, counts))
+    Ok(Ran { counts, settled: play.settled })
 }
 
-fn verdict(setup: &Setup, cluster: &Cluster, steps: usize) -> Result<(), Failure> {
-    if cluster.found().is_empty() {
-        return Ok(());
+/// A run in progress.
+pub(crate) struct Play {
+    setup: Setup,
+    pub(crate) cluster: Cluster,
+    /// The leader that must not be disturbed, and its term.
+    established: Option<(usize, Term)>,
+    settled: Option<Settled>,
+}
+
+impl Play {
+    pub(crate) fn begin(setup: &Setup) -> Play {
+        let rules = setup.mutation.map_or_else(Guards::sound, Guards::broken);
+        let cluster = Cluster::new(setup.servers, setup.scenario.params(), rules);
+        let mut play = Play { setup: *setup, cluster, established: None, settled: None };
+        if setup.scenario == Scenario::Disturbance {
+            play.establish();
+        }
+        play
     }
-    let found = cluster.found().watched(setup.watch);
-    if found.is_empty() { Ok(()) } else { Err(Failure { found, steps }) }
+
+    /// Everyone hears a leader; the minority after it is what faults will hit.
+    fn establish(&mut self) {
+        let settled = self.cluster.settle(0);
+        self.cluster.require(Claim::NoDeadlock, settled.is_ok());
+        if let Ok(Settled { leader, .. }) = settled {
+            let servers = self.setup.servers;
+            let minority = (servers - 1) / 2;
+            self.cluster.expose((1..=minority).map(|i| (leader + i) % servers).collect());
+            let term = self.cluster.servers()[leader].node.current_term();
+            self.established = Some((leader, term));
+        }
+    }
+
+    pub(crate) fn step(&mut self, step: &Step) {
+        self.cluster.apply(step);
+        if let Some((leader, term)) = self.established {
+            let undisturbed = leader_undisturbed(&self.cluster.servers()[leader].node, term);
+            self.cluster.require(Claim::NonDisruption, undisturbed);
+        }
+    }
+
+    /// What remains to be looked at after the last step.
+    pub(crate) fn end(&mut self, trace: &Trace) {
+        self.cluster.check_everything();
+        if self.setup.scenario == Scenario::Recovery {
+            let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
+            let settled = self.cluster.settle(seed);
+            self.cluster.require(Claim::NoDeadlock, settled.is_ok());
+            self.settled = settled.ok();
+        }
+    }
+
+    /// # Errors
+    /// What was found, if it is looked for.
+    pub(crate) fn verdict(&self, steps: usize) -> Result<(), Failure> {
+        let found = self.cluster.found();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let found = found.watched(self.setup.watch);
+        if found.is_empty() { Ok(()) } else { Err(Failure { found, steps }) }
+    }
 }

@@ -9,7 +9,7 @@ use quorate_spec::property::step::{broken_by_restart, broken_by_step};
 use quorate_spec::role::Pace;
 use quorate_spec::{
     Durable, Duration, Effects, EntryId, Envelope, Gate, Input, Instant, Kind, Limit, Message,
-    Moment, Node, NodeId, Outgoing, Protocol, Refusal, Role,
+    Moment, Node, NodeId, Outgoing, Protocol, Refusal, Role, WriteId,
 };
 
 use crate::counts::{Count, Counts};
@@ -75,6 +75,8 @@ pub(crate) struct Outcome {
     pub(crate) counts: Counts,
     /// Why something had no effect.
     pub(crate) refused: Vec<Refusal>,
+    /// Whether the reported disk is another one now.
+    pub(crate) disk: bool,
 }
 
 /// An operation on a server in progress.
@@ -84,6 +86,7 @@ pub(crate) struct Turn<'a> {
     draw: u64,
     effects: Effects,
     outcome: Outcome,
+    looks_ahead: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -93,10 +96,14 @@ impl<'a> Turn<'a> {
         draw: u64,
     ) -> Turn<'a> {
         let (effects, outcome) = (Effects::default(), Outcome::default());
-        Turn { protocol, server, draw, effects, outcome }
+        Turn { protocol, server, draw, effects, outcome, looks_ahead: false }
     }
 
-    pub(crate) fn finish(self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
+        if self.looks_ahead {
+            let ahead = self.protocol.next_deadline(&self.server.node) > self.server.now;
+            self.outcome.found.require(Invariant::DeadlineIsAhead, ahead);
+        }
         self.outcome
     }
 
@@ -145,10 +152,21 @@ impl<'a> Turn<'a> {
         for write in disk.pending.drain(..writes) {
             disk.reported.apply(&write);
         }
+        self.outcome.disk = true;
         for (to, message) in gate.persisted(id) {
             self.release(to, message);
         }
         self.step(Input::Persisted(id));
+        if self.draw % 4 == 0 {
+            // A report that was overtaken finds nothing to do.
+            let late = WriteId(id.0 - 1);
+            let none = self.server.gate.persisted(late).is_empty();
+            self.outcome.found.require(Invariant::LateReportsChangeNothing, none);
+            let before = self.server.node.clone();
+            self.step(Input::Persisted(late));
+            let same = before == self.server.node;
+            self.outcome.found.require(Invariant::LateReportsChangeNothing, same);
+        }
     }
 
     /// Crashes with so many pending writes on disk, and restarts.
@@ -163,6 +181,7 @@ impl<'a> Turn<'a> {
         self.outcome.counts.add(Count::Crashes, 1);
         self.outcome.counts.add(Count::WritesLost, lost as u64);
         self.server.node = node;
+        self.outcome.disk = true;
         self.server.gate = Gate::default();
         self.server.disk = Disk { reported: recovered, pending: Vec::new() };
     }
@@ -180,10 +199,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A driver that has done what is due need not do it again at once.
-    pub(crate) fn look_ahead(&mut self) {
-        let ahead = self.protocol.next_deadline(&self.server.node) > self.server.now;
-        self.outcome.found.require(Invariant::DeadlineIsAhead, ahead);
+    /// A driver that has done what is due, all requests included, need not do it again at once.
+    pub(crate) fn look_ahead_afterwards(&mut self) {
+        self.looks_ahead = true;
     }
 
     /// Takes one step of the protocol and performs its effects, in their order.

@@ -64,12 +64,6 @@ verbs! {
     Calm 24 "calm" "Network and disks are quick for a while.";
 }
 
-impl Verb {
-    pub(crate) fn of_word(word: &str) -> Option<Verb> {
-        Verb::ALL.iter().copied().find(|verb| verb.word() == word)
-    }
-}
-
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Step { verb, who, size, draw } = self;

@@ -6,8 +6,7 @@ use quorate_model::render;
 use quorate_spec::{Envelope, Node, NodeId};
 
 use crate::cluster::Cluster;
-use crate::finding::Findings;
-use crate::property::Setup;
+use crate::property::{Play, Setup};
 use crate::server::{Outcome, Server};
 use crate::trace::Trace;
 
@@ -40,10 +39,9 @@ impl Story {
         self.say(|| format!("the link n{from}→n{to} {what}"));
     }
 
-    pub(crate) fn lost(&mut self, envelope: Option<Envelope>) {
-        if let Some(Envelope { from, to, .. }) = &envelope {
-            self.say(|| format!("a message n{from}→n{to} is lost"));
-        }
+    pub(crate) fn lost(&mut self, envelope: &Envelope) {
+        let Envelope { from, to, .. } = envelope;
+        self.say(|| format!("lost from n{from} to n{to}: {}", render::message(envelope)));
     }
 
     /// An operation on a server, what changed by it, and what it sends.
@@ -82,35 +80,36 @@ impl Story {
 /// and how to replay it.
 #[must_use]
 pub fn tell(setup: &Setup, trace: &Trace) -> String {
-    let mut cluster = setup.cluster();
-    cluster.story = Story::Told(Vec::new());
+    let mut play = Play::begin(setup);
+    play.cluster.story = Story::Told(Vec::new());
     let mut paragraphs = Vec::new();
-    let mut found = Findings::default();
     for (number, step) in trace.0.iter().enumerate() {
-        cluster.apply(step);
-        let sentences = cluster.story.take();
-        if !sentences.is_empty() {
-            paragraphs.push(format!("{number:>5}  {}", sentences.join("\n       ")));
-        }
-        found = cluster.found().watched(setup.watch);
-        if !found.is_empty() {
+        play.step(step);
+        paragraphs.extend(paragraph(&number.to_string(), &mut play.cluster.story));
+        if play.verdict(number + 1).is_err() {
             break;
         }
     }
-    let skipped = paragraphs.len().saturating_sub(LAST);
-    let mut text = format!("{found}\n\n{setup}, {} steps", trace.0.len());
-    if skipped > 0 {
-        let _ = write!(text, ", the first {skipped} left out");
+    if play.verdict(0).is_ok() {
+        play.end(trace);
+        paragraphs.extend(paragraph("end", &mut play.cluster.story));
     }
-    let _ = write!(
-        text,
-        ":\n\n{}\n\n{}\nTo replay it, save the following as tests/traces/<name>.trace and run\n\
-         `cargo test -p quorate-tests --test traces`:\n\n{}",
+    let skipped = paragraphs.len().saturating_sub(LAST);
+    format!(
+        "{}\n\n{setup}, {} steps, the first {skipped} left out:\n\n{}\n\n{}\n\
+         To replay it, save the following as tests/traces/<name>.trace and run\n\
+         `cargo test -p quorate-tests --test traces -- --nocapture`:\n\n{}",
+        play.cluster.found().watched(setup.watch),
+        trace.0.len(),
         paragraphs[skipped..].join("\n"),
-        table(&cluster),
+        table(&play.cluster),
         trace.file(setup),
-    );
-    text
+    )
+}
+
+fn paragraph(number: &str, story: &mut Story) -> Option<String> {
+    let sentences = story.take();
+    (!sentences.is_empty()).then(|| format!("{number:>5}  {}", sentences.join("\n       ")))
 }
 
 fn table(cluster: &Cluster) -> String {

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! # What it shows.
+//! scenario Faults
 //! servers 5
 //! mutant VotesForEveryone
+//! finds VoteOncePerTerm
 //! timeout 0 0 0
 //! deliver 1 0 0
 //! ```
@@ -11,15 +13,17 @@
 use std::fmt;
 
 use quorate_model::mutation::Mutation;
+use quorate_spec::property::Claim;
 
-use crate::property::Setup;
+use crate::finding::Watch;
+use crate::property::{Scenario, Setup};
 use crate::step::{Step, Verb};
 
 /// The steps of a run.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Trace(pub Vec<Step>);
 
-/// Why a trace file was not understood: the line, from 1.
+/// Why a trace file was not understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TraceError {
     /// The line, counted from 1.
@@ -28,7 +32,12 @@ pub struct TraceError {
 
 impl fmt::Display for TraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: neither a verb with three numbers nor servers, mutant or #", self.line)
+        write!(
+            f,
+            "line {}: neither a verb with three numbers, nor scenario, servers, mutant or finds \
+             with a known name, nor a comment after #",
+            self.line
+        )
     }
 }
 
@@ -38,40 +47,61 @@ impl Trace {
     /// The trace as the text of a file.
     #[must_use]
     pub fn file(&self, setup: &Setup) -> String {
-        let mutant = setup.mutation.map(|mutation| format!("mutant {}\n", mutation.name()));
-        let steps: Vec<_> = self.0.iter().map(Step::to_string).collect();
-        format!("servers {}\n{}{}\n", setup.servers, mutant.unwrap_or_default(), steps.join("\n"))
+        let mut lines =
+            vec![format!("scenario {:?}", setup.scenario), format!("servers {}", setup.servers)];
+        lines.extend(setup.mutation.map(|mutation| format!("mutant {}", mutation.name())));
+        match setup.watch {
+            Watch::Everything => {}
+            Watch::Only(claim) => lines.push(format!("finds {claim}")),
+        }
+        lines.extend(self.0.iter().map(Step::to_string));
+        lines.join("\n") + "\n"
     }
 
-    /// Reads the text of a file: how many servers, the mutant that it shows, and the steps.
+    /// Reads the text of a file.
     ///
     /// # Errors
     /// The first line that is not understood.
-    pub fn parse(text: &str) -> Result<(usize, Option<Mutation>, Trace), TraceError> {
-        let (mut servers, mut mutant, mut steps) = (5, None, Vec::new());
+    pub fn parse(text: &str) -> Result<(Setup, Trace), TraceError> {
+        let mut setup = Setup::sound(5, Scenario::Faults);
+        let mut steps = Vec::new();
         for (number, line) in text.lines().enumerate() {
-            let error = TraceError { line: number + 1 };
             let words: Vec<_> = line.split_whitespace().collect();
-            match words.as_slice() {
-                [] => {}
-                [first, ..] if first.starts_with('#') => {}
-                ["servers", count] => servers = count.parse().map_err(|_| error)?,
-                ["mutant", name] => mutant = Some(mutation_named(name).ok_or(error)?),
-                [verb, who, size, draw] => steps.push(Step {
-                    verb: Verb::of_word(verb).ok_or(error)?,
-                    who: who.parse().map_err(|_| error)?,
-                    size: size.parse().map_err(|_| error)?,
-                    draw: draw.parse().map_err(|_| error)?,
-                }),
-                _ => return Err(error),
+            let comment = words.first().is_none_or(|word| word.starts_with('#'));
+            if !comment {
+                let read = read_line(&words, &mut setup, &mut steps);
+                read.ok_or(TraceError { line: number + 1 })?;
             }
         }
-        Ok((servers, mutant, Trace(steps)))
+        Ok((setup, Trace(steps)))
     }
 }
 
-fn mutation_named(name: &str) -> Option<Mutation> {
-    Mutation::ALL.iter().copied().find(|mutation| mutation.name() == name)
+/// Reads a line; none where it is not understood.
+fn read_line(words: &[&str], setup: &mut Setup, steps: &mut Vec<Step>) -> Option<()> {
+    match words {
+        ["scenario", name] => {
+            let named = |scenario: &Scenario| format!("{scenario:?}") == *name;
+            setup.scenario = Scenario::ALL.into_iter().find(named)?;
+        }
+        ["servers", count] => setup.servers = count.parse().ok().filter(|count| *count > 0)?,
+        ["mutant", name] => {
+            let named = |mutation: &Mutation| mutation.name() == *name;
+            setup.mutation = Some(Mutation::ALL.iter().copied().find(named)?);
+        }
+        ["finds", name] => {
+            let named = |claim: &Claim| claim.name() == *name;
+            setup.watch = Watch::Only(Claim::ALL.into_iter().find(named)?);
+        }
+        [word, who, size, draw] => steps.push(Step {
+            verb: Verb::ALL.iter().copied().find(|verb| verb.word() == *word)?,
+            who: who.parse().ok()?,
+            size: size.parse().ok()?,
+            draw: draw.parse().ok()?,
+        }),
+        _ => return None,
+    }
+    Some(())
 }
 
 /// In one line: this is what proptest writes next to the seed of a failure.

@@ -24,6 +24,8 @@ pub enum Claim {
     StateTransitions,
     /// A term rises by a timeout only after a quorum granted in this very round of pre-votes.
     PreVoteSound,
+    /// A pre-vote changes nothing at the server that is asked.
+    PreVoteSilent,
     /// A server becomes leader only as a voter of its own latest configuration.
     LeaderIsVoter,
     /// No step and no restart shortens a promise not to vote.
@@ -50,6 +52,8 @@ pub enum Claim {
     TruncateOnlyOnConflict,
     /// What a leader believes a follower has is durable there, unless the follower is in a later term.
     MatchIndexSound,
+    /// What a leader believes a follower has never shrinks within a term.
+    MatchIndexMonotonic,
     /// When a success leaves, everything it acknowledges is on the sender's disk.
     AckDurability,
     /// Every committed entry is on the disks of a quorum.
@@ -81,7 +85,7 @@ pub struct Entry {
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 27] = [
+    pub const ALL: [Claim; 29] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -91,6 +95,7 @@ impl Claim {
         Claim::RestartIsFollower,
         Claim::StateTransitions,
         Claim::PreVoteSound,
+        Claim::PreVoteSilent,
         Claim::LeaderIsVoter,
         Claim::PromiseKept,
         Claim::EntryIdentity,
@@ -104,6 +109,7 @@ impl Claim {
         Claim::CommitRule,
         Claim::TruncateOnlyOnConflict,
         Claim::MatchIndexSound,
+        Claim::MatchIndexMonotonic,
         Claim::AckDurability,
         Claim::CommittedIsDurable,
         Claim::QuorumIntersection,
@@ -124,6 +130,7 @@ impl Claim {
             Claim::RestartIsFollower => "RestartIsFollower",
             Claim::StateTransitions => "StateTransitions",
             Claim::PreVoteSound => "PreVoteSound",
+            Claim::PreVoteSilent => "PreVoteSilent",
             Claim::LeaderIsVoter => "LeaderIsVoter",
             Claim::PromiseKept => "PromiseKept",
             Claim::EntryIdentity => "EntryIdentity",
@@ -137,6 +144,7 @@ impl Claim {
             Claim::CommitRule => "CommitRule",
             Claim::TruncateOnlyOnConflict => "TruncateOnlyOnConflict",
             Claim::MatchIndexSound => "MatchIndexSound",
+            Claim::MatchIndexMonotonic => "MatchIndexMonotonic",
             Claim::AckDurability => "AckDurability",
             Claim::CommittedIsDurable => "CommittedIsDurable",
             Claim::QuorumIntersection => "QuorumIntersection",
@@ -201,6 +209,12 @@ impl Claim {
                 "With pre-vote, a server raises its term by itself only if a quorum granted in this very round.",
                 "§9.6",
                 "step::pre_vote_sound",
+                "",
+            ),
+            Claim::PreVoteSilent => (
+                "A pre-vote changes nothing at the server that is asked.",
+                "§9.6",
+                "step::pre_vote_silent",
                 "",
             ),
             Claim::LeaderIsVoter => (
@@ -281,6 +295,12 @@ impl Claim {
                 "cluster::match_index_sound",
                 "",
             ),
+            Claim::MatchIndexMonotonic => (
+                "What a leader believes a follower has never shrinks within a term.",
+                "§3.5",
+                "step::match_index_monotonic",
+                "",
+            ),
             Claim::AckDurability => (
                 "When a success leaves, everything it acknowledges is on the sender's disk.",
                 "§3.8",
@@ -326,6 +346,8 @@ impl Claim {
             | Claim::RestartIsFollower
             | Claim::StateTransitions
             | Claim::PreVoteSound
+            | Claim::PreVoteSilent
+            | Claim::MatchIndexMonotonic
             | Claim::LeaderIsVoter
             | Claim::PromiseKept
             | Claim::LeaderAppendOnly

@@ -21,6 +21,7 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::VoteStable, vote_stable(before, after));
     broken.require(Claim::StateTransitions, state_transitions(before, after));
     broken.require(Claim::PreVoteSound, pre_vote_sound(params, before, input, after));
+    broken.require(Claim::PreVoteSilent, pre_vote_silent(before, input, after));
     broken.require(Claim::LeaderIsVoter, leader_is_voter(before, after));
     broken.require(Claim::PromiseKept, promise_kept(before, after));
     broken.require(Claim::LeaderAppendOnly, leader_append_only(before, after));
@@ -28,6 +29,7 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::CommitBound, commit_bound(after));
     broken.require(Claim::CommitMonotonic, commit_monotonic(before, after));
     broken.require(Claim::CommitRule, commit_rule(before, after));
+    broken.require(Claim::MatchIndexMonotonic, match_index_monotonic(before, after));
     broken.require(Claim::TruncateOnlyOnConflict, truncate_only_on_conflict(before, after));
     broken
 }
@@ -123,6 +125,17 @@ pub fn commit_rule(before: &Node, after: &Node) -> bool {
     !advanced || after.log().term_at(after.commit_index()) == Some(after.current_term())
 }
 
+/// A leader's match indices do not fall in its term (§3.5).
+#[must_use]
+pub fn match_index_monotonic(before: &Node, after: &Node) -> bool {
+    let (Role::Leader(was), Role::Leader(is)) = (before.role(), after.role()) else { return true };
+    if before.current_term() != after.current_term() {
+        return true;
+    }
+    let matched = |id| is.peers.get(id).map(|peer| peer.match_index);
+    was.peers.iter().all(|(id, peer)| matched(id).is_none_or(|now| now >= peer.match_index))
+}
+
 /// The first entry that is gone has been replaced by one of another term (§3.5).
 #[must_use]
 pub fn truncate_only_on_conflict(before: &Node, after: &Node) -> bool {
@@ -156,6 +169,13 @@ pub fn pre_vote_sound(params: &Params, before: &Node, input: &Input, after: &Nod
         matches!(after.role(), Role::Candidate(_)) && after.current_term() > before.current_term();
     let has = |voter: NodeId| voter == after.id() || counted(voter);
     !raised || before.log().configuration().is_quorum(has)
+}
+
+/// Whoever is asked for a pre-vote stays as it is: no term, no vote, no timer, no promise (§9.6).
+#[must_use]
+pub fn pre_vote_silent(before: &Node, input: &Input, after: &Node) -> bool {
+    let Input::Receive(envelope) = input else { return true };
+    !matches!(envelope.message.body, Body::PreVote { .. }) || before == after
 }
 
 fn pre_vote_round(node: &Node) -> Option<&Campaign> {

@@ -1,0 +1,224 @@
+//! What each verb does to a cluster.
+
+use quorate_spec::{Duration, Envelope};
+
+use crate::cluster::{Cluster, PARAMS};
+use crate::counts::Count;
+use crate::network::Link;
+use crate::step::{Step, Verb};
+use crate::story::Story;
+
+impl Cluster {
+    /// Lets the step happen.
+    pub fn apply(&mut self, step: &Step) {
+        self.add(Count::Steps, 1);
+        self.draw_from(u64::from(step.draw));
+        let (who, size) = (usize::from(step.who), usize::from(step.size));
+        let position = usize::from(step.draw);
+        let link = self.network.link(size, who);
+        match step.verb {
+            Verb::Deliver => self.deliver(link),
+            Verb::Hear => self.hear(self.any(who)),
+            Verb::Overtake => self.overtake(link, position),
+            Verb::Duplicate => self.duplicate(link, position),
+            Verb::Drop => self.lose(link, position),
+            Verb::Report => self.report(who, size),
+            Verb::Elapse => self.elapse(self.victim(who), span(size)),
+            Verb::ElapseAll => self.elapse_all(who, span(size)),
+            Verb::Timeout => self.time_out(self.victim(who)),
+            Verb::Propose => self.propose(who, 1 + size as u64 % 3),
+            Verb::Campaign => self.campaign(self.any(who)),
+            Verb::Crash => self.crash(who, size),
+            Verb::Cut => {
+                let ends = self.network.ends(link);
+                self.cut(|from, to| (from, to) == ends);
+            }
+            Verb::Isolate => self.isolate(self.victim(who), 1 + size % 3),
+            Verb::Partition => {
+                let side = |server: usize| size >> server & 1;
+                self.cut(|from, to| side(from) != side(to));
+            }
+            Verb::Heal => self.heal(link),
+            Verb::HealAll => self.heal_all(),
+            Verb::Calm => (0..=size % 6).for_each(|_| self.fair_round(|_| true)),
+        }
+    }
+
+    fn any(&self, number: usize) -> usize {
+        number % self.servers().len()
+    }
+
+    /// A server that faults may hit.
+    fn victim(&self, number: usize) -> usize {
+        self.exposed()[number % self.exposed().len()]
+    }
+
+    /// The first server from this one on that fits.
+    fn first(&self, start: usize, fits: impl Fn(&usize) -> bool) -> Option<usize> {
+        (0..self.servers().len()).map(|i| self.any(start + i)).find(fits)
+    }
+
+    fn deliver(&mut self, start: Link) {
+        if let Some(link) = self.network.delivering(start) {
+            self.drain(link, 1);
+        }
+    }
+
+    fn hear(&mut self, id: usize) {
+        for (link, count) in self.network.waiting() {
+            if self.network.ends(link).1 == id {
+                self.drain(link, count);
+            }
+        }
+    }
+
+    /// So many messages of the link arrive, the oldest first.
+    pub(crate) fn drain(&mut self, link: Link, count: usize) {
+        for _ in 0..count {
+            if let Some(envelope) = self.network.take_oldest(link) {
+                self.receive(envelope);
+            }
+        }
+    }
+
+    fn overtake(&mut self, start: Link, position: usize) {
+        let link = self.network.delivering(start);
+        if let Some((envelope, overtakes)) =
+            link.and_then(|link| self.network.take_any(link, position))
+        {
+            self.add(Count::Overtakes, u64::from(overtakes));
+            self.receive(envelope);
+        }
+    }
+
+    fn duplicate(&mut self, start: Link, position: usize) {
+        let link = self.network.delivering(start);
+        if let Some(envelope) = link.and_then(|link| self.network.copy_any(link, position)) {
+            self.add(Count::Duplicates, 1);
+            self.receive(envelope);
+        }
+    }
+
+    fn receive(&mut self, envelope: Envelope) {
+        let to = envelope.to.0 as usize;
+        let heard = envelope.clone();
+        self.operate(to, || Story::arrival(&heard), |turn| turn.receive(envelope));
+    }
+
+    fn lose(&mut self, start: Link, position: usize) {
+        let Some(link) = self.network.busy(start) else { return };
+        if self.may_fail(self.network.ends(link)) {
+            if let Some((envelope, _)) = self.network.take_any(link, position) {
+                self.add(Count::Dropped, 1);
+                self.story.lost(&envelope);
+            }
+        }
+    }
+
+    fn may_fail(&self, (from, to): (usize, usize)) -> bool {
+        self.exposed().contains(&from) || self.exposed().contains(&to)
+    }
+
+    fn report(&mut self, start: usize, size: usize) {
+        if let Some(id) = self.slow_disk(start) {
+            let pending = self.servers()[id].disk.pending.len();
+            self.report_writes(id, 1 + size % pending);
+        }
+    }
+
+    /// The first server from this one on that has pending writes.
+    fn slow_disk(&self, start: usize) -> Option<usize> {
+        self.first(start, |id| !self.servers()[*id].disk.pending.is_empty())
+    }
+
+    pub(crate) fn report_writes(&mut self, id: usize, writes: usize) {
+        let what = || format!("hears from its disk that {writes} writes are durable");
+        self.operate(id, what, |turn| turn.report(writes));
+    }
+
+    fn elapse(&mut self, id: usize, by: Duration) {
+        let what = || format!("lets {by} ticks pass");
+        let room = self.network.has_room_from(id);
+        self.operate(id, what, |turn| {
+            turn.elapse(by);
+            if room {
+                turn.look_ahead_afterwards();
+            }
+        });
+    }
+
+    /// Time passes everywhere, late for everyone; where some servers are spared from faults, they
+    /// hear each other meanwhile.
+    fn elapse_all(&mut self, start: usize, by: Duration) {
+        let exposed = self.exposed().to_vec();
+        if exposed.len() < self.servers().len() {
+            self.fair_round(|id| !exposed.contains(&id));
+        }
+        for i in 0..exposed.len() {
+            self.elapse(exposed[(start + i) % exposed.len()], by);
+        }
+    }
+
+    fn time_out(&mut self, id: usize) {
+        self.operate(id, || "lets every deadline pass".to_owned(), |turn| turn.time_out());
+    }
+
+    fn propose(&mut self, start: usize, count: u64) {
+        let leader = self.first(start, |id| self.servers()[*id].node.is_leader());
+        self.propose_to(leader.unwrap_or(self.any(start)), count);
+    }
+
+    pub(crate) fn propose_to(&mut self, id: usize, count: u64) {
+        self.operate(id, || format!("is asked for {count} commands"), |turn| turn.propose(count));
+    }
+
+    fn campaign(&mut self, id: usize) {
+        self.operate(id, || "is asked to campaign".to_owned(), |turn| turn.campaign());
+    }
+
+    /// Half of the crashes look for a server that has something to lose.
+    fn crash(&mut self, start: usize, size: usize) {
+        let slow = self.slow_disk(start).filter(|id| self.exposed().contains(id));
+        let id = slow.filter(|_| size % 2 == 1).unwrap_or(self.victim(start));
+        let kept = size / 2 % (self.servers()[id].disk.pending.len() + 1);
+        let what = || format!("crashes with {kept} more writes on disk, and restarts");
+        self.operate(id, what, |turn| turn.crash(kept));
+    }
+
+    /// Cuts what leaves the server (1), what comes to it (2), or both (3).
+    fn isolate(&mut self, id: usize, directions: usize) {
+        let (out, into) = (directions & 1 != 0, directions & 2 != 0);
+        self.cut(|from, to| (from == id && out) || (to == id && into));
+    }
+
+    fn cut(&mut self, which: impl Fn(usize, usize) -> bool) {
+        let servers = self.servers().len();
+        let links = (0..servers).flat_map(|from| (0..servers).map(move |to| (from, to)));
+        for (from, to) in links.filter(|(from, to)| which(*from, *to)) {
+            let link = self.network.link(from, to);
+            if self.may_fail((from, to)) && self.network.cut(link) {
+                self.add(Count::Cuts, 1);
+                self.story.link("is cut", (from, to));
+            }
+        }
+    }
+
+    fn heal(&mut self, start: Link) {
+        if let Some(link) = self.network.broken(start) {
+            self.network.heal(link);
+            self.story.link("heals", self.network.ends(link));
+        }
+    }
+
+    pub(crate) fn heal_all(&mut self) {
+        self.network.heal_all();
+        self.story.network("every link heals");
+    }
+}
+
+/// A span of time: mostly of the size of heartbeats, at times of election timeouts.
+fn span(size: usize) -> Duration {
+    let long = size % 8 == 0;
+    let scale = if long { PARAMS.election_timeout } else { PARAMS.heartbeat_interval };
+    Duration(size as u64 / 8 % (scale.0 * 3 / 2))
+}
