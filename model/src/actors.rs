@@ -28,7 +28,7 @@ use quorate_spec::{
 use stateright::actor::{
     Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out, model_timeout,
 };
-use stateright::{Model, Property};
+use stateright::{Expectation, Model, Property};
 
 use crate::guards::Guards;
 use crate::intern::Interned;
@@ -262,24 +262,30 @@ pub struct Reached {
     pub protocol: HashSet<Servers>,
     /// The number of states.
     pub unique: usize,
+    /// The properties that are false somewhere.
+    pub refuted: BTreeSet<&'static str>,
 }
 
 /// Everything that the model reaches, by a search that compares whole states: it rests on none of
 /// Stateright's hashes.
 #[must_use]
-pub fn protocol_states(model: &impl Model<State = RaftState>) -> Reached {
+pub fn protocol_states<M: Model<State = RaftState>>(model: &M) -> Reached {
+    let mut claims = model.properties();
+    claims.retain(|property| property.expectation == Expectation::Always);
     let mut waiting = model.init_states();
     let mut seen: HashSet<_> = waiting.iter().map(whole).collect();
-    let mut protocol = HashSet::new();
+    let (mut protocol, mut refuted) = (HashSet::new(), BTreeSet::new());
     while let Some(state) = waiting.pop() {
         protocol.insert(members(&state).map(|m| Interned::new(m.server.clone())).collect());
-        for (_, next) in model.next_steps(&state) {
+        let wrong = claims.iter().filter(|claim| !(claim.condition)(model, &state));
+        refuted.extend(wrong.map(|claim| claim.name));
+        for next in model.next_states(&state) {
             if seen.insert(whole(&next)) {
                 waiting.push(next);
             }
         }
     }
-    Reached { protocol, unique: seen.len() }
+    Reached { protocol, unique: seen.len(), refuted }
 }
 
 /// All that varies in a state, interned, so that a set of many fits into memory.

@@ -31,7 +31,7 @@ fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
         ElectionSafety VoteOncePerTerm VoteDurability MessageTermPersisted TermMonotonic VoteStable
         RestartIsFollower StateTransitions PreVoteSound PreVoteSilent LeaderIsVoter PromiseKept EntryIdentity
         LeaderAppendOnly LogMatching LeaderCompleteness StateMachineSafety CommittedPrefixStable
-        CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound MatchIndexMonotonic AckDurability
+        CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound MatchIndexMonotonic CheckQuorumSoundness AckDurability
         CommittedIsDurable QuorumIntersection NonDisruption NoDeadlock
     }
 }

@@ -531,8 +531,8 @@ impl Model for SliceModel {
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
-        let state = self.after(last, action)?;
         self.coverage().saw_action(action.kind());
+        let state = self.after(last, action)?;
         let state = self.stored(self.reduce(state));
         (state != *last).then_some(state)
     }

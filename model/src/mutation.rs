@@ -70,7 +70,7 @@ mutations! {
         "A7 sofa-jraft#1245, D8 etcd#14370", "A candidate counts its own vote before it is durable.";
     HalfIsAQuorum: is_quorum, ElectionSafety, ["election-two"],
         "D4 hashicorp/raft 163a55f", "Half of the voters count as a majority.";
-    ForgetsVoteOnStepDown: vote_in_term, VoteOncePerTerm, ["check-quorum"],
+    ForgetsVoteOnStepDown: vote_in_term, VoteOncePerTerm, ["step-down"],
         "A3 hazelcast#16643", "A leader that steps down in its own term forgets its vote.";
     PersistsOnlyTerms: hard_state_to_write, VoteDurability, ["election"],
         "A9 tikv#1610", "A vote is written only together with a new term.";
@@ -138,7 +138,7 @@ mutations! {
         "D8 etcd#14370, H2 openraft a9f696a9", "A leader counts itself before its disk has the entry.";
     MatchGoesBack: match_after, MatchIndexMonotonic, ["replication"],
         "C5 PySyncObj#167", "A late acknowledgement takes the match index back.";
-    CountsOldAnswers: counts_answer, MatchIndexSound, ["replication"],
+    CountsOldAnswers: counts_answer, CheckQuorumSoundness, ["step-down"],
         "C5 raftos#25", "An answer of an earlier term counts.";
     DurableAfterTruncation: durable_after_truncation, AckDurability, ["replication-crash"],
         "C10 rabbitmq/ra 39490978", "Truncation leaves the durable mark where it was.";

@@ -135,13 +135,17 @@ impl Run<'_> {
         }
     }
 
-    /// A server that no leader reached campaigns; leaders that no quorum answered step down.
-    fn time_out(&mut self, id: NodeId) {
+    /// Leaders that no quorum answered step down.
+    fn look_at_leaders(&mut self) {
         for leader in self.ids() {
             if self.servers[leader.0 as usize].node.is_leader() {
                 self.act(leader, Operation::Tick);
             }
         }
+    }
+
+    /// A server that no leader reached campaigns.
+    fn time_out(&mut self, id: NodeId) {
         let node = &self.servers[id.0 as usize].node;
         let promised = node.promised_until() > PRESENT;
         if !node.is_leader() && !promised && !self.heard[id.0 as usize] {
@@ -153,6 +157,7 @@ impl Run<'_> {
     /// what clients propose now: a commit from before the run alone does not count.
     fn commits(&mut self) -> bool {
         self.exchange();
+        self.look_at_leaders();
         let mut proposed = Vec::new();
         for id in self.ids() {
             let node = &self.servers[id.0 as usize].node;

@@ -30,6 +30,7 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::TruncateOnlyOnConflict,
     Claim::MatchIndexSound,
     Claim::MatchIndexMonotonic,
+    Claim::CheckQuorumSoundness,
     Claim::AckDurability,
     Claim::CommittedIsDurable,
     Claim::QuorumIntersection,
@@ -79,6 +80,7 @@ fn elections() -> Vec<Slice> {
     vec![
         Slice {
             name: "single",
+            pinned: Some(355),
             about: "a cluster of one that crashes",
             servers: 1,
             max_term: 4,
@@ -87,6 +89,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "election-two",
+            pinned: Some(12_220),
             about: "naive election among two, where half is not a majority",
             servers: 2,
             max_term: 3,
@@ -96,6 +99,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "election",
+            pinned: Some(2_859_159),
             about: "naive election, one write at a time, with a crash between any two effects",
             max_term: 4,
             crashes: 1,
@@ -106,6 +110,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "election-pipelined",
+            pinned: Some(1_449_057),
             about: "naive election with two writes under way, and a crash",
             max_term: 3,
             crashes: 1,
@@ -116,6 +121,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "election-async",
+            pinned: Some(42_253),
             about: "naive election without a crash, any number of messages under way",
             max_term: 4,
             appends: false,
@@ -124,6 +130,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "election-five",
+            pinned: Some(116_964),
             about: "naive election among five",
             servers: 5,
             max_term: 3,
@@ -134,6 +141,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote",
+            pinned: Some(1_334_886),
             about: "pre-vote election with rejections and heartbeats",
             max_term: 3,
             network: Network::Pull { parked: 1 },
@@ -141,6 +149,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-async",
+            pinned: Some(2_508_835),
             about: "pre-vote election with rejections, any number of messages under way",
             max_term: 3,
             appends: false,
@@ -148,6 +157,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-crash",
+            pinned: Some(2_304_959),
             about: "pre-vote election with heartbeats and a crash, any number of messages under way",
             crashes: 1,
             pending: 1,
@@ -155,12 +165,22 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "check-quorum",
+            pinned: Some(628_708),
             about: "leaders that lose their quorum step down, in the same term",
             election: Election::FULL,
             ..BASE
         },
         Slice {
+            name: "step-down",
+            pinned: Some(44_404),
+            about: "naive elections in which a leader without a quorum steps down",
+            network: Network::Pull { parked: 1 },
+            election: Election { check_quorum: true, ..Election::NAIVE },
+            ..BASE
+        },
+        Slice {
             name: "learner",
+            pinned: Some(1_283),
             about: "two voters and a learner, which never campaigns",
             learners: 1,
             network: Network::Pull { parked: 1 },
@@ -182,6 +202,7 @@ fn non_disruption() -> Vec<Slice> {
     vec![
         Slice {
             name: "isolated",
+            pinned: Some(23),
             about: "n2 is cut off, times out again and again, and comes back when the network heals",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -198,6 +219,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "isolated-restart",
+            pinned: Some(92),
             about: "the same as isolated, and any server may crash but the leader",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -207,6 +229,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "n-deaf",
+            pinned: Some(8),
             about: "n2 hears nothing from the leader, and everyone hears n2",
             cuts: &[(0, 2)],
             ..base
@@ -221,6 +244,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "leader-deaf",
+            pinned: Some(13),
             about: "the leader hears nothing from n2, which hears the leader",
             cuts: &[(2, 0)],
             ..base
@@ -235,6 +259,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "deaf-sticky",
+            pinned: Some(22),
             about: "n2 is deaf to the leader and does not ask for pre-votes: the promise alone holds",
             cuts: &[(0, 2)],
             election: Election { pre_vote: false, ..Election::PRE_VOTE },
@@ -242,6 +267,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "flaky-two-of-five",
+            pinned: Some(186),
             about: "two of five time out as they like",
             servers: 5,
             established: flaky(&[3, 4]),
@@ -258,6 +284,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "operator",
+            pinned: Some(3),
             about: "an operator asks servers to campaign that have just heard the leader",
             campaigns: true,
             established: flaky(&[1, 2]),
@@ -271,6 +298,7 @@ fn liveness() -> Vec<Slice> {
     vec![
         Slice {
             name: "partition",
+            pinned: Some(886_960),
             about: "one of three is lost for good at some moment, and the other two still commit",
             network: Network::Pull { parked: 0 },
             max_term: 3,
@@ -280,6 +308,7 @@ fn liveness() -> Vec<Slice> {
         },
         Slice {
             name: "deaf-leader",
+            pinned: Some(242_632),
             about: "n0 goes deaf at some moment, and the others still commit",
             network: Network::Pull { parked: 0 },
             cuts: &[(1, 0), (2, 0)],
@@ -294,6 +323,7 @@ fn replication() -> Vec<Slice> {
     vec![
         Slice {
             name: "replication",
+            pinned: Some(2_437_197),
             about: "logs that diverge over three terms, and a command",
             max_term: 3,
             commands: 1,
@@ -303,6 +333,7 @@ fn replication() -> Vec<Slice> {
         },
         Slice {
             name: "replication-stepwise",
+            pinned: Some(853_598),
             about: "logs that diverge over three terms, one entry a request, and heartbeats",
             max_term: 3,
             entries: 1,
@@ -313,6 +344,7 @@ fn replication() -> Vec<Slice> {
         },
         Slice {
             name: "replication-crash",
+            pinned: Some(93_629),
             about: "logs that diverge over two terms, with a crash between any two effects",
             crashes: 1,
             pending: 2,

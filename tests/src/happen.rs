@@ -23,9 +23,9 @@ impl Cluster {
             Verb::Duplicate => self.duplicate(link, position),
             Verb::Drop => self.lose(link, position),
             Verb::Report => self.report(who, size),
-            Verb::Elapse => self.elapse(self.victim(who), span(size)),
+            Verb::Elapse => self.elapse(who, span(size)),
             Verb::ElapseAll => self.elapse_all(who, span(size)),
-            Verb::Timeout => self.time_out(self.victim(who)),
+            Verb::Timeout => self.time_out(who),
             Verb::Propose => self.propose(who, 1 + size as u64 % 3),
             Verb::Campaign => self.campaign(self.any(who)),
             Verb::Crash => self.crash(who, size),
@@ -33,7 +33,7 @@ impl Cluster {
                 let ends = self.network.ends(link);
                 self.cut(|from, to| (from, to) == ends);
             }
-            Verb::Isolate => self.isolate(self.victim(who), 1 + size % 3),
+            Verb::Isolate => self.isolate(who, 1 + size % 3),
             Verb::Partition => {
                 let side = |server: usize| size >> server & 1;
                 self.cut(|from, to| side(from) != side(to));
@@ -48,9 +48,10 @@ impl Cluster {
         number % self.servers().len()
     }
 
-    /// A server that faults may hit.
-    fn victim(&self, number: usize) -> usize {
-        self.exposed()[number % self.exposed().len()]
+    /// A server that faults may hit; none where all are spared.
+    fn victim(&self, number: usize) -> Option<usize> {
+        let position = number.checked_rem(self.exposed().len())?;
+        self.exposed().get(position).copied()
     }
 
     /// The first server from this one on that fits.
@@ -136,7 +137,8 @@ impl Cluster {
         self.operate(id, what, |turn| turn.report(writes));
     }
 
-    fn elapse(&mut self, id: usize, by: Duration) {
+    fn elapse(&mut self, who: usize, by: Duration) {
+        let Some(id) = self.victim(who) else { return };
         let what = || format!("lets {by} ticks pass");
         let room = self.network.has_room_from(id);
         self.operate(id, what, |turn| {
@@ -155,11 +157,12 @@ impl Cluster {
             self.fair_round(|id| !exposed.contains(&id));
         }
         for i in 0..exposed.len() {
-            self.elapse(exposed[(start + i) % exposed.len()], by);
+            self.elapse(start + i, by);
         }
     }
 
-    fn time_out(&mut self, id: usize) {
+    fn time_out(&mut self, who: usize) {
+        let Some(id) = self.victim(who) else { return };
         self.operate(id, || "lets every deadline pass".to_owned(), |turn| turn.time_out());
     }
 
@@ -179,14 +182,15 @@ impl Cluster {
     /// Half of the crashes look for a server that has something to lose.
     fn crash(&mut self, start: usize, size: usize) {
         let slow = self.slow_disk(start).filter(|id| self.exposed().contains(id));
-        let id = slow.filter(|_| size % 2 == 1).unwrap_or(self.victim(start));
+        let Some(id) = slow.filter(|_| size % 2 == 1).or(self.victim(start)) else { return };
         let kept = size / 2 % (self.servers()[id].disk.pending.len() + 1);
         let what = || format!("crashes with {kept} more writes on disk, and restarts");
         self.operate(id, what, |turn| turn.crash(kept));
     }
 
     /// Cuts what leaves the server (1), what comes to it (2), or both (3).
-    fn isolate(&mut self, id: usize, directions: usize) {
+    fn isolate(&mut self, who: usize, directions: usize) {
+        let Some(id) = self.victim(who) else { return };
         let (out, into) = (directions & 1 != 0, directions & 2 != 0);
         self.cut(|from, to| (from == id && out) || (to == id && into));
     }

@@ -19,8 +19,10 @@
 //! | `server`, `network` | one server with clock, gate and disk; messages under way |
 //! | `fair` | the scheduler without faults |
 //! | `check`, `finding` | what has to hold, and what was found false |
-//! | `property` | a scenario run to its verdict |
+//! | `property`, `search` | a scenario run to its verdict; many of them |
 //! | `counts`, `story` | how often things happened; a failing run in sentences |
+//!
+//! `QUORATE_SCALE=100 cargo test -p quorate-tests` looks at a hundred times as many runs.
 
 mod check;
 mod cluster;
@@ -30,6 +32,7 @@ mod finding;
 mod happen;
 mod network;
 mod property;
+mod search;
 mod server;
 mod step;
 mod story;
@@ -41,6 +44,7 @@ pub use counts::{Count, Counts};
 pub use fair::{BOUND, Settled, Unsettled};
 pub use finding::{Finding, Findings, Invariant, Watch};
 pub use property::{Failure, Ran, Scenario, Setup, run};
+pub use search::{Counterexample, Search, Seen};
 pub use server::{Disk, Server};
 pub use step::{Step, Verb};
 pub use story::tell;

@@ -62,6 +62,13 @@ impl Setup {
     pub fn sound(servers: usize, scenario: Scenario) -> Setup {
         Setup { servers, scenario, mutation: None, watch: Watch::Everything }
     }
+
+    /// The cluster at the beginning.
+    #[must_use]
+    pub fn cluster(&self) -> Cluster {
+        let rules = self.mutation.map_or_else(Guards::sound, Guards::broken);
+        Cluster::new(self.servers, self.scenario.params(), rules)
+    }
 }
 
 impl fmt::Display for Setup {
@@ -128,8 +135,7 @@ pub(crate) struct Play {
 
 impl Play {
     pub(crate) fn begin(setup: &Setup) -> Play {
-        let rules = setup.mutation.map_or_else(Guards::sound, Guards::broken);
-        let cluster = Cluster::new(setup.servers, setup.scenario.params(), rules);
+        let cluster = setup.cluster();
         let mut play = Play { setup: *setup, cluster, established: None, settled: None };
         if setup.scenario == Scenario::Disturbance {
             play.establish();

@@ -54,6 +54,8 @@ pub enum Claim {
     MatchIndexSound,
     /// What a leader believes a follower has never shrinks within a term.
     MatchIndexMonotonic,
+    /// A leader counts as contact only answers of its own term.
+    CheckQuorumSoundness,
     /// When a success leaves, everything it acknowledges is on the sender's disk.
     AckDurability,
     /// Every committed entry is on the disks of a quorum.
@@ -85,7 +87,7 @@ pub struct Entry {
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 29] = [
+    pub const ALL: [Claim; 30] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -110,6 +112,7 @@ impl Claim {
         Claim::TruncateOnlyOnConflict,
         Claim::MatchIndexSound,
         Claim::MatchIndexMonotonic,
+        Claim::CheckQuorumSoundness,
         Claim::AckDurability,
         Claim::CommittedIsDurable,
         Claim::QuorumIntersection,
@@ -145,6 +148,7 @@ impl Claim {
             Claim::TruncateOnlyOnConflict => "TruncateOnlyOnConflict",
             Claim::MatchIndexSound => "MatchIndexSound",
             Claim::MatchIndexMonotonic => "MatchIndexMonotonic",
+            Claim::CheckQuorumSoundness => "CheckQuorumSoundness",
             Claim::AckDurability => "AckDurability",
             Claim::CommittedIsDurable => "CommittedIsDurable",
             Claim::QuorumIntersection => "QuorumIntersection",
@@ -301,6 +305,12 @@ impl Claim {
                 "step::match_index_monotonic",
                 "",
             ),
+            Claim::CheckQuorumSoundness => (
+                "A leader counts as contact to its quorum only answers of its own term, and the votes that elected it.",
+                "§6.2",
+                "step::check_quorum_sound",
+                "",
+            ),
             Claim::AckDurability => (
                 "When a success leaves, everything it acknowledges is on the sender's disk.",
                 "§3.8",
@@ -347,6 +357,7 @@ impl Claim {
             | Claim::StateTransitions
             | Claim::PreVoteSound
             | Claim::PreVoteSilent
+            | Claim::CheckQuorumSoundness
             | Claim::MatchIndexMonotonic
             | Claim::LeaderIsVoter
             | Claim::PromiseKept

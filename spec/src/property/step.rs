@@ -30,6 +30,7 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::CommitMonotonic, commit_monotonic(before, after));
     broken.require(Claim::CommitRule, commit_rule(before, after));
     broken.require(Claim::MatchIndexMonotonic, match_index_monotonic(before, after));
+    broken.require(Claim::CheckQuorumSoundness, check_quorum_sound(before, input, after));
     broken.require(Claim::TruncateOnlyOnConflict, truncate_only_on_conflict(before, after));
     broken
 }
@@ -134,6 +135,24 @@ pub fn match_index_monotonic(before: &Node, after: &Node) -> bool {
     }
     let matched = |id| is.peers.get(id).map(|peer| peer.match_index);
     was.peers.iter().all(|(id, peer)| matched(id).is_none_or(|now| now >= peer.match_index))
+}
+
+/// While a server leads a term, a peer's contact is renewed only by an answer of that peer in that
+/// term (§6.2).
+#[must_use]
+pub fn check_quorum_sound(before: &Node, input: &Input, after: &Node) -> bool {
+    let (Role::Leader(was), Role::Leader(is)) = (before.role(), after.role()) else { return true };
+    let answers = |id| match input {
+        Input::Receive(envelope) => {
+            let answer = matches!(envelope.message.body, Body::AppendEntriesReply(_));
+            answer && envelope.from == id && envelope.message.term == after.current_term()
+        }
+        Input::Tick | Input::Persisted(_) | Input::Propose { .. } | Input::Campaign => false,
+    };
+    is.peers.iter().all(|(id, peer)| {
+        let known = was.peers.get(id).and_then(|peer| peer.last_contact);
+        peer.last_contact.is_none() || peer.last_contact == known || answers(*id)
+    })
 }
 
 /// The first entry that is gone has been replaced by one of another term (§3.5).

@@ -1,0 +1,29 @@
+# The commands that people type. `just` alone lists them.
+
+default:
+    @just --list
+
+# Check the specification exhaustively (about two minutes on two cores)
+check *SLICES:
+    cargo run --release -p quorate-model -- check {{SLICES}}
+
+# Break the guards one by one and see the claims fail
+mutants *NAMES:
+    cargo run --release -p quorate-model -- mutants {{NAMES}}
+
+# All tests, the default slices included
+test:
+    cargo test
+
+# Write CLAIMS.md anew
+claims:
+    cargo run --release -p quorate-model -- claims
+
+# What CI runs
+ci:
+    bash .ci/run
+
+# Format, and the lints with warnings denied
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings

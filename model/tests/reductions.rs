@@ -1,0 +1,122 @@
+//! The reductions and the machinery are exact: with and without them the verdicts agree, for the
+//! sound rules and for every mutant; and the checker counts what a plain search counts.
+
+#![allow(missing_docs)]
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use quorate_model::guards::Guards;
+use quorate_model::model::SliceModel;
+use quorate_model::mutation::Mutation;
+use quorate_model::search::breadth_first;
+use quorate_model::slice::{Declared, Election, Network, Slice};
+use quorate_model::slices;
+use quorate_model::state::State;
+use quorate_spec::property::ClaimSet;
+use stateright::{Checker, Model};
+
+fn small() -> Vec<Slice> {
+    let named = |name| slices::named(name).expect("it is in the catalogue");
+    let pull = Network::Pull { parked: 1 };
+    vec![
+        named("single"),
+        named("election-two"),
+        Slice { max_term: 2, ..named("election") },
+        Slice { max_term: 2, network: pull, ..named("election") },
+        Slice { max_term: 1, ..named("pre-vote-async") },
+        Slice { max_term: 1, ..named("pre-vote") },
+        Slice { max_term: 1, ..named("check-quorum") },
+        Slice { max_term: 2, election: Election::NAIVE, ..named("replication-crash") },
+        named("isolated"),
+        named("isolated-restart"),
+        named("flaky-two-of-five"),
+        named("learner"),
+    ]
+}
+
+fn model(slice: Slice, guards: Guards) -> SliceModel {
+    SliceModel::new(slice, guards)
+}
+
+fn count(model: &SliceModel) -> usize {
+    breadth_first(model, ClaimSet::NONE, usize::MAX, usize::MAX).unique
+}
+
+#[test]
+fn stateright_breadth_first_depth_first_and_our_search_count_the_same() {
+    for slice in small().into_iter().filter(|slice| slice.declared == Declared::Exhausted) {
+        let ours = count(&model(slice, Guards::sound()));
+        let depth_first = model(slice, Guards::sound()).checker().threads(2).spawn_dfs().join();
+        let breadth_first = model(slice, Guards::sound()).checker().spawn_bfs().join();
+        depth_first.assert_properties();
+        assert_eq!(ours, depth_first.unique_state_count(), "slice {}", slice.name);
+        assert_eq!(ours, breadth_first.unique_state_count(), "slice {}", slice.name);
+    }
+}
+
+#[test]
+fn remembering_steps_changes_nothing() {
+    for slice in small() {
+        let with = count(&model(slice, Guards::sound()));
+        let without = count(&model(slice, Guards::sound()).without_memo());
+        assert_eq!(with, without, "slice {}", slice.name);
+    }
+}
+
+#[test]
+fn hashing_is_injective_on_the_small_slices() {
+    let hasher = foldhash::quality::FixedState::with_seed(7);
+    for slice in small() {
+        let model = model(slice, Guards::sound());
+        let mut states: HashSet<State> = model.init_states().into_iter().collect();
+        let mut queue: Vec<State> = states.iter().cloned().collect();
+        while let Some(state) = queue.pop() {
+            for next in model.next_states(&state) {
+                if states.insert(next.clone()) {
+                    queue.push(next);
+                }
+            }
+        }
+        let hash = |state: &State| {
+            let mut hasher = hasher.build_hasher();
+            state.hash(&mut hasher);
+            hasher.finish()
+        };
+        let hashes: HashSet<u64> = states.iter().map(hash).collect();
+        assert_eq!(hashes.len(), states.len(), "slice {}", slice.name);
+        // Equality is by address: equal contents have one. The contents, written out, agree.
+        let contents: HashSet<_> = states
+            .iter()
+            .map(|state| {
+                let servers: Vec<_> = state.servers.iter().map(|s| (**s).clone()).collect();
+                let net: Vec<_> = state.net.iter().map(|e| (**e).clone()).collect();
+                (servers, net, (*state.history).clone(), state.budget, state.broken)
+            })
+            .collect();
+        assert_eq!(contents.len(), states.len(), "slice {}", slice.name);
+    }
+}
+
+/// The verdict of a full search: which claims ever fail.
+fn verdict(slice: Slice, guards: Guards) -> bool {
+    let model = model(slice, guards);
+    let found = breadth_first(&model, slice.claims, 400_000, usize::MAX);
+    !found.false_claims.is_empty()
+}
+
+#[test]
+fn reductions_do_not_change_the_verdict_on_the_rules_or_on_any_mutant() {
+    for slice in small() {
+        let plain = Slice { symmetric: false, reduced: false, ..slice };
+        let symmetric = Slice { symmetric: true, reduced: false, ..slice };
+        assert!(!verdict(slice, Guards::sound()), "slice {}", slice.name);
+        assert!(!verdict(plain, Guards::sound()), "slice {}", slice.name);
+        for mutation in Mutation::ALL {
+            let guards = || Guards::broken(*mutation);
+            let (reduced, name) = (verdict(slice, guards()), mutation.name());
+            assert_eq!(reduced, verdict(plain, guards()), "{name} in {}", slice.name);
+            assert_eq!(reduced, verdict(symmetric, guards()), "{name} in {}", slice.name);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! No claim becomes false in long runs of five and seven servers under every fault, and the runs
+//! see enough happen for that to mean something.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use quorate_tests::{Count, Scenario, Search, Seen, Setup};
+
+const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/claims.txt");
+
+#[test]
+fn five_servers_keep_every_claim() {
+    eventful(&hold(5, Scenario::Faults));
+}
+
+#[test]
+fn seven_servers_keep_every_claim() {
+    eventful(&hold(7, Scenario::Faults));
+}
+
+#[test]
+fn five_servers_keep_every_claim_without_protected_elections() {
+    eventful(&hold(5, Scenario::Naive));
+}
+
+#[test]
+fn seven_servers_keep_every_claim_without_protected_elections() {
+    eventful(&hold(7, Scenario::Naive));
+}
+
+#[test]
+fn three_servers_keep_every_claim_as_they_do_in_the_model() {
+    eventful(&hold(3, Scenario::Faults));
+}
+
+fn hold(servers: usize, scenario: Scenario) -> Seen {
+    let setup = Setup::sound(servers, scenario);
+    let seen = Search { setup, runs: 60, steps: 500..3500 }.holds(REGRESSIONS);
+    println!("{setup}:\n{}", seen.counts);
+    seen
+}
+
+/// About a third of what is usual.
+fn eventful(seen: &Seen) {
+    let least = [
+        (Count::Steps, 60_000),
+        (Count::Operations, 100_000),
+        (Count::Terms, 200),
+        (Count::Candidacies, 300),
+        (Count::Elected, 150),
+        (Count::SteppedDown, 50),
+        (Count::Crashes, 300),
+        (Count::WritesLost, 50),
+        (Count::Committed, 700),
+        (Count::Truncated, 30),
+        (Count::Conflicts, 150),
+        (Count::Held, 4000),
+        (Count::Overtakes, 200),
+        (Count::Duplicates, 300),
+        (Count::Dropped, 500),
+        (Count::Cuts, 1000),
+        (Count::LogsRefused, 100),
+        (Count::Pipelined, 500),
+    ];
+    for (count, least) in least {
+        let times = seen.counts.of(count);
+        assert!(times >= least, "only {times} {}, of at least {least}", count.words());
+    }
+}

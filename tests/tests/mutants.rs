@@ -1,0 +1,96 @@
+//! The properties find a broken guard: for each mutant a claim becomes false, and what is left of
+//! the run after shrinking shows it in a few steps.
+//!
+//! Not here are `NonVoterCampaigns` (every server votes), `NoNoOp` and `IgnoresTermOfRejection`
+//! (a client proposes, and time passes, in each recovery), `VotesInsidePromise` and
+//! `VoteRequestRaisesTerm` (a server that cannot win the pre-vote asks nobody), `NeverStepsDown`
+//! (every link heals in a recovery) and `AcksOwnLength` (see the model's slice).
+//!
+//! `QUORATE_BLESS=1 cargo test -p quorate-tests --test mutants` writes the shrunk runs to
+//! `tests/traces`.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use quorate_model::mutation::Mutation;
+use quorate_spec::property::Claim;
+use quorate_tests::{Finding, Scenario, Search, Setup, Trace, Watch, run};
+
+/// Rows: name of the test, mutant, number of servers, scenario, claim that has to fail.
+macro_rules! mutants {
+    ($($test:ident: $mutation:ident, $servers:literal, $scenario:ident, $claim:ident;)*) => {
+        $(#[test]
+        fn $test() {
+            finds(Setup {
+                servers: $servers,
+                scenario: Scenario::$scenario,
+                mutation: Some(Mutation::$mutation),
+                watch: Watch::Only(Claim::$claim),
+            });
+        })*
+    };
+}
+
+mutants! {
+    the_longer_log_wins: UpToDateByLength, 5, Naive, LeaderCompleteness;
+    the_later_term_wins: UpToDateByTerm, 7, Naive, LeaderCompleteness;
+    votes_for_everyone: VotesForEveryone, 5, Faults, VoteOncePerTerm;
+    counts_old_votes: CountsOldVotes, 5, Naive, ElectionSafety;
+    counts_own_vote_at_once: CountsOwnVoteAtOnce, 1, Faults, EntryIdentity;
+    half_is_a_quorum: HalfIsAQuorum, 4, Faults, ElectionSafety;
+    forgets_vote_on_step_down: ForgetsVoteOnStepDown, 5, Faults, VoteStable;
+    persists_only_terms: PersistsOnlyTerms, 7, Faults, VoteDurability;
+    persists_term_without_vote: PersistsTermWithoutVote, 5, Faults, VoteDurability;
+    grants_before_durable: GrantsBeforeDurable, 7, Faults, VoteDurability;
+    asks_before_durable: AsksBeforeDurable, 5, Faults, VoteDurability;
+    answers_before_durable: AnswersBeforeDurable, 5, Faults, MessageTermPersisted;
+    acks_before_durable: AcksBeforeDurable, 5, Faults, AckDurability;
+    leads_after_restart: LeadsAfterRestart, 5, Faults, RestartIsFollower;
+    pre_vote_forgets_vote: PreVoteForgetsVote, 5, Faults, VoteOncePerTerm;
+    counts_pre_votes_of_other_rounds: CountsPreVotesOfOtherRounds, 5, Faults, PreVoteSound;
+    counts_pre_votes_of_other_terms: CountsPreVotesOfOtherTerms, 5, Faults, PreVoteSound;
+    promise_lost_with_term: PromiseLostWithTerm, 5, Faults, PromiseKept;
+    promise_lost_at_restart: PromiseLostAtRestart, 5, Faults, PromiseKept;
+    appends_without_match: AppendsWithoutMatch, 5, Faults, LogMatching;
+    truncates_always: TruncatesAlways, 5, Faults, TruncateOnlyOnConflict;
+    never_truncates: NeverTruncates, 5, Naive, LogMatching;
+    commits_beyond_validated: CommitsBeyondValidated, 5, Naive, StateMachineSafety;
+    commit_goes_back: CommitGoesBack, 5, Faults, CommitMonotonic;
+    commits_old_terms: CommitsOldTerms, 5, Naive, CommitRule;
+    counts_own_unwritten: CountsOwnUnwritten, 5, Faults, CommittedIsDurable;
+    match_goes_back: MatchGoesBack, 5, Naive, MatchIndexMonotonic;
+    durable_after_truncation: DurableAfterTruncation, 5, Naive, AckDurability;
+    pre_votes_inside_promise: PreVotesInsidePromise, 5, Disturbance, NonDisruption;
+    campaigns_inside_promise: CampaignsInsidePromise, 5, Disturbance, NonDisruption;
+    leader_votes: LeaderVotes, 7, Disturbance, NonDisruption;
+    no_promise: NoPromise, 7, Disturbance, NonDisruption;
+    ignores_stale_requests: IgnoresStaleRequests, 5, Recovery, NoDeadlock;
+}
+
+fn finds(setup: Setup) {
+    let Watch::Only(claim) = setup.watch else { unreachable!("each row names a claim") };
+    let found = Search { setup, runs: 600, steps: 100..900 }.finds();
+    let Some(found) = found else { panic!("{setup}: {claim} held") };
+    let (before, after) = (found.steps_before, found.trace.0.len());
+    println!(
+        "{setup}: {claim} after {} runs, shrunk from {before} to {after} steps in {} attempts",
+        found.held, found.attempts
+    );
+    assert!(found.failure.found.contains(Finding::Claim(claim)));
+    assert!(after < before || before <= 3, "{before} steps shrank to {after}");
+    replays(&setup, &found.trace, claim);
+    if std::env::var_os("QUORATE_BLESS").is_some() {
+        let name = setup.mutation.map(Mutation::name).unwrap();
+        let path = format!("{}/traces/{name}.trace", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(path, found.trace.file(&setup)).unwrap();
+    }
+}
+
+/// The same steps, read from text, break the same claim again, and none under the sound rules.
+fn replays(setup: &Setup, trace: &Trace, claim: Claim) {
+    let (read_setup, read) = Trace::parse(&trace.file(setup)).unwrap();
+    assert_eq!((&read_setup, &read), (setup, trace));
+    let failure = run(&read_setup, &read).unwrap_err();
+    assert!(failure.found.contains(Finding::Claim(claim)));
+    let sound = run(&Setup::sound(setup.servers, setup.scenario), trace);
+    assert!(sound.is_ok(), "the sound rules: {}", sound.unwrap_err());
+}

@@ -1,0 +1,63 @@
+//! Runs that are kept as text: under the mutant that one names it breaks the claim that it names,
+//! and under the sound rules it breaks nothing.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use quorate_tests::{Scenario, Setup, Trace, run, tell};
+
+#[test]
+fn kept_runs_break_nothing_under_the_sound_rules() {
+    for (name, setup, trace) in kept() {
+        let sound = Setup::sound(setup.servers, setup.scenario);
+        let ran = run(&sound, &trace);
+        assert!(ran.is_ok(), "{name}: {}", tell(&sound, &trace));
+    }
+}
+
+#[test]
+fn kept_runs_break_their_claim_under_their_mutant() {
+    for (name, setup, trace) in kept().into_iter().filter(|kept| kept.1.mutation.is_some()) {
+        let failure = run(&setup, &trace).err();
+        let failure = failure.unwrap_or_else(|| panic!("{name} no longer shows its mutant"));
+        assert_eq!(failure.found.iter().count(), 1, "{name}: {failure}");
+    }
+}
+
+#[test]
+fn there_are_kept_runs_to_look_at() {
+    assert!(kept().len() >= 6);
+}
+
+/// After an operation only what it can have changed is looked at again. That has to come to the
+/// same as looking at everything.
+#[test]
+fn looking_at_what_changed_is_looking_at_everything() {
+    for (name, setup, trace) in kept() {
+        let whole = [Scenario::Faults, Scenario::Naive].contains(&setup.scenario);
+        if !whole {
+            continue;
+        }
+        let (mut part, mut all) = (setup.cluster(), setup.cluster());
+        for (number, step) in trace.0.iter().enumerate() {
+            part.apply(step);
+            all.apply(step);
+            all.check_everything();
+            assert_eq!(part.found(), all.found(), "{name}, step {number}");
+        }
+    }
+}
+
+fn kept() -> Vec<(String, Setup, Trace)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/traces");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "trace"));
+    let read = |path: &std::path::PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).unwrap();
+        let (setup, trace) = Trace::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        (name, setup, trace)
+    };
+    paths.iter().map(read).collect()
+}
