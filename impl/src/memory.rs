@@ -33,6 +33,8 @@ struct State {
     opening: u64,
     syncs: u64,
     stalled: bool,
+    /// Whether the writer is at a write that the stall holds up.
+    waiting: bool,
     fails: bool,
 }
 
@@ -46,6 +48,7 @@ impl MemoryDisk {
             opening: 0,
             syncs: 0,
             stalled: false,
+            waiting: false,
             fails: false,
         };
         MemoryDisk {
@@ -84,6 +87,12 @@ impl MemoryDisk {
     pub fn resume(&self) {
         self.platter.lock().stalled = false;
         self.platter.changed.notify_all();
+    }
+
+    /// Whether a write is held up by a stall at this moment.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.platter.lock().waiting
     }
 
     /// The next write fails, with everything that is written together with it.
@@ -187,7 +196,10 @@ impl Platter {
     /// The disk once it is not stalled, or was taken away from this opening.
     fn ready(&self, opening: u64) -> MutexGuard<'_, State> {
         self.changed
-            .wait_while(self.lock(), |state| state.stalled && state.opening == opening)
+            .wait_while(self.lock(), |state| {
+                state.waiting = state.stalled && state.opening == opening;
+                state.waiting
+            })
             .unwrap_or_else(PoisonError::into_inner)
     }
 }

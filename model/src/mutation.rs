@@ -64,13 +64,13 @@ mutations! {
         "A11 openraft 94c820c3", "The later last term wins, and length does not matter.";
     VotesForEveryone: vote_is_free, VoteOncePerTerm, ["election-async"],
         "A12 camunda#5356", "A server votes for every candidate of a term.";
-    CountsOldVotes: counts_vote, ElectionSafety, ["election"],
+    CountsOldVotes: counts_vote, ElectionSafety, ["election-async"],
         "A1 xraft#33", "A vote that was granted in an earlier term counts in the present one.";
     CountsOwnVoteAtOnce: counts_own_vote, EntryIdentity, ["single"],
         "A7 sofa-jraft#1245, D8 etcd#14370", "A candidate counts its own vote before it is durable.";
     HalfIsAQuorum: is_quorum, ElectionSafety, ["election-two"],
         "D4 hashicorp/raft 163a55f", "Half of the voters count as a majority.";
-    ForgetsVoteOnStepDown: vote_in_term, VoteOncePerTerm, ["step-down"],
+    ForgetsVoteOnStepDown: vote_in_term, VoteStable, ["step-down"],
         "A3 hazelcast#16643", "A leader that steps down in its own term forgets its vote.";
     PersistsOnlyTerms: hard_state_to_write, VoteDurability, ["election"],
         "A9 tikv#1610", "A vote is written only together with a new term.";

@@ -16,7 +16,13 @@ use crate::state::State;
 #[must_use]
 pub fn step(model: &SliceModel, before: &State, action: Action, after: &State) -> String {
     let explained = model.explain(before, action);
-    let mut clauses = vec![opening(&action, explained.request.as_deref())];
+    let leads = |id: NodeId| before.server(id).node.is_leader();
+    let mut clauses = vec![match action {
+        Action::Timeout(id, _) if leads(id) => {
+            format!("no quorum has answered n{id} for an election timeout")
+        }
+        _ => opening(&action, explained.request.as_deref()),
+    }];
     let first = explained.actor;
     if let Some(id) = first {
         clauses.extend(changes_of(before, after, id));

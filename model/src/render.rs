@@ -21,6 +21,12 @@ pub fn message(envelope: &Envelope) -> String {
         Body::PreVoteReply { granted: false, .. } => {
             format!("a refused pre-vote, in term {term}")
         }
+        // No candidate and no leader is in term 0: this is what the reductions leave of a request
+        // that can only be refused.
+        Body::RequestVote { .. } if term.0 == 0 => "a RequestVote whose term is over".to_owned(),
+        Body::AppendEntries { .. } if term.0 == 0 => {
+            "an AppendEntries whose term is over".to_owned()
+        }
         Body::RequestVote { last } => {
             format!("RequestVote of term {term}, log up to {last:?}")
         }
@@ -65,7 +71,7 @@ pub fn sending(envelope: &Envelope) -> String {
         Body::RequestVoteReply { granted: false } => {
             format!("n{from} refuses n{to} its vote in term {term}")
         }
-        Body::AppendEntries { .. } => format!("n{from} sends n{to} an {}", message(envelope)),
+        Body::AppendEntries { .. } => format!("n{from} sends n{to} {}", message(envelope)),
         Body::AppendEntriesReply(AppendOutcome::Stale) => {
             format!("n{from} tells n{to} that it is in term {term}")
         }

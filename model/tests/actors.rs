@@ -1,8 +1,8 @@
 //! The actor model is a second opinion on the direct model: the same servers, driven by
 //! Stateright's own network and timers. It is also checked by itself.
 
-use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 
 use quorate_model::actors::{
@@ -103,7 +103,7 @@ fn two_voters_have_the_same_states_in_both_models() {
 fn three_voters_have_the_same_states_in_both_models() {
     assert_the_same(plain(3, 1, Election::NAIVE), 2_978, 323);
     let elections = Slice { appends: false, ..plain(3, 2, Election::NAIVE) };
-    assert_the_same(elections, 209_046, 0);
+    assert_the_same(elections, 209_046, 270);
 }
 
 #[test]
@@ -134,45 +134,36 @@ fn pre_votes_lead_to_the_same_protocol_states_in_both_models() {
     }
     // Without promises no time passes, and even the numbers of states are the same.
     let restless = Election { stickiness: false, check_quorum: false, ..Election::FULL };
-    assert_the_same(Slice { appends: false, ..plain(3, 1, restless) }, 0, 0);
+    assert_the_same(plain(2, 1, restless), 203, 21);
 }
 
+/// Broken rules are where models would part. Only the numbers of states may differ: who broke a
+/// claim is remembered for each actor, and once for all in the direct model.
 #[test]
 fn every_mutant_has_the_same_states_and_verdicts_in_both_models() {
-    let states = [
+    let in_states = ClaimSet::of(&[
         Claim::ElectionSafety,
         Claim::QuorumIntersection,
         Claim::LogMatching,
         Claim::StateMachineSafety,
         Claim::LeaderCompleteness,
-    ];
+    ]);
+    let mut refuted_somewhere = BTreeSet::new();
     for mutation in Mutation::ALL {
         for slice in [plain(2, 2, UNTOLD), plain(3, 1, Election::NAIVE)] {
-            let (actors, direct) = (
-                actors(slice, Guards::broken(*mutation)),
-                direct(slice, Guards::broken(*mutation)),
-            );
-            let name = mutation.name();
-            if actors.protocol != direct.protocol {
-                println!("{name} PROT {} {}", actors.protocol.len(), direct.protocol.len());
+            let slice = Slice { claims: in_states, ..slice };
+            let guards = || Guards::broken(*mutation);
+            let (actors, direct) = (actors(slice, guards()), direct(slice, guards()));
+            assert_eq!(actors.protocol, direct.protocol, "{}", mutation.name());
+            for claim in in_states.iter() {
+                let verdicts =
+                    (actors.refuted.contains(claim.name()), direct.refuted.contains(claim));
+                assert_eq!(verdicts.0, verdicts.1, "{} of {}", claim.name(), mutation.name());
             }
-            if actors.unique != direct.unique {
-                println!("{name} UNIQ {} {}", actors.unique, direct.unique);
-            }
-            for claim in states {
-                let here = actors.refuted.contains(claim.name());
-                let there = direct.refuted.contains(claim);
-                if here != there {
-                    println!("{name} {} actor {here} direct {there}", claim.name());
-                }
-            }
-            println!(
-                "{name} {:?} {:?}",
-                actors.refuted,
-                direct.refuted.iter().map(|c| c.name()).collect::<Vec<_>>()
-            );
+            refuted_somewhere.extend(actors.refuted);
         }
     }
+    println!("refuted by some mutant: {refuted_somewhere:?}");
 }
 
 /// Everything is checked, by both of Stateright's searches, with no limit but the slice's.
@@ -181,7 +172,7 @@ fn the_actor_model_is_exhausted_and_its_claims_hold() {
     for (slice, unique) in [
         (plain(2, 2, Election::NAIVE), 3_481),
         (plain(3, 1, Election::NAIVE), 23_168),
-        (plain(2, 1, Election::FULL), 0),
+        (plain(2, 1, Election::FULL), 5_010),
     ] {
         let breadth_first = actor_model(&slice).checker().threads(2).spawn_bfs().join();
         breadth_first.assert_properties();

@@ -63,9 +63,13 @@ impl Entries {
     #[must_use]
     pub fn is_well_formed(&self, previous: EntryId, term: Term) -> bool {
         let mut at = previous;
+        if at.term > term || at.index >= Index::LIMIT {
+            return false;
+        }
         for (i, run) in self.runs.iter().enumerate() {
             let rises = if i == 0 { run.term >= at.term } else { run.term > at.term };
-            if !rises || run.last <= at.index || run.term > term {
+            let possible = run.last > at.index && run.last < Index::LIMIT && run.term <= term;
+            if !rises || !possible {
                 return false;
             }
             at = EntryId { term: run.term, index: run.last };
@@ -148,6 +152,17 @@ impl Log {
         let runs = &self.entries.runs;
         let run = runs.partition_point(|run| run.last < index);
         runs.get(run).map(|run| run.term)
+    }
+
+    /// The last index of the run of equal terms that `index` is in; none where the log does not
+    /// reach or was compacted.
+    #[must_use]
+    pub fn end_of_run_at(&self, index: Index) -> Option<Index> {
+        if index <= self.base.index {
+            return (index == self.base.index).then_some(index);
+        }
+        let run = self.entries.runs.partition_point(|run| run.last < index);
+        self.entries.runs.get(run).map(|run| run.last)
     }
 
     /// Whether this log has exactly this entry, or it is the boundary.

@@ -24,7 +24,8 @@ pub struct Params {
     pub stickiness: bool,
     /// A leader without contact to a quorum for `E` steps down (thesis §6.2).
     pub check_quorum: bool,
-    /// How many AppendEntries may be unacknowledged per peer; 0 sends one and waits.
+    /// How many AppendEntries with entries may be unacknowledged per peer. With 0, which is for
+    /// models, entries leave with a request that is due anyway, and the next after its answer.
     pub max_in_flight: usize,
 }
 
@@ -66,6 +67,9 @@ impl Params {
         if self.election_jitter.0 == 0 {
             return Err(ParamsError::ZeroJitter);
         }
+        if self.max_in_flight == 0 {
+            return Err(ParamsError::NoWindow);
+        }
         if !(self.pre_vote && self.stickiness && self.check_quorum) {
             return Err(ParamsError::NaiveElection);
         }
@@ -87,6 +91,8 @@ pub enum ParamsError {
         /// The heartbeat interval that was given.
         heartbeat_interval: Duration,
     },
+    /// No AppendEntries may be in flight.
+    NoWindow,
     /// Pre-vote, stickiness or check-quorum is off: that is for comparison, not for production.
     NaiveElection,
 }
@@ -104,6 +110,9 @@ impl fmt::Display for ParamsError {
                     "an election timeout of {election_timeout} is shorter than two heartbeat \
                  intervals of {heartbeat_interval}: raise it or send heartbeats more often"
                 )
+            }
+            ParamsError::NoWindow => {
+                f.write_str("max_in_flight is 0: entries would wait for heartbeats; set 1 or more")
             }
             ParamsError::NaiveElection => f.write_str(
                 "pre-vote, stickiness and check-quorum have to be on outside comparisons",

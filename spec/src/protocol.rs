@@ -75,8 +75,10 @@ impl<R: Rules> Protocol<R> {
         match &node.role {
             Role::Follower { .. } => node.election_deadline,
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
-                let open = campaign.asked.iter().filter(|(id, _)| !campaign.granted.contains(id));
-                let earliest = open.map(|(_, at)| resend(at)).min();
+                let voters = node.log.configuration().all_voters();
+                let open = voters.filter(|id| *id != node.id && !campaign.granted.contains(id));
+                let due = |id| campaign.asked.get(&id).map_or(Instant(0), resend);
+                let earliest = open.map(due).min();
                 earliest.map_or(node.election_deadline, |at| at.min(node.election_deadline))
             }
             Role::Leader(leadership) => {

@@ -120,6 +120,8 @@ pub enum Cause {
     Quorum,
     /// It heard the leader of its term.
     LeaderAppears,
+    /// It voted for another server.
+    GrantsVote,
     /// It heard of a higher term.
     HigherTerm,
     /// It had no contact to a quorum for an election timeout (thesis §6.2).
@@ -133,6 +135,7 @@ impl fmt::Display for Cause {
             Cause::Timeout => "election timeout",
             Cause::Quorum => "majority grants",
             Cause::LeaderAppears => "leader appears",
+            Cause::GrantsVote => "votes for another",
             Cause::HigherTerm => "higher term",
             Cause::LostQuorum => "quorum lost",
         })
@@ -141,8 +144,8 @@ impl fmt::Display for Cause {
 
 /// Every change of role that a running server makes (claim StateTransitions). The transition
 /// functions change the role in one place, which holds them to this table.
-pub const TRANSITIONS: [(RoleName, RoleName, Cause); 13] = {
-    use Cause::{HigherTerm, LeaderAppears, LostQuorum, Quorum, Timeout};
+pub const TRANSITIONS: [(RoleName, RoleName, Cause); 14] = {
+    use Cause::{GrantsVote, HigherTerm, LeaderAppears, LostQuorum, Quorum, Timeout};
     use RoleName::{Candidate, Follower, Leader, PreCandidate};
     [
         (Follower, PreCandidate, Timeout),
@@ -150,6 +153,7 @@ pub const TRANSITIONS: [(RoleName, RoleName, Cause); 13] = {
         (PreCandidate, PreCandidate, Timeout),
         (PreCandidate, Candidate, Quorum),
         (PreCandidate, Follower, LeaderAppears),
+        (PreCandidate, Follower, GrantsVote),
         (PreCandidate, Follower, HigherTerm),
         (Candidate, Candidate, Timeout),
         (Candidate, PreCandidate, Timeout),

@@ -62,6 +62,10 @@ impl Term {
 }
 
 impl Index {
+    /// Indices at or above this are refused: no honest log reaches it, and adding the length of a
+    /// request to an index below it never overflows.
+    pub const LIMIT: Index = Index(u64::MAX / 2);
+
     /// The empty prefix of every log.
     pub const ZERO: Index = Index(0);
 

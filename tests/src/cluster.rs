@@ -11,7 +11,7 @@ use crate::check::{Changed, around, everywhere};
 use crate::counts::{Count, Counts};
 use crate::finding::Findings;
 use crate::network::Network;
-use crate::server::{Outcome, Server, Turn};
+use crate::server::{Happening, Outcome, Server, Turn};
 use crate::story::Story;
 
 /// The timeouts of production in ticks: ten heartbeats in an election timeout, every protection
@@ -34,17 +34,18 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A new cluster of so many voters under these rules. Their clocks do not agree.
+    /// A new cluster of the servers from 0 on, under these rules. Their clocks do not agree.
     #[must_use]
-    pub fn new(servers: usize, params: Params, rules: Guards) -> Cluster {
+    pub fn new(configuration: Configuration, params: Params, rules: Guards) -> Cluster {
         let protocol = Protocol { rules, params };
-        let genesis = Durable::genesis(Configuration::of((0..servers as u64).map(NodeId)));
+        let servers = configuration.members().count();
+        let genesis = Durable::genesis(configuration);
         let mut draws = Draws(0);
         let first = |id: u64| {
             let moment = Moment { now: Instant(10_000 * (id + 1)), draw: draws.next() };
             Server::first(&protocol, NodeId(id), genesis.clone(), moment)
         };
-        Cluster {
+        let mut cluster = Cluster {
             servers: (0..servers as u64).map(first).collect(),
             protocol,
             network: Network::new(servers),
@@ -54,7 +55,9 @@ impl Cluster {
             found: Findings::default(),
             counts: Counts::default(),
             story: Story::Untold,
-        }
+        };
+        cluster.check_everything();
+        cluster
     }
 
     /// The servers; server `i` has identity `i`.
@@ -126,24 +129,24 @@ impl Cluster {
 
     /// Lets something happen to a server; its requests leave as far as there is room, and the
     /// claims are looked at.
-    pub(crate) fn operate(
-        &mut self,
-        id: usize,
-        what: impl FnOnce() -> String,
-        act: impl FnOnce(&mut Turn<'_>),
-    ) {
+    pub(crate) fn operate(&mut self, id: usize, happening: Happening) {
         let before = self.servers[id].node.clone();
         let draw = self.draws.next();
         let mut turn = Turn::new(&self.protocol, &mut self.servers[id], draw);
-        act(&mut turn);
-        let me = before.id();
-        let limit = Limit { entries: 1 + draw % 4 };
+        turn.perform(happening.clone());
+        let (me, limit) = (before.id(), Limit { entries: 1 + draw % 4 });
+        let mut room_everywhere = true;
         for peer in before.log().configuration().members() {
-            turn.transmit(peer, self.network.room(me, peer), limit);
+            let room = self.network.room(me, peer);
+            room_everywhere &= room > 0;
+            turn.transmit(peer, room, limit);
+        }
+        if matches!(happening, Happening::Elapse(_)) && room_everywhere {
+            turn.look_ahead();
         }
         let outcome = turn.finish();
         let server = &self.servers[id];
-        self.story.tell(me, what, &before, server, &outcome);
+        self.story.tell(&happening, &before, server, &outcome);
         let log = before.log() != server.node.log();
         let changed = Changed { log, durable: outcome.disk || !outcome.events.is_empty() };
         self.observe(outcome);

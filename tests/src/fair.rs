@@ -6,6 +6,7 @@ use std::fmt;
 use quorate_spec::{Duration, EntryId, Index};
 
 use crate::cluster::{Cluster, PARAMS};
+use crate::server::Happening;
 
 /// How many rounds of fair scheduling are enough: ten election timeouts.
 pub const BOUND: u64 = 10 * PARAMS.election_timeout.0 / QUANTUM;
@@ -70,11 +71,10 @@ impl Cluster {
         for id in (0..self.servers().len()).filter(|id| takes_part(*id)) {
             let pending = self.servers()[id].disk.pending.len();
             if pending > 0 {
-                self.report_writes(id, pending);
+                self.operate(id, Happening::Report(pending));
             }
-            let ticks = Duration(QUANTUM + self.draw() % (QUANTUM / 5 + 1));
-            let what = || format!("lets {ticks} ticks pass");
-            self.operate(id, what, |turn| turn.elapse_in_time(ticks));
+            let ticks = QUANTUM + self.draw() % (QUANTUM / 5 + 1);
+            self.operate(id, Happening::ElapseInTime(Duration(ticks)));
         }
     }
 
@@ -85,7 +85,7 @@ impl Cluster {
         if proposed.is_some_and(|entry| log.contains(entry)) {
             return proposed;
         }
-        self.propose_to(leader, 1);
+        self.operate(leader, Happening::Propose(1));
         Some(self.servers()[leader].node.log().last())
     }
 

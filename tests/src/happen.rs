@@ -5,8 +5,8 @@ use quorate_spec::{Duration, Envelope};
 use crate::cluster::{Cluster, PARAMS};
 use crate::counts::Count;
 use crate::network::Link;
+use crate::server::Happening;
 use crate::step::{Step, Verb};
-use crate::story::Story;
 
 impl Cluster {
     /// Lets the step happen.
@@ -27,7 +27,7 @@ impl Cluster {
             Verb::ElapseAll => self.elapse_all(who, span(size)),
             Verb::Timeout => self.time_out(who),
             Verb::Propose => self.propose(who, 1 + size as u64 % 3),
-            Verb::Campaign => self.campaign(self.any(who)),
+            Verb::Campaign => self.operate(self.any(who), Happening::Campaign),
             Verb::Crash => self.crash(who, size),
             Verb::Cut => {
                 let ends = self.network.ends(link);
@@ -101,18 +101,17 @@ impl Cluster {
     }
 
     fn receive(&mut self, envelope: Envelope) {
-        let to = envelope.to.0 as usize;
-        let heard = envelope.clone();
-        self.operate(to, || Story::arrival(&heard), |turn| turn.receive(envelope));
+        self.operate(envelope.to.0 as usize, Happening::Receive(envelope));
     }
 
     fn lose(&mut self, start: Link, position: usize) {
         let Some(link) = self.network.busy(start) else { return };
-        if self.may_fail(self.network.ends(link)) {
-            if let Some((envelope, _)) = self.network.take_any(link, position) {
-                self.add(Count::Dropped, 1);
-                self.story.lost(&envelope);
-            }
+        if !self.may_fail(self.network.ends(link)) {
+            return;
+        }
+        if let Some((envelope, _)) = self.network.take_any(link, position) {
+            self.add(Count::Dropped, 1);
+            self.story.lost(&envelope);
         }
     }
 
@@ -123,7 +122,7 @@ impl Cluster {
     fn report(&mut self, start: usize, size: usize) {
         if let Some(id) = self.slow_disk(start) {
             let pending = self.servers()[id].disk.pending.len();
-            self.report_writes(id, 1 + size % pending);
+            self.operate(id, Happening::Report(1 + size % pending));
         }
     }
 
@@ -132,21 +131,10 @@ impl Cluster {
         self.first(start, |id| !self.servers()[*id].disk.pending.is_empty())
     }
 
-    pub(crate) fn report_writes(&mut self, id: usize, writes: usize) {
-        let what = || format!("hears from its disk that {writes} writes are durable");
-        self.operate(id, what, |turn| turn.report(writes));
-    }
-
     fn elapse(&mut self, who: usize, by: Duration) {
-        let Some(id) = self.victim(who) else { return };
-        let what = || format!("lets {by} ticks pass");
-        let room = self.network.has_room_from(id);
-        self.operate(id, what, |turn| {
-            turn.elapse(by);
-            if room {
-                turn.look_ahead_afterwards();
-            }
-        });
+        if let Some(id) = self.victim(who) {
+            self.operate(id, Happening::Elapse(by));
+        }
     }
 
     /// Time passes everywhere, late for everyone; where some servers are spared from faults, they
@@ -162,21 +150,14 @@ impl Cluster {
     }
 
     fn time_out(&mut self, who: usize) {
-        let Some(id) = self.victim(who) else { return };
-        self.operate(id, || "lets every deadline pass".to_owned(), |turn| turn.time_out());
+        if let Some(id) = self.victim(who) {
+            self.operate(id, Happening::TimeOut);
+        }
     }
 
     fn propose(&mut self, start: usize, count: u64) {
         let leader = self.first(start, |id| self.servers()[*id].node.is_leader());
-        self.propose_to(leader.unwrap_or(self.any(start)), count);
-    }
-
-    pub(crate) fn propose_to(&mut self, id: usize, count: u64) {
-        self.operate(id, || format!("is asked for {count} commands"), |turn| turn.propose(count));
-    }
-
-    fn campaign(&mut self, id: usize) {
-        self.operate(id, || "is asked to campaign".to_owned(), |turn| turn.campaign());
+        self.operate(leader.unwrap_or(self.any(start)), Happening::Propose(count));
     }
 
     /// Half of the crashes look for a server that has something to lose.
@@ -184,8 +165,7 @@ impl Cluster {
         let slow = self.slow_disk(start).filter(|id| self.exposed().contains(id));
         let Some(id) = slow.filter(|_| size % 2 == 1).or(self.victim(start)) else { return };
         let kept = size / 2 % (self.servers()[id].disk.pending.len() + 1);
-        let what = || format!("crashes with {kept} more writes on disk, and restarts");
-        self.operate(id, what, |turn| turn.crash(kept));
+        self.operate(id, Happening::Crash(kept));
     }
 
     /// Cuts what leaves the server (1), what comes to it (2), or both (3).
@@ -222,7 +202,7 @@ impl Cluster {
 
 /// A span of time: mostly of the size of heartbeats, at times of election timeouts.
 fn span(size: usize) -> Duration {
-    let long = size % 8 == 0;
+    let long = size.is_multiple_of(8);
     let scale = if long { PARAMS.election_timeout } else { PARAMS.heartbeat_interval };
     Duration(size as u64 / 8 % (scale.0 * 3 / 2))
 }

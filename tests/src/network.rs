@@ -59,12 +59,6 @@ impl Network {
         ROOM.saturating_sub(requests)
     }
 
-    /// Whether every link from this server has room.
-    pub(crate) fn has_room_from(&self, from: usize) -> bool {
-        let room = |to: usize| self.room(NodeId(from as u64), NodeId(to as u64));
-        (0..self.servers).all(|to| room(to) > 0)
-    }
-
     /// The first link from this one on over which a message can arrive.
     pub(crate) fn delivering(&self, start: Link) -> Option<Link> {
         self.first(start, |link| !self.cut[link.0] && !self.queues[link.0].is_empty())

@@ -6,7 +6,7 @@ use quorate_model::guards::Guards;
 use quorate_model::mutation::Mutation;
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::leader_undisturbed;
-use quorate_spec::{Params, Term};
+use quorate_spec::{Configuration, NodeId, Params, Term};
 
 use crate::cluster::{Cluster, PARAMS};
 use crate::counts::{Count, Counts};
@@ -23,6 +23,8 @@ pub enum Scenario {
     /// Faults everywhere, without pre-vote, stickiness and check-quorum: safety does not rest on
     /// them.
     Naive,
+    /// Faults everywhere, and the last server is a learner.
+    Learner,
     /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
     Recovery,
     /// Everyone has heard a leader; from then on faults hit a minority that does not lead. It
@@ -32,13 +34,29 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 4] =
-        [Scenario::Faults, Scenario::Naive, Scenario::Recovery, Scenario::Disturbance];
+    pub const ALL: [Scenario; 5] = [
+        Scenario::Faults,
+        Scenario::Naive,
+        Scenario::Learner,
+        Scenario::Recovery,
+        Scenario::Disturbance,
+    ];
 
     fn params(self) -> Params {
         match self {
             Scenario::Naive => PARAMS.naive(),
-            Scenario::Faults | Scenario::Recovery | Scenario::Disturbance => PARAMS,
+            Scenario::Faults | Scenario::Learner | Scenario::Recovery | Scenario::Disturbance => {
+                PARAMS
+            }
+        }
+    }
+
+    fn configuration(self, servers: usize) -> Configuration {
+        let learners = u64::from(self == Scenario::Learner);
+        let (voters, all) = (servers as u64 - learners, servers as u64);
+        Configuration {
+            learners: (voters..all).map(NodeId).collect(),
+            ..Configuration::of((0..voters).map(NodeId))
         }
     }
 }
@@ -46,7 +64,7 @@ impl Scenario {
 /// Which cluster runs, under which rules, and what is looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Setup {
-    /// How many servers, all of them voters.
+    /// How many servers.
     pub servers: usize,
     /// What the run is about.
     pub scenario: Scenario,
@@ -67,7 +85,7 @@ impl Setup {
     #[must_use]
     pub fn cluster(&self) -> Cluster {
         let rules = self.mutation.map_or_else(Guards::sound, Guards::broken);
-        Cluster::new(self.servers, self.scenario.params(), rules)
+        Cluster::new(self.scenario.configuration(self.servers), self.scenario.params(), rules)
     }
 }
 

@@ -62,6 +62,27 @@ impl Server {
     }
 }
 
+/// What can happen to one server.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// A message arrives.
+    Receive(Envelope),
+    /// A client proposes so many commands.
+    Propose(u64),
+    /// An operator asks it to campaign.
+    Campaign,
+    /// So much time passes, and a driver looks at the timers though they need not be due.
+    Elapse(Duration),
+    /// So much time passes, and a driver looks at the timers only when they are due.
+    ElapseInTime(Duration),
+    /// Time passes until every deadline has passed.
+    TimeOut,
+    /// The disk reports the first so many pending writes durable.
+    Report(usize),
+    /// It crashes with so many of the pending writes on disk, and restarts.
+    Crash(usize),
+}
+
 /// What an operation on a server did besides changing it.
 #[derive(Default)]
 pub(crate) struct Outcome {
@@ -86,7 +107,6 @@ pub(crate) struct Turn<'a> {
     draw: u64,
     effects: Effects,
     outcome: Outcome,
-    looks_ahead: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -96,54 +116,43 @@ impl<'a> Turn<'a> {
         draw: u64,
     ) -> Turn<'a> {
         let (effects, outcome) = (Effects::default(), Outcome::default());
-        Turn { protocol, server, draw, effects, outcome, looks_ahead: false }
+        Turn { protocol, server, draw, effects, outcome }
     }
 
-    pub(crate) fn finish(mut self) -> Outcome {
-        if self.looks_ahead {
-            let ahead = self.protocol.next_deadline(&self.server.node) > self.server.now;
-            self.outcome.found.require(Invariant::DeadlineIsAhead, ahead);
-        }
+    pub(crate) fn finish(self) -> Outcome {
         self.outcome
     }
 
-    pub(crate) fn receive(&mut self, envelope: Envelope) {
-        self.outcome.counts.add(Count::Received, 1);
-        let conflict = envelope.message.body.kind() == Kind::AppendConflict;
-        self.outcome.counts.add(Count::Conflicts, u64::from(conflict));
-        self.step(Input::Receive(envelope));
-    }
-
-    pub(crate) fn propose(&mut self, count: u64) {
-        self.step(Input::Propose { count });
-    }
-
-    pub(crate) fn campaign(&mut self) {
-        self.step(Input::Campaign);
-    }
-
-    /// Time passes, and the timers are looked at.
-    pub(crate) fn elapse(&mut self, by: Duration) {
-        self.server.now = self.server.now.after(by);
-        self.step(Input::Tick);
-    }
-
-    /// Time passes until every deadline has passed.
-    pub(crate) fn time_out(&mut self) {
-        self.server.now = self.protocol.horizon(&self.server.node, self.server.now);
-        self.step(Input::Tick);
-    }
-
-    /// Time passes, and a driver that is in time looks at the timers when it has to.
-    pub(crate) fn elapse_in_time(&mut self, by: Duration) {
-        self.server.now = self.server.now.after(by);
-        if self.server.now >= self.protocol.next_deadline(&self.server.node) {
-            self.step(Input::Tick);
+    pub(crate) fn perform(&mut self, happening: Happening) {
+        match happening {
+            Happening::Receive(envelope) => {
+                let conflict = envelope.message.body.kind() == Kind::AppendConflict;
+                self.outcome.counts.add(Count::Received, 1);
+                self.outcome.counts.add(Count::Conflicts, u64::from(conflict));
+                self.step(Input::Receive(envelope));
+            }
+            Happening::Propose(count) => self.step(Input::Propose { count }),
+            Happening::Campaign => self.step(Input::Campaign),
+            Happening::Elapse(by) => {
+                self.server.now = self.server.now.after(by);
+                self.step(Input::Tick);
+            }
+            Happening::ElapseInTime(by) => {
+                self.server.now = self.server.now.after(by);
+                if self.server.now >= self.protocol.next_deadline(&self.server.node) {
+                    self.step(Input::Tick);
+                }
+            }
+            Happening::TimeOut => {
+                self.server.now = self.protocol.horizon(&self.server.node, self.server.now);
+                self.step(Input::Tick);
+            }
+            Happening::Report(writes) => self.report(writes),
+            Happening::Crash(kept) => self.crash(kept),
         }
     }
 
-    /// The disk reports the first so many pending writes durable.
-    pub(crate) fn report(&mut self, writes: usize) {
+    fn report(&mut self, writes: usize) {
         let Server { node, disk, gate, .. } = &mut *self.server;
         let Some(last) = writes.checked_sub(1).and_then(|i| node.unwritten().get(i)) else {
             return;
@@ -157,31 +166,32 @@ impl<'a> Turn<'a> {
             self.release(to, message);
         }
         self.step(Input::Persisted(id));
-        if self.draw % 4 == 0 {
-            // A report that was overtaken finds nothing to do.
-            let late = WriteId(id.0 - 1);
-            let none = self.server.gate.persisted(late).is_empty();
-            self.outcome.found.require(Invariant::LateReportsChangeNothing, none);
-            let before = self.server.node.clone();
-            self.step(Input::Persisted(late));
-            let same = before == self.server.node;
-            self.outcome.found.require(Invariant::LateReportsChangeNothing, same);
+        if self.draw.is_multiple_of(4) {
+            self.report_late(WriteId(id.0 - 1));
         }
     }
 
-    /// Crashes with so many pending writes on disk, and restarts.
-    pub(crate) fn crash(&mut self, kept: usize) {
+    /// A report that was overtaken by a later one.
+    fn report_late(&mut self, id: WriteId) {
+        let before = self.server.node.clone();
+        let freed = self.server.gate.persisted(id);
+        self.step(Input::Persisted(id));
+        let same = freed.is_empty() && before == self.server.node;
+        self.outcome.found.require(Invariant::LateReportsChangeNothing, same);
+    }
+
+    fn crash(&mut self, kept: usize) {
         let Server { node: before, disk, now, .. } = &*self.server;
         let recovered = disk.recovered(kept);
         let moment = Moment { now: *now, draw: self.draw };
         let node = self.protocol.start(before.id(), recovered.clone(), moment);
         let broken = broken_by_restart(before, &disk.reported, &recovered, &node);
         self.outcome.found.claims(broken);
-        let lost = disk.pending.len() - kept.min(disk.pending.len());
+        let lost = disk.pending.len().saturating_sub(kept);
         self.outcome.counts.add(Count::Crashes, 1);
         self.outcome.counts.add(Count::WritesLost, lost as u64);
-        self.server.node = node;
         self.outcome.disk = true;
+        self.server.node = node;
         self.server.gate = Gate::default();
         self.server.disk = Disk { reported: recovered, pending: Vec::new() };
     }
@@ -200,8 +210,9 @@ impl<'a> Turn<'a> {
     }
 
     /// A driver that has done what is due, all requests included, need not do it again at once.
-    pub(crate) fn look_ahead_afterwards(&mut self) {
-        self.looks_ahead = true;
+    pub(crate) fn look_ahead(&mut self) {
+        let ahead = self.protocol.next_deadline(&self.server.node) > self.server.now;
+        self.outcome.found.require(Invariant::DeadlineIsAhead, ahead);
     }
 
     /// Takes one step of the protocol and performs its effects, in their order.

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use quorate_model::render;
-use quorate_spec::{Envelope, Node, NodeId};
+use quorate_spec::{Envelope, Node};
 
 use crate::cluster::Cluster;
 use crate::property::{Play, Setup};
-use crate::server::{Outcome, Server};
+use crate::server::{Happening, Outcome, Server};
 use crate::trace::Trace;
 
 /// How many of the last steps a story tells.
@@ -26,11 +26,6 @@ impl Story {
         }
     }
 
-    /// What a server does when this arrives, as a clause without its subject.
-    pub(crate) fn arrival(envelope: &Envelope) -> String {
-        format!("receives from n{}: {}", envelope.from, render::message(envelope))
-    }
-
     pub(crate) fn network(&mut self, sentence: &str) {
         self.say(|| sentence.to_owned());
     }
@@ -44,28 +39,31 @@ impl Story {
         self.say(|| format!("lost from n{from} to n{to}: {}", render::message(envelope)));
     }
 
-    /// An operation on a server, what changed by it, and what it sends.
+    /// What happened to a server, what changed by it, and what it sends.
     pub(crate) fn tell(
         &mut self,
-        id: NodeId,
-        what: impl FnOnce() -> String,
+        happening: &Happening,
         before: &Node,
         after: &Server,
         outcome: &Outcome,
     ) {
-        self.say(|| {
-            let mut text = format!("n{id} {}", what());
-            for change in render::changes(before, &after.node) {
-                let _ = write!(text, "; {change}");
-            }
-            for refusal in &outcome.refused {
-                let _ = write!(text, "; refused: {refusal}");
-            }
-            for envelope in &outcome.sent {
-                let _ = write!(text, "\n        {}", render::sending(envelope));
-            }
-            text
-        });
+        let changes = || render::changes(before, &after.node);
+        let idle = matches!(happening, Happening::ElapseInTime(_)) && outcome.sent.is_empty();
+        if matches!(self, Story::Untold) || (idle && changes().is_empty()) {
+            return;
+        }
+        let mut text = format!("n{} {}", before.id(), words(happening));
+        // Writing into a String does not fail.
+        for change in changes() {
+            let _ = write!(text, "; {change}");
+        }
+        for refusal in &outcome.refused {
+            let _ = write!(text, "; refused: {refusal}");
+        }
+        for envelope in &outcome.sent {
+            let _ = write!(text, "\n        {}", render::sending(envelope));
+        }
+        self.say(|| text);
     }
 
     fn take(&mut self) -> Vec<String> {
@@ -112,14 +110,34 @@ fn paragraph(number: &str, story: &mut Story) -> Option<String> {
     (!sentences.is_empty()).then(|| format!("{number:>5}  {}", sentences.join("\n       ")))
 }
 
+/// What a server does when this happens to it.
+fn words(happening: &Happening) -> String {
+    match happening {
+        Happening::Receive(envelope) => {
+            format!("receives from n{}: {}", envelope.from, render::message(envelope))
+        }
+        Happening::Propose(count) => format!("is asked for {count} commands"),
+        Happening::Campaign => "is asked to campaign".to_owned(),
+        Happening::Elapse(by) | Happening::ElapseInTime(by) => format!("lets {by} ticks pass"),
+        Happening::TimeOut => "lets every deadline pass".to_owned(),
+        Happening::Report(writes) => format!("hears that {writes} writes are durable"),
+        Happening::Crash(kept) => {
+            format!("crashes with {kept} more writes on disk, and restarts")
+        }
+    }
+}
+
 fn table(cluster: &Cluster) -> String {
     let mut text = String::new();
     for server in cluster.servers() {
         let Server { node, gate, disk, now, last_vote } = server;
+        let on_disk = disk.reported.hard_state;
+        // Writing into a String does not fail.
         let _ = writeln!(
             text,
-            "   n{} {} term {} vote {:?} log {} commit {} durable {}; disk {:?} and {} pending; \
-             {} held; last vote sent {:?}; promised until {}, at {}",
+            "   n{} {} of {:?}, vote {:?}, log {}, commit {:?}, durable {:?}; on disk {:?}, vote \
+             {:?}, log {}, {} writes pending, {} messages held; last vote sent {last_vote:?}; \
+             promised until {:?}, now {now:?}",
             node.id(),
             node.role().name(),
             node.current_term(),
@@ -127,12 +145,12 @@ fn table(cluster: &Cluster) -> String {
             render::log(node.log()),
             node.commit_index(),
             node.durable_index(),
-            disk.reported,
+            on_disk.current_term,
+            on_disk.voted_for,
+            render::log(&disk.reported.log),
             disk.pending.len(),
             gate.held().count(),
-            last_vote,
             node.promised_until(),
-            now,
         );
     }
     text

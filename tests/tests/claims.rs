@@ -28,6 +28,11 @@ fn seven_servers_keep_every_claim_without_protected_elections() {
 }
 
 #[test]
+fn five_servers_and_a_learner_keep_every_claim() {
+    eventful(&hold(6, Scenario::Learner));
+}
+
+#[test]
 fn three_servers_keep_every_claim_as_they_do_in_the_model() {
     eventful(&hold(3, Scenario::Faults));
 }

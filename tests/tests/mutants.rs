@@ -1,7 +1,7 @@
 //! The properties find a broken guard: for each mutant a claim becomes false, and what is left of
 //! the run after shrinking shows it in a few steps.
 //!
-//! Not here are `NonVoterCampaigns` (every server votes), `NoNoOp` and `IgnoresTermOfRejection`
+//! Not here are `NoNoOp` and `IgnoresTermOfRejection`
 //! (a client proposes, and time passes, in each recovery), `VotesInsidePromise` and
 //! `VoteRequestRaisesTerm` (a server that cannot win the pre-vote asks nobody), `NeverStepsDown`
 //! (every link heals in a recovery) and `AcksOwnLength` (see the model's slice).
@@ -31,6 +31,7 @@ macro_rules! mutants {
 }
 
 mutants! {
+    non_voter_campaigns: NonVoterCampaigns, 6, Learner, LeaderIsVoter;
     the_longer_log_wins: UpToDateByLength, 5, Naive, LeaderCompleteness;
     the_later_term_wins: UpToDateByTerm, 7, Naive, LeaderCompleteness;
     votes_for_everyone: VotesForEveryone, 5, Faults, VoteOncePerTerm;
@@ -48,6 +49,8 @@ mutants! {
     pre_vote_forgets_vote: PreVoteForgetsVote, 5, Faults, VoteOncePerTerm;
     counts_pre_votes_of_other_rounds: CountsPreVotesOfOtherRounds, 5, Faults, PreVoteSound;
     counts_pre_votes_of_other_terms: CountsPreVotesOfOtherTerms, 5, Faults, PreVoteSound;
+    pre_vote_raises_term: PreVoteRaisesTerm, 5, Faults, PreVoteSilent;
+    pre_vote_is_contact: PreVoteIsContact, 7, Faults, PreVoteSilent;
     promise_lost_with_term: PromiseLostWithTerm, 5, Faults, PromiseKept;
     promise_lost_at_restart: PromiseLostAtRestart, 5, Faults, PromiseKept;
     appends_without_match: AppendsWithoutMatch, 5, Faults, LogMatching;
@@ -58,6 +61,7 @@ mutants! {
     commits_old_terms: CommitsOldTerms, 5, Naive, CommitRule;
     counts_own_unwritten: CountsOwnUnwritten, 5, Faults, CommittedIsDurable;
     match_goes_back: MatchGoesBack, 5, Naive, MatchIndexMonotonic;
+    counts_old_answers: CountsOldAnswers, 5, Faults, CheckQuorumSoundness;
     durable_after_truncation: DurableAfterTruncation, 5, Naive, AckDurability;
     pre_votes_inside_promise: PreVotesInsidePromise, 5, Disturbance, NonDisruption;
     campaigns_inside_promise: CampaignsInsidePromise, 5, Disturbance, NonDisruption;

@@ -28,6 +28,16 @@ fn there_are_kept_runs_to_look_at() {
     assert!(kept().len() >= 6);
 }
 
+#[test]
+fn a_story_names_the_claim_and_replays() {
+    let (_, setup, trace) = kept().swap_remove(0);
+    let story = tell(&setup, &trace);
+    let found = run(&setup, &trace).unwrap_err().found;
+    println!("{story}");
+    assert!(story.starts_with(&found.to_string()));
+    assert!(story.ends_with(&trace.file(&setup)));
+}
+
 /// After an operation only what it can have changed is looked at again. That has to come to the
 /// same as looking at everything.
 #[test]

@@ -48,7 +48,9 @@ async fn a_vote_leaves_only_when_it_is_written() {
     solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO }, Vec::new()).await;
     solo.status("it has voted", |status| status.voted_for == Some(PEER)).await;
     solo.say(PEER, 5, heartbeat(EntryId::ZERO), Vec::new()).await;
-    let status = solo.status("it follows", |status| status.leader == Some(PEER)).await;
+    solo.status("it follows", |status| status.leader == Some(PEER)).await;
+    solo.write_is_held_up().await;
+    let status = solo.handle().status().await.expect("the node runs");
     assert_eq!((status.held, status.unwritten), (2, 1), "its answers wait for its vote");
     assert!(solo.sent.try_recv().is_err(), "and nothing has left");
     assert_eq!(solo.disk.durable().hard_state, HardState::default());
@@ -71,7 +73,9 @@ async fn an_acknowledgement_leaves_only_when_its_entries_are_written() {
     solo.next_sent().await;
     solo.disk.stall();
     solo.say(PEER, 1, append(1, 2), vec![record(1, 1), record(1, 2)]).await;
-    let status = solo.status("it took the entries", |status| status.last.index == Index(2)).await;
+    solo.status("it took the entries", |status| status.last.index == Index(2)).await;
+    solo.write_is_held_up().await;
+    let status = solo.handle().status().await.expect("the node runs");
     assert_eq!((status.held, status.durable_index), (1, Index(0)));
     assert!(solo.sent.try_recv().is_err());
     solo.disk.resume();

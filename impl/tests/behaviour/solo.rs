@@ -115,6 +115,16 @@ impl Solo {
         .await;
     }
 
+    /// Waits until the writer is at a write that a stall holds up, and the node has had the time
+    /// to hear of everything that the writer may have said before.
+    pub(crate) async fn write_is_held_up(&self) {
+        eventually("a write is held up", async || self.disk.is_waiting().then_some(())).await;
+        for _ in 0..10 {
+            self.handle().status().await.expect("the node runs");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The next packet that the node sends.
     pub(crate) async fn next_sent(&mut self) -> Sent {
         soon("it sends something", self.sent.recv()).await.expect("the node runs")

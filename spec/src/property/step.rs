@@ -182,6 +182,9 @@ pub fn pre_vote_sound(params: &Params, before: &Node, input: &Input, after: &Nod
         None => false,
     };
     if let Some(campaign) = pre_vote_round(after) {
+        if round_before.is_none_or(|before| before.round != campaign.round) {
+            return campaign.granted.is_empty();
+        }
         return campaign.granted.iter().all(|from| counted(*from));
     }
     let raised =

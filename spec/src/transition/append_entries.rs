@@ -72,9 +72,13 @@ impl<R: Rules> Step<'_, R> {
     /// Returns the last index that is now known to agree with the leader, none where `prev` does
     /// not match.
     fn take_entries(&mut self, prev: EntryId, entries: Entries) -> Result<Option<Index>, Refusal> {
-        let committed = prev.index <= self.node.commit_index;
-        // What is committed here agrees with every later leader, compacted or not (bug C12).
-        if !committed && !self.rules().prev_matches(prev, self.node.log.term_at(prev.index)) {
+        let log = &self.node.log;
+        // What is compacted was committed, and agrees with every later leader (bug C12).
+        let compacted = prev.index < log.base().index;
+        if !compacted && !self.rules().prev_matches(prev, log.term_at(prev.index)) {
+            if prev.index <= self.node.commit_index {
+                return Err(Refusal::CommittedConflict(prev.index));
+            }
             return Ok(None);
         }
         let validated = entries.last_index(prev.index);
@@ -88,21 +92,22 @@ impl<R: Rules> Step<'_, R> {
     }
 
     /// The last index up to which the log agrees with the entries; none where it has them all.
+    /// Runs of equal terms are compared at once, however long.
     fn agreement(&self, prev: Index, entries: &Entries) -> Result<Option<Index>, Refusal> {
         let log = &self.node.log;
-        for id in entries.ids(prev) {
-            if id.index <= log.base().index {
-                continue;
-            }
-            let existing = log.term_at(id.index);
-            if self.rules().conflicts(existing, id.term) {
-                if id.index <= self.node.commit_index {
-                    return Err(Refusal::CommittedConflict(id.index));
+        let mut at = prev.max(log.base().index);
+        for run in &entries.runs {
+            while at < run.last {
+                let first = at.next();
+                let existing = log.term_at(first);
+                if self.rules().conflicts(existing, run.term) {
+                    if first <= self.node.commit_index {
+                        return Err(Refusal::CommittedConflict(first));
+                    }
+                    return Ok(Some(at));
                 }
-                return Ok(Some(id.index.previous()));
-            }
-            if existing.is_none() {
-                return Ok(Some(id.index.previous()));
+                let Some(end) = log.end_of_run_at(first) else { return Ok(Some(at)) };
+                at = end.min(run.last);
             }
         }
         Ok(None)

@@ -14,6 +14,8 @@ impl<R: Rules> Step<'_, R> {
         if self.node.is_leader() {
             self.check_quorum();
         } else if self.now() >= self.node.election_deadline {
+            // Whoever may not campaign now tries again a timeout later.
+            self.reset_election_timer();
             self.campaign();
         }
     }
@@ -22,7 +24,6 @@ impl<R: Rules> Step<'_, R> {
     /// leads, is no voter or is under its promise.
     pub(crate) fn campaign(&mut self) {
         if let Err(refusal) = self.may_campaign() {
-            self.reset_election_timer();
             return self.refuse(refusal);
         }
         if self.params().pre_vote {

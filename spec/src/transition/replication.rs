@@ -18,10 +18,10 @@ impl<R: Rules> Step<'_, R> {
         if !self.node.is_leader() {
             return self.refuse(Refusal::NotLeader { leader: self.node.leader() });
         }
-        if count == 0 {
+        let last = self.node.log.last().index;
+        if count == 0 || last.0.saturating_add(count) >= Index::LIMIT.0 {
             return self.refuse(Refusal::Malformed);
         }
-        let last = self.node.log.last().index;
         let term = self.node.current_term;
         self.write_log(last, Entries::of_term(last, term, count));
         let first = EntryId { term, index: last.next() };
@@ -66,7 +66,8 @@ impl<R: Rules> Step<'_, R> {
                     peer.sent_at = None;
                 }
             }
-            AppendOutcome::Stale => self.refuse(Refusal::Malformed),
+            // An answer to a request of an earlier term, late: it tells only that the peer is there.
+            AppendOutcome::Stale => {}
         }
     }
 

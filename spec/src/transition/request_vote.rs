@@ -3,7 +3,7 @@
 use crate::message::{Body, Kind};
 use crate::protocol::Step;
 use crate::refusal::Refusal;
-use crate::role::Role;
+use crate::role::{Cause, Role, RoleName};
 use crate::rules::{Pledge, Rules};
 use crate::types::{EntryId, NodeId, Term};
 
@@ -15,6 +15,10 @@ impl<R: Rules> Step<'_, R> {
         match self.may_grant_vote(from, term, last) {
             Ok(()) => {
                 self.node.voted_for = Some(from);
+                if self.node.role.name() == RoleName::PreCandidate {
+                    // Whoever votes for another gives up its own wish to campaign.
+                    self.become_role(Role::Follower { leader: None }, Cause::GrantsVote);
+                }
                 self.reset_election_timer();
                 self.reply(from, Pledge::Vote, Body::RequestVoteReply { granted: true });
             }

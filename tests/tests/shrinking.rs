@@ -1,0 +1,70 @@
+//! A failing run shrinks to the steps that it needs, and its text says all of it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use quorate_tests::{Scenario, Setup, Step, Trace, Traces, Verb, run};
+
+const TRACES: Traces = Traces { servers: 5, steps: 1000..2000 };
+
+#[test]
+fn only_the_steps_that_are_needed_remain() {
+    let crashes = |trace: &Trace| trace.0.iter().filter(|step| step.verb == Verb::Crash).count();
+    let shrunk = shrink(|trace| crashes(trace) < 3);
+    let crash = Step { verb: Verb::Crash, who: 0, size: 0, draw: 0 };
+    assert_eq!(shrunk, Trace(vec![crash; 3]));
+}
+
+#[test]
+fn numbers_become_as_small_as_they_can() {
+    let late = |step: &Step| step.who >= 2 && step.size >= 777;
+    let shrunk = shrink(|trace| !trace.0.iter().any(late));
+    assert_eq!(shrunk.0.len(), 1);
+    let Step { who, size, draw, .. } = shrunk.0[0];
+    assert_eq!((who, size, draw), (2, 777, 0));
+}
+
+#[test]
+fn a_trace_is_read_as_it_was_written() {
+    let setup = Setup::sound(5, Scenario::Recovery);
+    runner(20)
+        .run(&TRACES, |trace| {
+            assert_eq!(Trace::parse(&trace.file(&setup)).unwrap(), (setup, trace));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_run_depends_on_its_trace_alone() {
+    let setup = Setup::sound(5, Scenario::Faults);
+    runner(5)
+        .run(&TRACES, |trace| {
+            assert_eq!(run(&setup, &trace), run(&setup, &trace));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_line_that_means_nothing_is_named() {
+    let error = Trace::parse("# a comment\nservers 5\n\nstep 1 2\n").unwrap_err();
+    assert_eq!(error.line, 4);
+}
+
+fn shrink(holds: impl Fn(&Trace) -> bool) -> Trace {
+    let fails = || TestCaseError::fail("it does not hold");
+    let outcome =
+        runner(100).run(&TRACES, |trace| if holds(&trace) { Ok(()) } else { Err(fails()) });
+    match outcome {
+        Err(TestError::Fail(_, trace)) => trace,
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+        Ok(()) => panic!("no run failed"),
+    }
+}
+
+fn runner(cases: u32) -> TestRunner {
+    let config =
+        Config { cases, max_shrink_iters: 20_000, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}
