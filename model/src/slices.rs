@@ -141,7 +141,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote",
-            pinned: Some(1_334_886),
+            pinned: Some(1_334_305),
             about: "pre-vote election with rejections and heartbeats",
             max_term: 3,
             network: Network::Pull { parked: 1 },
@@ -149,7 +149,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-async",
-            pinned: Some(2_508_835),
+            pinned: Some(2_459_027),
             about: "pre-vote election with rejections, any number of messages under way",
             max_term: 3,
             appends: false,
@@ -157,7 +157,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-crash",
-            pinned: Some(2_304_959),
+            pinned: Some(2_069_997),
             about: "pre-vote election with heartbeats and a crash, any number of messages under way",
             crashes: 1,
             pending: 1,
@@ -165,7 +165,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "check-quorum",
-            pinned: Some(628_708),
+            pinned: Some(621_808),
             about: "leaders that lose their quorum step down, in the same term",
             election: Election::FULL,
             ..BASE
@@ -180,7 +180,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "learner",
-            pinned: Some(1_283),
+            pinned: Some(1_278),
             about: "two voters and a learner, which never campaigns",
             learners: 1,
             network: Network::Pull { parked: 1 },
