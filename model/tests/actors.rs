@@ -154,6 +154,7 @@ fn every_mutant_has_the_same_states_and_verdicts_in_both_models() {
             let slice = Slice { claims: in_states, ..slice };
             let guards = || Guards::broken(*mutation);
             let (actors, direct) = (actors(slice, guards()), direct(slice, guards()));
+            println!("{} {}: {} {}", mutation.name(), slice.servers, actors.unique, direct.unique);
             assert_eq!(actors.protocol, direct.protocol, "{}", mutation.name());
             for claim in in_states.iter() {
                 let verdicts =

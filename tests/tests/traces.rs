@@ -18,7 +18,11 @@ fn kept_runs_break_nothing_under_the_sound_rules() {
 fn kept_runs_break_their_claim_under_their_mutant() {
     for (name, setup, trace) in kept().into_iter().filter(|kept| kept.1.mutation.is_some()) {
         let failure = run(&setup, &trace).err();
-        let failure = failure.unwrap_or_else(|| panic!("{name} no longer shows its mutant"));
+        let failure = failure.unwrap_or_else(|| {
+            panic!(
+                "{name} shows its mutant no longer: QUORATE_BLESS=1 writes it anew, see mutants.rs"
+            )
+        });
         assert_eq!(failure.found.iter().count(), 1, "{name}: {failure}");
     }
 }

@@ -1,0 +1,197 @@
+//! Check-quorum: a leader that no quorum answers leads no more (thesis §6.2).
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::cluster::Cluster;
+use common::*;
+use quorate_spec::{Body, Configuration, Input, Params, RoleName, Term};
+
+/// A leader of these voters, elected by n2 and n3.
+fn leader(configuration: Configuration) -> Server {
+    Setup { configuration, ..Setup::default() }.lead(&[2, 3])
+}
+
+/// Whether it still leads after a tick, `after` its election.
+fn leads_at(server: &mut Server, now: u64) -> bool {
+    server.tick_at(now);
+    server.node.is_leader()
+}
+
+/// Thesis §6.2: "if an election timeout elapses without a successful round to a majority …".
+#[test]
+fn a_leader_that_nobody_answers_steps_down_after_an_election_timeout() {
+    let mut server = leader(voters(&[1, 2, 3]));
+    let elected = server.now;
+    assert!(leads_at(&mut server, elected + E - 1), "the votes were answers");
+    assert!(!leads_at(&mut server, elected + E));
+    assert_eq!(server.role(), RoleName::Follower);
+    assert!(server.next_deadline() > server.now);
+}
+
+/// Rule A3: the term is the same, and so is the vote in it.
+#[test]
+fn a_leader_that_steps_down_in_its_term_keeps_its_vote() {
+    let mut server = leader(voters(&[1, 2, 3]));
+    let effects = server.tick_at(server.now + E);
+    assert_eq!((server.term(), server.node.voted_for()), (1, Some(n(1))));
+    assert_eq!(effects.persist, None);
+    let view = effects.publish.unwrap();
+    assert_eq!((view.term, view.leader), (Term(1), None), "readers learn it");
+    assert!(!server.votes_for(2, 1, entry(9, 1)));
+}
+
+/// Thesis §6.2: every answer counts, of a follower that accepts or that has yet to agree (bug B15).
+#[test]
+fn any_answer_of_the_leaders_term_is_a_contact() {
+    for body in [accepted(1), conflict(0, entry(0, 0)), accepted(0)] {
+        let mut server = leader(voters(&[1, 2, 3]));
+        server.now += 40;
+        let contact = server.now;
+        server.receive(2, 1, body);
+        assert!(leads_at(&mut server, contact + E - 1));
+        assert!(!leads_at(&mut server, contact + E));
+    }
+}
+
+/// Bug F13: an answer to an earlier term's leader says nothing of this one.
+#[test]
+fn an_answer_of_an_earlier_term_is_no_contact() {
+    let mut server = Setup { term: 4, ..Setup::default() }.lead(&[2]);
+    let elected = server.now;
+    server.now += 40;
+    server.receive(2, 4, accepted(0));
+    server.receive(3, 4, vote(true));
+    assert!(!leads_at(&mut server, elected + E));
+}
+
+/// Thesis §6.2: a majority has to answer, not somebody.
+#[test]
+fn of_five_servers_two_have_to_answer_the_leader() {
+    let mut server = leader(voters(&[1, 2, 3, 4, 5]));
+    let elected = server.now;
+    for (after, from) in [(30, 4), (50, 5), (90, 5)] {
+        server.now = elected + after;
+        server.receive(from, 1, accepted(0));
+    }
+    assert!(leads_at(&mut server, elected + 30 + E - 1), "n4 and n5 within the timeout");
+    assert!(!leads_at(&mut server, elected + 30 + E), "n5 alone");
+}
+
+/// Bug F13, rule J12: learners and strangers are no quorum.
+#[test]
+fn answers_of_learners_and_strangers_do_not_count() {
+    let learners = voters(&[4]).voters;
+    let mut server = leader(Configuration { learners, ..voters(&[1, 2, 3]) });
+    let elected = server.now;
+    server.now += 50;
+    server.receive(4, 1, accepted(0));
+    server.receive(9, 1, accepted(0));
+    assert!(!leads_at(&mut server, elected + E));
+}
+
+/// Rule J12: in a joint configuration a majority of each half has to answer.
+#[test]
+fn in_a_joint_configuration_both_halves_have_to_answer() {
+    for (answers, stays) in [(&[2, 3][..], false), (&[4, 5], false), (&[3, 4], true)] {
+        let configuration = joint(&[1, 2, 3], &[1, 4, 5]);
+        let mut server = Setup { configuration, ..Setup::default() }.lead(&[2, 5]);
+        let elected = server.now;
+        server.now += 50;
+        answers.iter().for_each(|from| drop(server.receive(*from, 1, accepted(0))));
+        assert_eq!(leads_at(&mut server, elected + E), stays, "answers of {answers:?}");
+    }
+}
+
+/// Bug B16: whoever is a quorum alone needs no answer.
+#[test]
+fn the_leader_of_a_cluster_of_one_never_steps_down() {
+    let mut server = Setup { configuration: voters(&[1]), ..Setup::default() }.start();
+    server.time_out();
+    server.sync();
+    let elected = server.now;
+    assert!(leads_at(&mut server, elected + 1000 * E));
+    assert_eq!(server.node.leader(), Some(n(1)));
+}
+
+/// For comparison: without check-quorum a leader that nobody hears leads for ever.
+#[test]
+fn without_check_quorum_a_leader_stays_alone() {
+    let params = Params { check_quorum: false, ..params() };
+    let mut server = Setup { params, ..Setup::default() }.lead(&[2]);
+    let elected = server.now;
+    assert!(leads_at(&mut server, elected + 1000 * E));
+}
+
+/// Thesis §6.2: the majority elects another leader; the old one is gone before, or learns it.
+#[test]
+fn an_isolated_leader_steps_down_and_the_majority_elects_another() {
+    let mut cluster = Cluster::new(5, params());
+    let old = cluster.elect();
+    cluster.isolate(old);
+    cluster.run(5 * E);
+    let new = cluster.leader().unwrap();
+    assert_ne!(new, old);
+    assert!(!cluster.at(old).node.is_leader());
+    assert_eq!(cluster.at(old).term(), 1, "it cannot raise its term alone (thesis §9.6)");
+    cluster.heal();
+    cluster.run(2 * HEARTBEAT);
+    assert_eq!(cluster.leader(), Some(new), "and comes back without a disturbance");
+    assert_eq!(cluster.at(old).node.leader(), Some(n(new)));
+}
+
+/// What the isolated leader could not commit is replaced (thesis §3.5).
+#[test]
+fn entries_of_an_isolated_leader_are_overwritten() {
+    let mut cluster = Cluster::new(3, params());
+    let old = cluster.elect();
+    cluster.isolate(old);
+    cluster.step(old, Input::Propose { count: 3 });
+    assert_eq!((cluster.at(old).terms(), cluster.at(old).commit()), (vec![1; 4], 1));
+    cluster.run(5 * E);
+    let term = cluster.leader().map(|new| cluster.at(new).term()).unwrap();
+    cluster.heal();
+    cluster.run(2 * HEARTBEAT);
+    assert_eq!((cluster.at(old).terms(), cluster.at(old).commit()), (vec![1, term], 2));
+}
+
+/// Cloudflare 2020 (bug B1): a leader that hears half of the cluster only gives way to one that
+/// hears all.
+#[test]
+fn a_leader_whose_messages_arrive_but_whose_answers_do_not_makes_way() {
+    let mut cluster = Cluster::new(3, params());
+    let deaf = cluster.elect();
+    for other in cluster.ids().into_iter().filter(|other| *other != deaf) {
+        cluster.cut.insert((other, deaf));
+    }
+    cluster.run(5 * E);
+    let leader = cluster.leader().unwrap();
+    assert_ne!(leader, deaf);
+    assert_eq!(cluster.at(deaf).role(), RoleName::PreCandidate);
+    cluster.propose();
+    assert_eq!(cluster.at(leader).commit(), 3, "two of three hear each other");
+}
+
+/// Bug B1: one link of three is down, and the leader stays all the same.
+#[test]
+fn a_broken_link_between_leader_and_follower_deposes_nobody() {
+    let mut cluster = Cluster::new(3, params());
+    let leader = cluster.elect();
+    let other = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    cluster.cut.extend([(leader, other), (other, leader)]);
+    cluster.run(50 * E);
+    assert_eq!((cluster.leader(), cluster.at(leader).term()), (Some(leader), 1));
+}
+
+/// Thesis §6.2: a leader that stepped down may be elected again, in a later term.
+#[test]
+fn a_leader_that_stepped_down_is_elected_again_only_in_a_later_term() {
+    let mut server = leader(voters(&[1, 2, 3]));
+    server.tick_at(server.now + E);
+    assert_eq!(server.role(), RoleName::Follower);
+    server.receive(2, 1, vote(true));
+    assert_eq!(server.role(), RoleName::Follower);
+    server.be_elected(&[3]);
+    assert_eq!((server.term(), server.terms()), (2, vec![1, 2]));
+    assert!(matches!(server.poll(2).unwrap().message.body, Body::AppendEntries { .. }));
+}

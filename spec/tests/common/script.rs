@@ -1,0 +1,189 @@
+//! Random lives of one server: likely inputs, impossible ones, and everything in between.
+
+use quickcheck::{Arbitrary, Gen};
+use quorate_spec::{
+    AppendOutcome, Body, Configuration, Entries, EntryId, Envelope, Index, Input, Instant, Limit,
+    Message, Node, NodeId, Params, RoleName, Term, WriteId,
+};
+
+use super::dice::Dice;
+use super::{E, HEARTBEAT, Server, Setup, joint, params, voters};
+
+/// Where the clocks of these lives begin: far from the origin, so that times can be moved.
+pub(crate) const BEGIN: u64 = 100_000;
+
+/// What a server starts from: one of some configurations, logs and parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Start(Dice);
+
+impl Arbitrary for Start {
+    fn arbitrary(g: &mut Gen) -> Start {
+        Start(Dice::of(g))
+    }
+}
+
+impl Start {
+    pub(crate) fn server(&self) -> Server {
+        let mut dice = self.0.clone();
+        let configuration = dice.pick(&[
+            voters(&[1]),
+            voters(&[1, 2, 3]),
+            voters(&[1, 2, 3]),
+            voters(&[1, 2, 3, 4]),
+            joint(&[1, 2, 3], &[1, 4]),
+            Configuration { learners: voters(&[4]).voters, ..voters(&[1, 2]) },
+            voters(&[2, 3]),
+        ]);
+        let params = dice.pick(&[
+            params(),
+            params(),
+            Params { max_in_flight: 0, ..params() },
+            Params { max_in_flight: 2, ..params() },
+            params().naive(),
+            Params { stickiness: false, ..params() },
+        ]);
+        let log = dice.pick(&[vec![], vec![], vec![1], vec![1, 1, 2], vec![1, 2, 3, 3, 3]]);
+        let voted_for = dice.pick(&[None, None, Some(1), Some(2)]);
+        let setup = Setup { id: 1, configuration, term: 0, voted_for, log, params };
+        let mut server = setup.restart();
+        server.restart_at(BEGIN);
+        server
+    }
+}
+
+/// One thing that happens, chosen when it is known to whom. A script is a `Vec` of them, which
+/// QuickCheck shortens until nothing can be left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn(Dice);
+
+impl Arbitrary for Turn {
+    fn arbitrary(g: &mut Gen) -> Turn {
+        Turn(Dice::of(g))
+    }
+}
+
+/// What a turn is.
+#[derive(Clone, Debug)]
+pub(crate) enum Move {
+    Wait(u64),
+    Poll(NodeId, Limit),
+    Input(Input),
+}
+
+impl Turn {
+    /// The turn for a server in this state, and the random number for its step.
+    pub(crate) fn resolve(&self, node: &Node) -> (Move, u64) {
+        let mut dice = self.0.clone();
+        let draw = dice.next();
+        let chosen = match dice.below(20) {
+            0..3 => Move::Wait(dice.pick(&[1, HEARTBEAT, E / 2, E, 3 * E])),
+            3..6 => {
+                let entries = dice.pick(&[0, 1, 2, u64::MAX]);
+                Move::Poll(NodeId(1 + dice.below(5)), Limit { entries })
+            }
+            6..8 => Move::Input(Input::Tick),
+            8 => Move::Input(Input::Campaign),
+            9 => Move::Input(Input::Propose { count: dice.below(4) }),
+            10..13 => Move::Input(Input::Persisted(some_write(&mut dice, node))),
+            _ => Move::Input(Input::Receive(some_envelope(&mut dice, node))),
+        };
+        (chosen, draw)
+    }
+}
+
+fn some_write(dice: &mut Dice, node: &Node) -> WriteId {
+    let last = node.last_write();
+    if dice.one_in(2) { last } else { WriteId(dice.below(last.0 + 1)) }
+}
+
+fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
+    let term = some_term(dice, node);
+    let likely_answer = dice.one_in(2);
+    let body = match node.role().name() {
+        RoleName::PreCandidate if likely_answer => some_pre_vote_reply(dice, node),
+        RoleName::Candidate if likely_answer => some_vote_reply(dice),
+        RoleName::Leader if likely_answer => some_append_reply(dice, node),
+        RoleName::Follower | RoleName::PreCandidate | RoleName::Candidate | RoleName::Leader => {
+            match dice.below(8) {
+                0 => Body::PreVote { last: some_entry(dice, node), round: Instant(BEGIN) },
+                1 => some_pre_vote_reply(dice, node),
+                2 => Body::RequestVote { last: some_entry(dice, node) },
+                3 => some_vote_reply(dice),
+                4 => some_append_reply(dice, node),
+                _ => some_append_entries(dice, node, term),
+            }
+        }
+    };
+    let from = NodeId(if dice.one_in(50) { 1 } else { 2 + dice.below(4) });
+    let to = NodeId(if dice.one_in(50) { 2 } else { 1 });
+    Envelope { from, to, message: Message { term, body } }
+}
+
+fn some_term(dice: &mut Dice, node: &Node) -> Term {
+    let current = node.current_term().0;
+    Term(match dice.below(40) {
+        0..5 => current.saturating_sub(1),
+        5..10 => current + 1,
+        10 => current + 3,
+        11 => dice.pick(&[0, Term::LIMIT.0, u64::MAX]),
+        _ => current,
+    })
+}
+
+/// The name of an entry: one of the log's, one near its end, or nonsense.
+fn some_entry(dice: &mut Dice, node: &Node) -> EntryId {
+    let (log, last) = (node.log(), node.log().last());
+    let index = Index(match dice.below(10) {
+        0..4 => last.index.0,
+        4..8 => dice.below(last.index.0 + 1),
+        8 => last.index.0 + 1,
+        _ => dice.pick(&[0, u64::MAX - 1, u64::MAX]),
+    });
+    let near = node.current_term().0 + 1;
+    let known = log.term_at(index).filter(|_| !dice.one_in(8));
+    let term =
+        known.unwrap_or_else(|| Term(dice.pick(&[0, near, near.saturating_sub(2), u64::MAX])));
+    EntryId { term, index }
+}
+
+fn some_pre_vote_reply(dice: &mut Dice, node: &Node) -> Body {
+    let present = node.campaign().map_or(Instant(BEGIN), |campaign| campaign.round);
+    let round = if dice.one_in(5) { Instant(dice.next()) } else { present };
+    let asked_in = if dice.one_in(5) { some_term(dice, node) } else { node.current_term() };
+    Body::PreVoteReply { asked_in, round, granted: !dice.one_in(4) }
+}
+
+fn some_vote_reply(dice: &mut Dice) -> Body {
+    Body::RequestVoteReply { granted: !dice.one_in(4) }
+}
+
+fn some_append_reply(dice: &mut Dice, node: &Node) -> Body {
+    let (some, hint) = (some_entry(dice, node), some_entry(dice, node));
+    Body::AppendEntriesReply(match dice.below(8) {
+        0 => AppendOutcome::Stale,
+        1..4 => AppendOutcome::Conflict { prev_index: some.index, hint },
+        _ => AppendOutcome::Accepted { match_index: some.index },
+    })
+}
+
+fn some_append_entries(dice: &mut Dice, node: &Node, term: Term) -> Body {
+    let mut prev = some_entry(dice, node);
+    if let Some(known) = node.log().term_at(prev.index)
+        && prev.index <= node.commit_index()
+    {
+        prev.term = known; // See `a_prev_that_contradicts_a_committed_entry_is_refused`.
+    }
+    let (mut entries, mut at) = (Entries::default(), prev);
+    for _ in 0..dice.below(3) {
+        let of = Term(at.term.0.saturating_add(dice.below(3)).min(term.0.max(1)));
+        let run = Entries::of_term(at.index, of, dice.below(4));
+        at = EntryId { term: of, index: run.last_index(at.index) };
+        entries.runs.extend(run.runs);
+    }
+    if dice.one_in(10) {
+        let index = Index(prev.index.0.saturating_add(1 + dice.below(3)));
+        entries.configurations.push((index, voters(&[1, 2, 4])));
+    }
+    let commits = [Index(0), node.commit_index().next(), node.log().last().index, Index(u64::MAX)];
+    Body::AppendEntries { prev, entries, leader_commit: dice.pick(&commits) }
+}

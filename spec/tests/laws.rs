@@ -1,0 +1,375 @@
+//! Laws of the data: each type against a deliberately dumb alternative.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::dice::{Dice, check};
+use common::{entries, entry, params};
+use quickcheck::{Arbitrary, Gen};
+use quorate_spec::configuration::reached_by_quorum;
+use quorate_spec::log::Run;
+use quorate_spec::{
+    Configuration, Duration, Entries, EntryId, Gate, Index, Log, NodeId, Params, ParamsError, Term,
+    WriteId,
+};
+
+/// A change of a log.
+#[derive(Clone, Debug)]
+enum Change {
+    /// Appends these: by how much each entry's term rises, and the configuration that it may be.
+    Append(Vec<(u64, Option<Configuration>)>),
+    Truncate(u64),
+}
+
+impl Arbitrary for Change {
+    fn arbitrary(g: &mut Gen) -> Change {
+        let mut dice = Dice::of(g);
+        if dice.one_in(3) {
+            return Change::Truncate(dice.below(20));
+        }
+        let some_entry = |dice: &mut Dice| {
+            let ids = (1..=4).filter(|_| dice.one_in(2)).chain([5]).map(NodeId);
+            let configuration = Configuration::of(ids.collect::<Vec<_>>());
+            (dice.pick(&[0, 0, 0, 1, 2]), dice.one_in(5).then_some(configuration))
+        };
+        Change::Append((0..dice.below(6)).map(|_| some_entry(&mut dice)).collect())
+    }
+}
+
+/// A log as a list: the term of each entry, and the configuration that it may be.
+#[derive(Default)]
+struct List(Vec<(u64, Option<Configuration>)>);
+
+impl List {
+    fn ids(&self) -> Vec<EntryId> {
+        let terms = self.0.iter().map(|(term, _)| *term);
+        (1..).zip(terms).map(|(index, term)| entry(index, term)).collect()
+    }
+
+    /// What follows `previous`, up to and including `last`.
+    fn slice(&self, previous: usize, last: usize) -> Entries {
+        let terms: Vec<u64> = self.0[previous..last].iter().map(|(term, _)| *term).collect();
+        let mut slice = entries(previous as u64, &terms);
+        for (index, (_, configuration)) in (1..).zip(&self.0).take(last).skip(previous) {
+            slice.configurations.extend(configuration.clone().map(|c| (Index(index), c)));
+        }
+        slice
+    }
+
+    /// The latest entry at or before `id.index` of a term up to `id.term`.
+    fn last_possible_match(&self, id: EntryId) -> EntryId {
+        let fits = |mine: &EntryId| mine.index <= id.index && mine.term <= id.term;
+        self.ids().into_iter().rfind(fits).unwrap_or(EntryId::ZERO)
+    }
+}
+
+fn first_configuration() -> Configuration {
+    Configuration::of([NodeId(1)])
+}
+
+fn changed(changes: Vec<Change>) -> (Log, List) {
+    let (mut log, mut list) = (Log::new(first_configuration()), List::default());
+    for change in changes.into_iter().take(12) {
+        let length = list.0.len();
+        match change {
+            Change::Truncate(keep) => {
+                log.truncate_after(Index(keep));
+                list.0.truncate(keep as usize);
+            }
+            Change::Append(new) => {
+                for (rise, configuration) in new {
+                    let term = list.0.last().map_or(1, |(term, _)| *term);
+                    list.0.push((term + rise, configuration));
+                }
+                log.append(&list.slice(length, list.0.len()));
+            }
+        }
+    }
+    (log, list)
+}
+
+/// Appending and truncating runs is appending and truncating entries, and each log has one form.
+#[test]
+fn a_log_is_the_list_of_its_entries() {
+    fn law(changes: Vec<Change>) {
+        let (log, list) = changed(changes);
+        assert_eq!(log.ids().collect::<Vec<_>>(), list.ids());
+        assert_eq!(log.last(), list.ids().last().copied().unwrap_or(EntryId::ZERO));
+        let latest = list.0.iter().rev().find_map(|(_, configuration)| configuration.clone());
+        assert_eq!(log.configuration(), &latest.unwrap_or(first_configuration()));
+        let mut again = Log::new(first_configuration());
+        again.append(&list.slice(0, list.0.len()));
+        assert_eq!(log, again);
+    }
+    check(2_000, law as fn(Vec<Change>));
+}
+
+/// A search in the runs is a search in the list.
+#[test]
+fn terms_and_places_are_found_in_a_log_as_in_the_list() {
+    fn law(changes: Vec<Change>) {
+        let (log, list) = changed(changes);
+        for index in (0..list.0.len() as u64 + 3).chain([u64::MAX]) {
+            let term = match index {
+                0 => Some(0),
+                _ => list.ids().get(index as usize - 1).map(|id| id.term.0),
+            };
+            assert_eq!(log.term_at(Index(index)), term.map(Term));
+            for asked in (0..12).chain([u64::MAX]) {
+                let id = entry(index, asked);
+                assert_eq!(log.contains(id), term == Some(asked), "{id:?} in {log:?}");
+                let possible = log.last_possible_match(id);
+                assert_eq!(possible, list.last_possible_match(id), "{id:?} in {log:?}");
+            }
+        }
+    }
+    check(300, law as fn(Vec<Change>));
+}
+
+/// What a request or a write carries is a slice of the list, in its one form.
+#[test]
+fn entries_after_are_a_slice_of_the_list() {
+    fn law(changes: Vec<Change>) {
+        let (log, list) = changed(changes);
+        let length = list.0.len();
+        for (previous, limit) in (0..=length).flat_map(|p| [0, 1, 2, 5, u64::MAX].map(|l| (p, l))) {
+            let last = length.min(previous.saturating_add(limit as usize));
+            let slice = log.entries_after(Index(previous as u64), limit);
+            assert_eq!(slice, list.slice(previous, last), "{limit} after {previous}: {log:?}");
+            assert_eq!(slice.is_empty(), last == previous);
+            assert_eq!(slice.last_index(Index(previous as u64)), Index(last as u64));
+            for keep in previous..=last {
+                assert_eq!(slice.after(Index(keep as u64)), list.slice(keep, last));
+            }
+        }
+    }
+    check(300, law as fn(Vec<Change>));
+}
+
+/// Entries that may come from anywhere: a few runs and configurations of likely and hostile values.
+#[derive(Clone, Debug)]
+struct Foreign {
+    entries: Entries,
+    previous: EntryId,
+    term: Term,
+}
+
+impl Arbitrary for Foreign {
+    fn arbitrary(g: &mut Gen) -> Foreign {
+        const FAR: [u64; 10] = [0, 1, 2, 3, 4, 5, 6, u64::MAX - 1, u64::MAX, 1 << 40];
+        let mut dice = Dice::of(g);
+        let mut any = |likely: u64| if dice.one_in(9) { dice.pick(&FAR) } else { likely };
+        let previous = entry(any(2), any(1));
+        let runs =
+            (1..=any(2) % 4).map(|i| Run { term: Term(any(i)), last: Index(any(2 + 2 * i)) });
+        let runs = runs.collect();
+        let voters = |count: u64| Configuration::of((0..count % 3).map(NodeId));
+        let configurations = (0..any(1) % 3).map(|i| (Index(any(3 + i)), voters(any(2)))).collect();
+        Foreign { entries: Entries { runs, configurations }, previous, term: Term(any(4)) }
+    }
+}
+
+impl Foreign {
+    /// Entry by entry, in numbers that do not overflow. A long run is as good as its two ends.
+    fn is_well_formed(&self) -> bool {
+        let Foreign { entries, previous, term } = self;
+        let mut listed = vec![(u128::from(previous.index.0), previous.term)];
+        let mut starts = Vec::new();
+        for run in &entries.runs {
+            let (first, last) = (listed.last().unwrap().0 + 1, u128::from(run.last.0));
+            starts.push(listed.len());
+            match last.checked_sub(first) {
+                None => return false,
+                Some(0..10) => listed.extend((first..=last).map(|index| (index, run.term))),
+                Some(_) => listed.extend([(first, run.term), (last, run.term)]),
+            }
+        }
+        let rising = listed.windows(2).all(|pair| pair[0].1 <= pair[1].1);
+        let led = listed[1..].iter().all(|(_, of)| of <= term);
+        let one_form = starts.iter().skip(1).all(|start| listed[*start].1 != listed[start - 1].1);
+        let end = listed.last().unwrap().0;
+        let mut indices = vec![u128::from(previous.index.0)];
+        indices.extend(entries.configurations.iter().map(|(index, _)| u128::from(index.0)));
+        let inside = indices.windows(2).all(|pair| pair[0] < pair[1] && pair[1] <= end);
+        let someone_votes = entries.configurations.iter().all(|(_, c)| !c.voters.is_empty());
+        rising && led && one_form && inside && someone_votes
+    }
+}
+
+/// A message comes from outside: gaps, falling terms, empty runs and overflowing indices are seen.
+/// More than these may be refused, if nobody honest says it.
+#[test]
+fn entries_are_well_formed_exactly_if_each_of_them_is() {
+    fn law(foreign: Foreign) {
+        let Foreign { entries, previous, term } = &foreign;
+        let actual = entries.is_well_formed(*previous, *term);
+        let likely = *previous <= EntryId { term: *term, index: Index(1 << 50) };
+        if actual || (likely && entries.last_index(previous.index) < Index(1 << 50)) {
+            assert_eq!(actual, foreign.is_well_formed());
+        }
+    }
+    check(50_000, law as fn(Foreign));
+    let mut g = Gen::from_size_and_seed(10, 1);
+    let good = (0..1_000).filter(|_| Foreign::arbitrary(&mut g).is_well_formed()).count();
+    assert!((100..900).contains(&good), "{good} of 1000 are well-formed: not a fair law");
+}
+
+/// A configuration, and a value for each of n0 to n8.
+#[derive(Clone, Debug)]
+struct Members(Configuration, Vec<u64>);
+
+impl Arbitrary for Members {
+    fn arbitrary(g: &mut Gen) -> Members {
+        let mut dice = Dice::of(g);
+        let mut some = |odds| (1..=7).filter(|_| dice.one_in(odds)).map(NodeId).collect();
+        let (voters, learners, mut outgoing): (_, _, BTreeSet<_>) = (some(2), some(3), some(2));
+        if dice.one_in(2) {
+            outgoing.clear();
+        }
+        let values = (0..9).map(|_| dice.below(5)).collect();
+        Members(Configuration { voters, outgoing, learners }, values)
+    }
+}
+
+/// Thesis §4.3: more than half of each half, counted on the fingers.
+#[test]
+fn a_quorum_is_more_than_half_of_each_half() {
+    fn law(Members(configuration, values): Members) {
+        let has = |id: NodeId| values[id.0 as usize] > 1;
+        let mut halves = vec![&configuration.voters];
+        halves.extend((!configuration.outgoing.is_empty()).then_some(&configuration.outgoing));
+        let counted = halves.iter().all(|half| {
+            let (mut yes, mut no) = (0, 0);
+            half.iter().for_each(|id| *if has(*id) { &mut yes } else { &mut no } += 1);
+            yes > no
+        });
+        assert_eq!(configuration.is_quorum(has), counted);
+    }
+    check(5_000, law as fn(Members));
+}
+
+/// Rule J1: who votes and who receives entries, each server once.
+#[test]
+fn members_are_the_voters_of_both_halves_and_the_learners() {
+    fn law(Members(configuration, _): Members) {
+        let Configuration { voters, outgoing, learners } = &configuration;
+        let votes = |id: &NodeId| voters.contains(id) || outgoing.contains(id);
+        let (voting, not): (Vec<_>, Vec<_>) = (0..9).map(NodeId).partition(votes);
+        assert_eq!(configuration.all_voters().collect::<Vec<_>>(), voting);
+        assert!(voting.iter().all(|id| configuration.is_voter(*id)));
+        assert!(!not.iter().any(|id| configuration.is_voter(*id)));
+        let mut members: Vec<NodeId> = configuration.members().collect();
+        members.sort_unstable();
+        let everyone = (0..9).map(NodeId).filter(|id| votes(id) || learners.contains(id));
+        assert_eq!(members, everyone.collect::<Vec<_>>());
+    }
+    check(2_000, law as fn(Members));
+}
+
+/// What a quorum has reached is what the last of the first majority has, in the worse half.
+#[test]
+fn what_a_quorum_has_reached_is_found_by_sorting() {
+    fn law(Members(configuration, values): Members) {
+        let value = |id: NodeId| values[id.0 as usize];
+        let of_half = |half: &BTreeSet<NodeId>| {
+            let mut sorted: Vec<u64> = half.iter().map(|id| value(*id)).collect();
+            sorted.sort_unstable_by(|a, b| b.cmp(a));
+            sorted.get(half.len() / 2).copied()
+        };
+        let mut expected = of_half(&configuration.voters);
+        if configuration.is_joint() {
+            expected = expected.min(of_half(&configuration.outgoing));
+        }
+        let is_quorum = |has: &dyn Fn(NodeId) -> bool| configuration.is_quorum(has);
+        assert_eq!(reached_by_quorum(&configuration, value, is_quorum), expected);
+    }
+    check(5_000, law as fn(Members));
+}
+
+/// What happens to a gate: an item comes with what it needs, writes are reported, or renumbered.
+#[derive(Clone, Debug)]
+enum Passage {
+    Item(u64, u8),
+    Report(u64),
+    Renumber(u64),
+}
+
+impl Arbitrary for Passage {
+    fn arbitrary(g: &mut Gen) -> Passage {
+        let mut dice = Dice::of(g);
+        let id = dice.below(12);
+        match dice.below(8) {
+            0 => Passage::Renumber(id / 2),
+            1..4 => Passage::Report(id),
+            _ => Passage::Item(id, dice.below(4) as u8),
+        }
+    }
+}
+
+/// The gate is a list of what waits, though reports come out of order, twice, or once for many. It
+/// keeps nothing twice.
+#[test]
+fn the_gate_lets_out_what_a_list_would() {
+    fn law(passages: Vec<Passage>) {
+        let (mut gate, mut list, mut reported) = (Gate::default(), Vec::<(u64, u8)>::new(), 0);
+        for passage in passages {
+            match passage {
+                Passage::Item(needs, item) => {
+                    let free = (needs <= reported).then_some(item);
+                    assert_eq!(gate.pass(WriteId(needs), item), free);
+                    if free.is_none() && !list.contains(&(needs, item)) {
+                        list.push((needs, item));
+                    }
+                }
+                Passage::Report(id) => {
+                    reported = reported.max(id);
+                    let is_free = |(needs, _): &(u64, u8)| *needs <= reported;
+                    let items: Vec<u8> = list.iter().filter(|i| is_free(i)).map(|i| i.1).collect();
+                    list.retain(|i| !is_free(i));
+                    assert_eq!(gate.persisted(WriteId(id)), items);
+                }
+                Passage::Renumber(by) => {
+                    gate.renumber(by);
+                    reported -= by.min(reported);
+                    list.iter_mut().for_each(|(needs, _)| *needs -= by.min(*needs));
+                }
+            }
+            let held: Vec<_> = gate.held().map(|(needs, item)| (needs.0, *item)).collect();
+            assert_eq!(held, list);
+        }
+    }
+    check(2_000, law as fn(Vec<Passage>));
+}
+
+/// Terms and indices stop at the ends of their type.
+#[test]
+fn successors_and_predecessors_saturate() {
+    assert_eq!((Index(0).previous(), Index(u64::MAX).next()), (Index(0), Index(u64::MAX)));
+    assert_eq!((Term(1).next(), Term(u64::MAX).next()), (Term(2), Term(u64::MAX)));
+    assert_eq!(Entries::of_term(Index(3), Term(1), 0), Entries::default());
+    assert_eq!(Entries::of_term(Index(3), Term(1), 2), entries(3, &[1, 1]));
+}
+
+/// Rule L12: what cannot work is refused at the start, with what would.
+#[test]
+fn parameters_that_cannot_work_are_refused() {
+    let good = params();
+    assert_eq!(good.validate(), Ok(()));
+    let (election_timeout, heartbeat_interval) = (Duration(19), good.heartbeat_interval);
+    let short = Params { election_timeout, ..good };
+    let too_short = ParamsError::ElectionTimeoutTooShort { election_timeout, heartbeat_interval };
+    for (params, error) in [
+        (Params { heartbeat_interval: Duration(0), ..good }, ParamsError::ZeroHeartbeat),
+        (Params { election_jitter: Duration(0), ..good }, ParamsError::ZeroJitter),
+        (short, too_short),
+        (Params { pre_vote: false, ..good }, ParamsError::NaiveElection),
+        (Params { stickiness: false, ..good }, ParamsError::NaiveElection),
+        (Params { check_quorum: false, ..good }, ParamsError::NaiveElection),
+        (good.naive(), ParamsError::NaiveElection),
+    ] {
+        assert_eq!(params.validate(), Err(error));
+        assert!(!error.to_string().is_empty());
+    }
+}
