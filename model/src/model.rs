@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use quorate_spec::property::cluster::leader_undisturbed;
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Term};
@@ -16,23 +15,12 @@ use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::network::what_matters;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
-use crate::slice::{Cutting, Established, Network, Slice};
+use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
 
 type Memo = DashMap<(Interned<Server>, Operation, Delivery), Interned<Outcome>, Fold>;
 type Fold = foldhash::fast::FixedState;
-
-/// What an action makes leave its servers.
-#[derive(Default)]
-pub struct Explained {
-    /// The server that acts.
-    pub actor: Option<NodeId>,
-    /// The request that was generated.
-    pub request: Option<Interned<Envelope>>,
-    /// What the acting server sends, with its fate.
-    pub sent: Vec<(Interned<Envelope>, Fate)>,
-}
 
 /// A slice, with the rules that it checks.
 pub struct SliceModel {
@@ -124,14 +112,14 @@ impl SliceModel {
     }
 
     /// The operation on this server in this state.
-    fn act(&self, state: &State, id: NodeId, operation: Operation) -> Interned<Outcome> {
+    pub(crate) fn act(&self, state: &State, id: NodeId, operation: Operation) -> Interned<Outcome> {
         let server = state.server(id);
         self.perform(server, operation, self.delivery(state, server))
     }
 
     /// The request that `from` would send to `to`, with the sender afterwards; none where nothing
     /// is due or its term is not durable yet.
-    fn request(
+    pub(crate) fn request(
         &self,
         state: &State,
         from: NodeId,
@@ -160,7 +148,13 @@ impl SliceModel {
     }
 
     /// Puts the outcome of an operation of `id` into the state; what left it meets its fate.
-    fn put(&self, state: &mut State, id: NodeId, outcome: Interned<Outcome>, fates: Fates) {
+    pub(crate) fn put(
+        &self,
+        state: &mut State,
+        id: NodeId,
+        outcome: Interned<Outcome>,
+        fates: Fates,
+    ) {
         state.servers[id.0 as usize] = outcome.server;
         state.broken = state.broken.union(outcome.broken);
         if !outcome.events.is_empty() {
@@ -342,7 +336,7 @@ impl SliceModel {
         links.fold(0, |cut, link| cut | link)
     }
 
-    fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.slice.servers as u64).map(NodeId)
     }
 
@@ -416,71 +410,6 @@ impl SliceModel {
         self.actions(last, &mut actions);
         let step = |action| self.after(last, action).map(|state| (action, self.reduce(state)));
         actions.into_iter().filter_map(step).collect()
-    }
-
-    /// What leaves which server in this action: a request that is generated in it, and what the
-    /// acting server sends, in order, with its fate.
-    #[must_use]
-    pub fn explain(&self, state: &State, action: Action) -> Explained {
-        let (id, operation, request) = match action {
-            Action::Timeout(id, _) => (id, Operation::Timeout, None),
-            Action::Lapse(id) => (id, Operation::Lapse, None),
-            Action::Campaign(id, _) => (id, Operation::Campaign, None),
-            Action::Propose(id, _) => (id, Operation::Propose, None),
-            Action::Report(id, writes, _) => (id, Operation::Report(writes), None),
-            Action::Crash(id, kept) => (id, Operation::Crash(kept), None),
-            Action::Deliver(envelope, _) => (envelope.to, Operation::Receive(envelope), None),
-            Action::Exchange(from, to, what, _) => match self.request(state, from, to, what) {
-                Some((_, request)) => (to, Operation::Receive(request), Some(request)),
-                None => return Explained::default(),
-            },
-            Action::Park(from, to, what) => {
-                let request = self.request(state, from, to, what).map(|(_, request)| request);
-                return Explained { actor: Some(from), request, sent: Vec::new() };
-            }
-            Action::Heal | Action::Break => return Explained::default(),
-        };
-        let sent = self.act(state, id, operation).sent.clone();
-        let fated = |(position, envelope)| (envelope, action.fates().of(position));
-        Explained {
-            actor: Some(id),
-            request,
-            sent: sent.into_iter().enumerate().map(fated).collect(),
-        }
-    }
-
-    /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself.
-    fn establish(&self, mut state: State, premise: Established) -> State {
-        let leader = NodeId(0);
-        let delivery = Delivery { sync: true, eager: false };
-        let act = |state: &mut State, id: NodeId, operation| {
-            let outcome = self.perform(state.server(id), operation, delivery);
-            self.put(state, id, outcome, Fates::ON_THEIR_WAY);
-            outcome
-        };
-        let sent = |state: &mut State, to| {
-            let outcome = act(state, leader, Operation::Transmit(to));
-            let request = outcome.sent.first().copied();
-            state.net.clear();
-            request
-        };
-        act(&mut state, leader, Operation::Timeout);
-        // Pre-votes where they are on, votes, and the first entries and heartbeats.
-        for _ in 0..5 {
-            for to in self.ids().filter(|to| *to != leader) {
-                let Some(request) = sent(&mut state, to) else { continue };
-                let reply = act(&mut state, to, Operation::Receive(request)).sent.first().copied();
-                state.net.clear();
-                if let Some(reply) = reply {
-                    act(&mut state, leader, Operation::Receive(reply));
-                    state.net.clear();
-                }
-            }
-        }
-        debug_assert!(leader_undisturbed(&state.server(leader).node, Term(1)));
-        debug_assert!(premise.flaky.iter().all(|id| *id != leader.0), "the leader is heard");
-        state.net.clear();
-        state
     }
 }
 
