@@ -248,7 +248,10 @@ impl Model for Forgetful {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        properties(self.0.actors[0].slice.appends)
+        let kept = |name| self.0.properties.iter().any(|property| property.name == name);
+        let mut properties = properties(self.0.actors[0].slice.appends);
+        properties.retain(|property| kept(property.name));
+        properties
     }
 
     fn format_action(&self, action: &Self::Action) -> String {

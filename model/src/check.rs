@@ -96,7 +96,8 @@ impl Checked {
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         if !self.verdict.is(self.slice.declared) {
-            return Some(format!("is {}, declared {:?}", self.verdict, self.slice.declared));
+            let declared = crate::report::declared(self.slice.declared);
+            return Some(format!("is {}, declared {declared}", self.verdict));
         }
         if let Some(counted) = self.second_opinion.filter(|counted| *counted != self.unique) {
             return Some(format!("Stateright met {} states, our search {counted}", self.unique));

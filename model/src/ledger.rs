@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use quorate_spec::Sound;
 use quorate_spec::property::{Claim, ClaimSet};
 
 use crate::check::{Checked, Killed};
@@ -108,29 +109,31 @@ fn section(text: &mut String, claim: Claim, checked: &[Checked], killed: &[Kille
     if !entry.caveat.is_empty() {
         let _ = writeln!(text, "- Caveat: {}", entry.caveat);
     }
-    let runs = checked.iter().filter(|run| run.slice.claims.contains(claim));
-    let names: Vec<_> = runs
-        .map(|run| {
-            let verdict = run.verdict_on(claim);
-            let verdict = if verdict == "EXHAUSTED" { "" } else { " (VIOLATED, as declared)" };
-            let other = run.verdict_on(claim) == "INCOMPLETE";
-            format!(
-                "`{}`{}",
-                run.slice.name,
-                if other { " (ends at another claim's violation)" } else { verdict }
-            )
-        })
-        .collect();
-    let _ = writeln!(text, "- EXHAUSTED in: {}.", names.join(", "));
+    let names = |verdict: &str| -> String {
+        let runs = checked.iter().filter(|run| run.slice.claims.contains(claim));
+        let runs = runs.filter(|run| run.verdict_on(claim) == verdict);
+        runs.map(|run| format!("`{}`", run.slice.name)).collect::<Vec<_>>().join(", ")
+    };
+    let _ = writeln!(text, "- EXHAUSTED in: {}.", names("EXHAUSTED"));
+    let violated = names("VIOLATED");
+    if !violated.is_empty() {
+        let _ = writeln!(text, "- VIOLATED, as declared, in: {violated}.");
+    }
     let mutants: Vec<_> = mutants_of(killed, claim)
         .map(|run| {
             let length = run.trace.as_ref().map_or(0, |trace| trace.steps.len());
             format!("`{}` in {length} steps", run.mutation.name())
         })
         .collect();
-    let mutants =
-        if mutants.is_empty() { "none of its own".to_owned() } else { mutants.join(", ") };
+    let mutants = if mutants.is_empty() {
+        "none of its own; `spec/tests/claims.rs` shows it failing".to_owned()
+    } else {
+        mutants.join(", ")
+    };
     let _ = writeln!(text, "- Mutants killed: {mutants}.");
+    if claim == Claim::QuorumIntersection {
+        let _ = writeln!(text, "- {}.", crate::enumeration::summary(&Sound).0);
+    }
     let first = checked.iter().find(|run| run.slice.claims.contains(claim));
     if let Some(run) = first {
         let name = run.slice.name;

@@ -16,6 +16,7 @@ mod canonical;
 pub mod check;
 pub mod claims;
 pub mod coverage;
+pub mod enumeration;
 pub mod explain;
 pub mod guards;
 pub mod intern;

@@ -11,9 +11,9 @@ use quorate_model::model::SliceModel;
 use quorate_model::report::{Report, declared};
 use quorate_model::slice::Slice;
 use quorate_model::witness::Witness;
-use quorate_model::{action::ACTION_KINDS, narrate, slices};
-use quorate_spec::Kind;
+use quorate_model::{action::ACTION_KINDS, enumeration, narrate, slices};
 use quorate_spec::role::TRANSITIONS;
+use quorate_spec::{Kind, Sound};
 
 use super::{
     AS_DECLARED, INCOMPLETE, Usage, VIOLATED, grouped, numbers, table, threads, unknown, writable,
@@ -50,12 +50,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     for run in &checked {
         print_trace(run);
     }
+    let (enumerated, intersect) = enumeration::summary(&Sound);
     if all {
         print_unseen(&checked);
+        println!("{enumerated}");
     }
     let report = Report { slices: checked.iter().map(Into::into).collect(), ..Report::default() };
     write_report(&arguments.json, &report)?;
-    Ok(conclude(&checked))
+    let code = conclude(&checked);
+    Ok(if intersect { code } else { VIOLATED })
 }
 
 fn choose(names: &[String], deep: bool) -> Result<Vec<Slice>, Usage> {
