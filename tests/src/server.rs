@@ -242,11 +242,13 @@ impl<'a> Turn<'a> {
         let counts = &mut self.outcome.counts;
         let new_role = before.role().name() != after.role().name();
         let new_term = before.current_term() != after.current_term();
-        let round = matches!(after.role(), Role::PreCandidate(_)) && before.role() != after.role();
+        let round = |node: &Node| node.campaign().map(|campaign| campaign.round);
+        let new_round = new_role || round(before) != round(after);
+        let pre_campaign = matches!(after.role(), Role::PreCandidate(_)) && new_round;
         let candidacy = matches!(after.role(), Role::Candidate(_)) && new_term;
-        counts.add(Count::Candidacies, u64::from(candidacy));
         let stepped_down = before.is_leader() && !after.is_leader();
-        counts.add(Count::PreCampaigns, u64::from(round && new_role));
+        counts.add(Count::PreCampaigns, u64::from(pre_campaign));
+        counts.add(Count::Candidacies, u64::from(candidacy));
         counts.add(Count::SteppedDown, u64::from(stepped_down));
         counts.add(Count::LostQuorum, u64::from(stepped_down && !new_term));
         let gone = before.log().ids().filter(|id| !after.log().contains(*id)).count();
@@ -319,11 +321,9 @@ fn effects_say_all(before: &Node, after: &Node, effects: &Effects) -> bool {
     let changed = after.hard_state() != before.hard_state() || after.log() != before.log();
     let persisted = effects.persist.is_some() == changed;
     let named = effects.proposed.is_none_or(|proposed| {
-        let last = EntryId {
-            index: quorate_spec::Index(proposed.first.index.0 + proposed.count - 1),
-            ..proposed.first
-        };
-        after.log().contains(proposed.first) && after.log().last() == last
+        let (first, last) = (proposed.first, after.log().last());
+        let whole = last.index.0 + 1 == first.index.0 + proposed.count;
+        after.log().contains(first) && last.term == first.term && whole
     });
     published && committed && persisted && named
 }
