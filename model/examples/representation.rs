@@ -76,10 +76,13 @@ fn slice(name: &str) -> Slice {
         reduced: false,
         ..slices::named("election-two").expect("it is in the catalogue")
     };
-    let (naive, untold) = (Election::NAIVE, Election { pre_vote: false, ..Election::FULL });
+    // Without pre-vote: it is where both models have exactly the same states.
+    let sticky = Election { pre_vote: false, ..Election::PRE_VOTE };
     match name {
-        "elections" => Slice { servers: 3, max_term: 2, appends: false, election: naive, ..base },
-        "replication" => Slice { servers: 2, max_term: 3, appends: true, election: untold, ..base },
+        "elections" => {
+            Slice { servers: 3, max_term: 2, appends: false, election: Election::NAIVE, ..base }
+        }
+        "replication" => Slice { servers: 2, max_term: 3, appends: true, election: sticky, ..base },
         _ => panic!("no slice {name}: elections or replication"),
     }
 }

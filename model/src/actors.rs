@@ -1,11 +1,12 @@
 //! The same protocol as a Stateright [`ActorModel`]: a thin, independent driver of [`Machine`],
 //! to read, and to cross-check the direct model on small bounds (`tests/actors.rs`).
 //!
-//! What differs from [`SliceModel`](crate::model::SliceModel), and why both are kept:
+//! What differs from [`SliceModel`], and why both are kept:
 //!
 //! * Servers and messages are plain data here, and Stateright's own network carries them. There
 //!   is no memo, no reduction and no symmetry: what the direct model's shortcuts lose shows up as
 //!   a difference.
+//! * One server's part, [`Machine::perform`], is shared: what it gets wrong, both get wrong.
 //! * Loss is non-delivery, and nothing crashes: writes are durable at once.
 //! * The history is what the servers remember of themselves, [`Member::led`] and
 //!   [`Member::broken`]: Stateright lets messages update a history, and being elected is none.

@@ -402,22 +402,9 @@ impl SliceModel {
             && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
     }
 
-    /// The states that `last` leads to, with the actions, before servers are renamed: what a
-    /// trace shows.
+    /// The initial state, before servers are renamed: where a trace begins.
     #[must_use]
-    pub fn plain_steps(&self, last: &State) -> Vec<(Action, State)> {
-        let mut actions = Vec::new();
-        self.actions(last, &mut actions);
-        let step = |action| self.after(last, action).map(|state| (action, self.reduce(state)));
-        actions.into_iter().filter_map(step).collect()
-    }
-}
-
-impl Model for SliceModel {
-    type State = State;
-    type Action = Action;
-
-    fn init_states(&self) -> Vec<State> {
+    pub fn plain_initial(&self) -> State {
         let learners = self.slice.learners;
         let voters = self.ids().take(self.slice.servers - learners);
         let mut configuration = Configuration::of(voters);
@@ -439,7 +426,26 @@ impl Model for SliceModel {
         if self.slice.cutting != Cutting::Breaks {
             state.budget.cut = self.cuts();
         }
-        vec![self.stored(self.reduce(state))]
+        self.reduce(state)
+    }
+
+    /// The states that `last` leads to, with the actions, before servers are renamed: what a
+    /// trace shows.
+    #[must_use]
+    pub fn plain_steps(&self, last: &State) -> Vec<(Action, State)> {
+        let mut actions = Vec::new();
+        self.actions(last, &mut actions);
+        let step = |action| self.after(last, action).map(|state| (action, self.reduce(state)));
+        actions.into_iter().filter_map(step).collect()
+    }
+}
+
+impl Model for SliceModel {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![self.stored(self.plain_initial())]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {

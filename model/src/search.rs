@@ -105,7 +105,10 @@ pub struct Trace {
 /// outcomes are stored as the path's states. None where the path is not one of the model.
 #[must_use]
 pub fn plain_trace(model: &SliceModel, path: &[State]) -> Option<Trace> {
-    let initial = model.init_states().into_iter().find(|state| Some(state) == path.first())?;
+    let initial = model.plain_initial();
+    if path.first() != Some(&model.stored(initial.clone())) {
+        return None;
+    }
     let mut at = initial.clone();
     let mut steps = Vec::new();
     for stored in path.iter().skip(1) {

@@ -73,6 +73,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(non_disruption());
     slices.extend(liveness());
     slices.extend(replication());
+    slices.extend(deep());
     slices
 }
 
@@ -350,6 +351,32 @@ fn replication() -> Vec<Slice> {
             pending: 2,
             network: Network::Pull { parked: 0 },
             election: Election::NAIVE,
+            ..BASE
+        },
+    ]
+}
+
+/// Larger bounds of slices above: minutes each.
+fn deep() -> Vec<Slice> {
+    vec![
+        Slice {
+            name: "election-five-parked",
+            about: "naive election among five, with a message that is late",
+            servers: 5,
+            max_term: 3,
+            appends: false,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "pre-vote-parked-two",
+            about: "pre-vote election with heartbeats, two messages late, and a crash",
+            crashes: 1,
+            pending: 1,
+            network: Network::Pull { parked: 2 },
+            deep: true,
             ..BASE
         },
     ]
