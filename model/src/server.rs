@@ -196,7 +196,9 @@ impl<'a, R: Rules> Run<'a, R> {
     fn operate(&mut self, operation: Operation) {
         match operation {
             Operation::Timeout => {
-                self.now = self.machine.protocol.horizon(&self.server.node, PRESENT);
+                // Two rounds do not begin at the same instant.
+                let horizon = self.machine.protocol.horizon(&self.server.node, PRESENT);
+                self.now = horizon.max(Instant(PRESENT.0 + 1));
                 self.step(Input::Tick);
             }
             Operation::Lapse => self.now = Instant(PRESENT.0 + E),

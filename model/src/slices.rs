@@ -142,7 +142,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote",
-            pinned: Some(1_334_305),
+            pinned: Some(1_341_341),
             about: "pre-vote election with rejections and heartbeats",
             max_term: 3,
             network: Network::Pull { parked: 1 },
@@ -150,7 +150,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-async",
-            pinned: Some(2_459_027),
+            pinned: Some(2_463_284),
             about: "pre-vote election with rejections, any number of messages under way",
             max_term: 3,
             appends: false,
@@ -158,7 +158,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-crash",
-            pinned: Some(2_069_997),
+            pinned: Some(2_077_851),
             about: "pre-vote election with heartbeats and a crash, any number of messages under way",
             crashes: 1,
             pending: 1,
@@ -166,7 +166,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "check-quorum",
-            pinned: Some(621_808),
+            pinned: Some(622_865),
             about: "leaders that lose their quorum step down, in the same term",
             election: Election::FULL,
             ..BASE
@@ -181,7 +181,7 @@ fn elections() -> Vec<Slice> {
         },
         Slice {
             name: "learner",
-            pinned: Some(1_278),
+            pinned: Some(1_288),
             about: "two voters and a learner, which never campaigns",
             learners: 1,
             network: Network::Pull { parked: 1 },
@@ -230,7 +230,7 @@ fn non_disruption() -> Vec<Slice> {
         },
         Slice {
             name: "n-deaf",
-            pinned: Some(8),
+            pinned: Some(10),
             about: "n2 hears nothing from the leader, and everyone hears n2",
             cuts: &[(0, 2)],
             ..base

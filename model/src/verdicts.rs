@@ -4,6 +4,7 @@
 //! one verdict, which is remembered.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use quorate_spec::property::cluster::{
@@ -20,18 +21,26 @@ use crate::state::State;
 use crate::witness::Witness;
 
 /// The verdicts so far. A key is a 64-bit hash, as the checker's own fingerprints are.
-pub(crate) struct Verdicts(DashMap<u64, ClaimSet, foldhash::fast::FixedState>);
+pub(crate) struct Verdicts {
+    /// A number that no other model's verdicts have: an address can be used again.
+    owner: u64,
+    known: DashMap<u64, ClaimSet, foldhash::fast::FixedState>,
+}
+
+static OWNERS: AtomicU64 = AtomicU64::new(1);
 
 impl Default for Verdicts {
     fn default() -> Self {
-        Verdicts(DashMap::with_hasher(foldhash::fast::FixedState::with_seed(2)))
+        let hasher = foldhash::fast::FixedState::with_seed(2);
+        let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
+        Verdicts { owner, known: DashMap::with_hasher(hasher) }
     }
 }
 
 thread_local! {
     /// The last key of this thread with its model and verdict: a checker asks for each claim of a
     /// state in turn.
-    static LAST: Cell<(usize, u64, ClaimSet)> = const { Cell::new((0, 0, ClaimSet::NONE)) };
+    static LAST: Cell<(u64, u64, ClaimSet)> = const { Cell::new((0, 0, ClaimSet::NONE)) };
 }
 
 impl Verdicts {
@@ -48,18 +57,17 @@ impl Verdicts {
     /// The claims of the model's slice that are false in this state.
     pub(crate) fn of(&self, model: &SliceModel, state: &State) -> ClaimSet {
         let key = content_hash(&(&state.servers, state.history, state.budget.cut));
-        let owner = std::ptr::from_ref(self) as usize;
         let last = LAST.get();
-        if (last.0, last.1) == (owner, key) {
+        if (last.0, last.1) == (self.owner, key) {
             return last.2;
         }
-        let known = self.0.get(&key).map(|known| *known);
+        let known = self.known.get(&key).map(|known| *known);
         let verdict = known.unwrap_or_else(|| {
             let verdict = decide(model, state);
-            self.0.insert(key, verdict);
+            self.known.insert(key, verdict);
             verdict
         });
-        LAST.set((owner, key, verdict));
+        LAST.set((self.owner, key, verdict));
         verdict
     }
 }

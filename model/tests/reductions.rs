@@ -4,7 +4,7 @@
 #![allow(missing_docs)]
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use quorate_model::guards::Guards;
 use quorate_model::model::SliceModel;
@@ -78,11 +78,7 @@ fn hashing_is_injective_on_the_small_slices() {
                 }
             }
         }
-        let hash = |state: &State| {
-            let mut hasher = hasher.build_hasher();
-            state.hash(&mut hasher);
-            hasher.finish()
-        };
+        let hash = |state: &State| hasher.hash_one(state);
         let hashes: HashSet<u64> = states.iter().map(hash).collect();
         assert_eq!(hashes.len(), states.len(), "slice {}", slice.name);
         // Equality is by address: equal contents have one. The contents, written out, agree.
@@ -147,4 +143,19 @@ fn reductions_do_not_change_the_verdict_on_the_rules_or_on_any_mutant() {
     }
     // The comparison is not vacuous: most mutants do fail somewhere here.
     assert!(seen.len() >= 30, "only {} mutants were seen to fail: {seen:?}", seen.len());
+}
+
+/// Verdicts are remembered for each model: one model's are never another's, though it may stand at
+/// the same address a moment later.
+#[test]
+fn a_model_does_not_remember_the_verdicts_of_another() {
+    let slice = slices::named("election-two").expect("it is in the catalogue");
+    for _ in 0..8 {
+        let verdict = |guards| {
+            let model = Box::new(model(slice, guards));
+            !model.false_claims(&model.plain_initial()).is_empty()
+        };
+        assert!(!verdict(Guards::sound()));
+        assert!(verdict(Guards::broken(Mutation::HalfIsAQuorum)));
+    }
 }
