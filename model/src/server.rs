@@ -11,7 +11,7 @@ use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
 use quorate_spec::property::step::{broken_by_restart, broken_by_step};
 use quorate_spec::{
     Durable, Effects, Envelope, Gate, Input, Instant, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Protocol, Rename, Rules,
+    Outgoing, Protocol, Rename, RoleName, Rules,
 };
 
 use crate::canonical::permutations;
@@ -196,9 +196,11 @@ impl<'a, R: Rules> Run<'a, R> {
     fn operate(&mut self, operation: Operation) {
         match operation {
             Operation::Timeout => {
-                // Two rounds do not begin at the same instant.
-                let horizon = self.machine.protocol.horizon(&self.server.node, PRESENT);
-                self.now = horizon.max(Instant(PRESENT.0 + 1));
+                let node = &self.server.node;
+                // Two rounds of pre-votes do not begin at the same instant.
+                let again = u64::from(node.role().name() == RoleName::PreCandidate);
+                let horizon = self.machine.protocol.horizon(node, PRESENT);
+                self.now = horizon.max(Instant(PRESENT.0 + again));
                 self.step(Input::Tick);
             }
             Operation::Lapse => self.now = Instant(PRESENT.0 + E),

@@ -29,6 +29,16 @@ fn a_leader_that_nobody_answers_steps_down_after_an_election_timeout() {
     assert!(server.next_deadline() > server.now);
 }
 
+/// Thesis §6.2: and not a heartbeat interval later, though no heartbeat is due.
+#[test]
+fn a_leader_is_called_when_its_election_timeout_without_an_answer_ends() {
+    let mut server = leader(voters(&[1, 2, 3]));
+    let elected = server.now;
+    server.now = elected + E - HEARTBEAT / 2;
+    [2, 3].iter().for_each(|peer| drop(server.poll_all(*peer)));
+    assert_eq!(server.next_deadline(), elected + E);
+}
+
 /// Rule A3: the term is the same, and so is the vote in it.
 #[test]
 fn a_leader_that_steps_down_in_its_term_keeps_its_vote() {

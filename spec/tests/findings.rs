@@ -14,7 +14,6 @@ fn follower(term: u64, log: &[u64]) -> Server {
 
 /// Bugs C12, C14: only what is compacted may go without a comparison.
 #[test]
-
 fn a_prev_that_contradicts_a_committed_entry_is_refused() {
     let mut server = follower(3, &[1, 3]);
     server.receive(2, 3, heartbeat(entry(2, 3), 2));
@@ -25,7 +24,6 @@ fn a_prev_that_contradicts_a_committed_entry_is_refused() {
 
 /// Claim EntryIdentity: as with terms, indices near the end of their type are impossible.
 #[test]
-
 fn entries_with_impossible_indices_are_refused() {
     let mut server = follower(1, &[]);
     let runs = vec![Run { term: Term(1), last: Index(u64::MAX) }];
@@ -38,7 +36,6 @@ fn entries_with_impossible_indices_are_refused() {
 
 /// Claim EntryIdentity.
 #[test]
-
 fn a_proposal_that_would_overflow_the_log_is_refused() {
     let mut server = Setup::default().lead(&[2]);
     let effects = server.step(Input::Propose { count: u64::MAX });
@@ -48,7 +45,6 @@ fn a_proposal_that_would_overflow_the_log_is_refused() {
 
 /// "Total": a step takes no time in proportion to the entries that it need not look at.
 #[test]
-
 fn a_long_run_that_arrives_twice_is_compared_as_a_run() {
     let server = follower(1, &[]);
     let (mut node, mut effects) = (server.node, Default::default());
@@ -65,7 +61,6 @@ fn a_long_run_that_arrives_twice_is_compared_as_a_run() {
 
 /// `Refusal`: "the reason why an input had no effect".
 #[test]
-
 fn a_refused_campaign_does_not_put_off_the_next_election() {
     let mut server = follower(0, &[]);
     server.hear_leader(2, 1);
@@ -77,7 +72,6 @@ fn a_refused_campaign_does_not_put_off_the_next_election() {
 
 /// The law of `rebase`, for `next_deadline`: a request that was due stays due.
 #[test]
-
 fn a_vote_request_that_is_due_is_due_after_moving_the_clock() {
     let mut server = follower(0, &[]);
     server.be_candidate(&[2]);
@@ -92,7 +86,6 @@ fn a_vote_request_that_is_due_is_due_after_moving_the_clock() {
 
 /// An honest answer to a request of an earlier term, which arrives when its sender leads again.
 #[test]
-
 fn a_late_answer_to_an_earlier_term_is_not_called_malformed() {
     let mut server = Setup { term: 4, ..Setup::default() }.lead(&[2]);
     let effects = server.receive(3, 5, stale());
@@ -101,7 +94,6 @@ fn a_late_answer_to_an_earlier_term_is_not_called_malformed() {
 
 /// Thesis §9.6: the claim has to see a round that begins with the grants of the last one.
 #[test]
-
 fn the_claim_pre_vote_sound_sees_grants_carried_into_a_new_round() {
     let configuration = voters(&[1, 2, 3, 4, 5]);
     let round_with_grant = |now| {
@@ -116,7 +108,6 @@ fn the_claim_pre_vote_sound_sees_grants_carried_into_a_new_round() {
 
 /// Thesis §3.5: a leader of term 2 has no entry of term 9 before its entries.
 #[test]
-
 fn a_heartbeat_after_an_entry_of_a_later_term_is_malformed() {
     let mut server = follower(2, &[1]);
     assert!(refused(&server.receive(2, 2, heartbeat(entry(1, 9), 0)), Refusal::Malformed));
@@ -124,7 +115,6 @@ fn a_heartbeat_after_an_entry_of_a_later_term_is_malformed() {
 
 /// §3.4: whoever votes for another gives up its own wish to campaign.
 #[test]
-
 fn a_pre_candidate_that_grants_a_vote_gives_up() {
     let mut server = follower(1, &[]);
     let round = server.be_pre_candidate().0;

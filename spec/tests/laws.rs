@@ -364,6 +364,7 @@ fn parameters_that_cannot_work_are_refused() {
         (Params { heartbeat_interval: Duration(0), ..good }, ParamsError::ZeroHeartbeat),
         (Params { election_jitter: Duration(0), ..good }, ParamsError::ZeroJitter),
         (short, too_short),
+        (Params { max_in_flight: 0, ..good }, ParamsError::NoWindow),
         (Params { pre_vote: false, ..good }, ParamsError::NaiveElection),
         (Params { stickiness: false, ..good }, ParamsError::NaiveElection),
         (Params { check_quorum: false, ..good }, ParamsError::NaiveElection),

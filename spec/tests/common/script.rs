@@ -167,12 +167,7 @@ fn some_append_reply(dice: &mut Dice, node: &Node) -> Body {
 }
 
 fn some_append_entries(dice: &mut Dice, node: &Node, term: Term) -> Body {
-    let mut prev = some_entry(dice, node);
-    if let Some(known) = node.log().term_at(prev.index)
-        && prev.index <= node.commit_index()
-    {
-        prev.term = known; // See `a_prev_that_contradicts_a_committed_entry_is_refused`.
-    }
+    let prev = some_entry(dice, node);
     let (mut entries, mut at) = (Entries::default(), prev);
     for _ in 0..dice.below(3) {
         let of = Term(at.term.0.saturating_add(dice.below(3)).min(term.0.max(1)));
