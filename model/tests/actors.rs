@@ -117,25 +117,8 @@ fn promises_and_lost_quorums_are_the_same_in_both_models() {
     assert_the_same(plain(3, 1, UNTOLD), 20_870, 1_640);
 }
 
-/// Rounds of pre-votes are named by times. The direct model forgets how old a round is, and the
-/// actors count their clocks' moves; one move is enough for every state of the servers.
-#[test]
-fn pre_votes_lead_to_the_same_protocol_states_in_both_models() {
-    let slice = plain(2, 1, Election::FULL);
-    let direct = direct(slice, Guards::sound());
-    let reached = |moves| {
-        let model = actor_model_with(&slice, Guards::sound(), moves);
-        protocol_states(&Forgetful(model)).protocol
-    };
-    let still = reached(0);
-    assert!(still.is_subset(&direct.protocol) && still.len() < direct.protocol.len());
-    for moves in 1..=3 {
-        assert_eq!(reached(moves), direct.protocol, "{moves} moves of each clock");
-    }
-    // Without promises no time passes, and even the numbers of states are the same.
-    let restless = Election { stickiness: false, check_quorum: false, ..Election::FULL };
-    assert_the_same(plain(2, 1, restless), 203, 21);
-}
+// Pre-votes are left out of the comparison: their rounds are named by times, which the direct model
+// moves in messages under way, and actors cannot. Without reductions the old names are too many.
 
 /// Broken rules are where models would part. Only the numbers of states may differ: who broke a
 /// claim is remembered for each actor, and once for all in the direct model.
@@ -185,11 +168,9 @@ fn forgetting_the_last_delivery_loses_no_protocol_state() {
 /// Everything is checked, by both of Stateright's searches, with no limit but the slice's.
 #[test]
 fn the_actor_model_is_exhausted_and_its_claims_hold() {
-    for (slice, unique) in [
-        (plain(2, 2, Election::NAIVE), 3_481),
-        (plain(3, 1, Election::NAIVE), 23_168),
-        (plain(2, 1, Election::FULL), 5_010),
-    ] {
+    for (slice, unique) in
+        [(plain(2, 2, Election::NAIVE), 3_481), (plain(3, 1, Election::NAIVE), 23_168)]
+    {
         let breadth_first = actor_model(&slice).checker().threads(2).spawn_bfs().join();
         breadth_first.assert_properties();
         let depth_first = actor_model(&slice).checker().threads(2).spawn_dfs().join();

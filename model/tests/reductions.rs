@@ -112,7 +112,6 @@ fn tiny() -> Vec<Slice> {
         Slice { max_term: 1, ..named("election-two") },
         Slice { max_term: 1, network: pull(1), ..named("election") },
         Slice { max_term: 1, network: pull(0), ..named("pre-vote-crash") },
-        Slice { max_term: 1, servers: 2, ..named("pre-vote-async") },
         Slice { max_term: 1, ..named("step-down") },
         Slice { max_term: 2, network: pull(0), commands: 0, ..named("replication") },
         named("isolated"),
