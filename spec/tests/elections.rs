@@ -4,7 +4,9 @@
 mod common;
 
 use common::*;
-use quorate_spec::{Configuration, Input, Instant, NodeId, Refusal, RoleName, Term};
+use quorate_spec::{
+    Configuration, Envelope, Input, Instant, Message, NodeId, Refusal, RoleName, Term,
+};
 
 /// n1 with entries of these terms, past the promise of its start.
 fn voter(log: &[u64]) -> Server {
@@ -100,11 +102,13 @@ fn election_timeouts_are_drawn_from_the_whole_interval_and_no_more() {
 #[test]
 fn a_follower_campaigns_when_its_election_timer_fires_and_not_before() {
     let mut server = voter(&[]);
+    server.hear_leader(2, 1);
     let deadline = server.node.election_deadline().0;
     server.tick_at(deadline - 1);
-    assert_eq!(server.role(), RoleName::Follower);
-    server.tick_at(deadline);
-    assert_eq!(server.role(), RoleName::PreCandidate);
+    assert_eq!((server.role(), server.node.leader()), (RoleName::Follower, Some(n(2))));
+    let effects = server.tick_at(deadline);
+    assert_eq!((server.role(), server.node.leader()), (RoleName::PreCandidate, None));
+    assert_eq!(effects.publish.map(|view| view.leader), Some(None), "readers learn it");
 }
 
 /// Thesis §3.4: without pre-vote it increments its term and votes for itself at once.
@@ -185,9 +189,10 @@ fn the_promise_reaches_an_election_timeout_beyond_the_last_message_of_a_leader()
     let promised_until = Instant(server.now + E);
     assert_eq!(server.node.promised_until(), promised_until, "even if its entries do not fit");
     assert!(server.node.election_deadline() >= promised_until);
-    server.now -= 20;
+    (server.now, server.draw) = (server.now - 20, 0);
     server.hear_leader(2, 1);
     assert_eq!(server.node.promised_until(), promised_until, "a clock that goes back");
+    assert_eq!(server.node.election_deadline(), promised_until);
 }
 
 /// Bugs A13, B11: a leader does not vote itself out of office, however old its timer is.
@@ -297,12 +302,14 @@ fn votes_of_learners_and_strangers_do_not_count() {
     let learners = [NodeId(4)].into();
     let configuration = Configuration { learners, ..voters(&[1, 2, 3]) };
     let mut server = Setup { configuration, ..Setup::default() }.start();
-    server.be_candidate(&[2]);
+    let round = server.be_pre_candidate().0;
+    assert_eq!((server.poll(4), server.poll(9)), (None, None), "nor are they asked");
+    server.receive(2, 0, pre_vote_reply(0, round, true));
     server.sync();
+    assert_eq!((server.poll(4), server.poll(9)), (None, None), "nor are they asked");
     server.receive(4, 1, vote(true));
     server.receive(9, 1, vote(true));
     assert_eq!(server.role(), RoleName::Candidate);
-    assert_eq!(server.poll(4), None, "nor are they asked");
 }
 
 /// Thesis §4.3, rule J3: in a joint configuration an election needs both majorities.
@@ -380,6 +387,9 @@ fn impossible_terms_and_misdirected_messages_are_refused_without_effect() {
     assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::TermTooHigh], 0));
     let effects = server.receive(1, 2, request_vote(entry(9, 9)));
     assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::Malformed], 0), "from itself");
+    let message = Message { term: Term(2), body: request_vote(entry(9, 9)) };
+    let effects = server.step(Input::Receive(Envelope { from: n(2), to: n(3), message }));
+    assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::Malformed], 0), "to another");
     let last_possible = Setup { term: Term::LIMIT.0 - 1, ..Setup::default() };
     let effects = last_possible.start().time_out();
     assert_eq!(effects.refused, [Refusal::TermTooHigh]);

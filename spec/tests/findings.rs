@@ -29,8 +29,10 @@ fn entries_with_impossible_indices_are_refused() {
     let runs = vec![Run { term: Term(1), last: Index(u64::MAX) }];
     let entries = Entries { runs, configurations: Vec::new() };
     let body = Body::AppendEntries { prev: entry(0, 0), entries, leader_commit: Index(0) };
-    let effects = server.receive(2, 1, body);
-    assert!(refused(&effects, Refusal::Malformed));
+    for body in [body, heartbeat(entry(u64::MAX, 1), 0)] {
+        let effects = server.receive(2, 1, body);
+        assert!(refused(&effects, Refusal::Malformed));
+    }
     assert_eq!(server.node.log().last(), entry(0, 0));
 }
 

@@ -6,13 +6,16 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::dice::{Dice, check};
-use common::{entries, entry, params};
+use common::{
+    accepted, conflict, entries, entry, heartbeat, params, pre_vote, pre_vote_reply, request_vote,
+    stale, vote,
+};
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::configuration::reached_by_quorum;
 use quorate_spec::log::Run;
 use quorate_spec::{
-    Configuration, Duration, Entries, EntryId, Gate, Index, Log, NodeId, Params, ParamsError, Term,
-    WriteId,
+    Configuration, Duration, Entries, EntryId, Gate, Index, Kind, Log, NodeId, Params, ParamsError,
+    Term, WriteId,
 };
 
 /// A change of a log.
@@ -341,6 +344,26 @@ fn the_gate_lets_out_what_a_list_would() {
         }
     }
     check(2_000, law as fn(Vec<Passage>));
+}
+
+/// The kinds are those of the bodies, and three of them ask for an answer.
+#[test]
+fn three_kinds_of_messages_ask_for_an_answer() {
+    let (id, granted) = (entry(1, 1), true);
+    let bodies = [
+        (pre_vote(id, 1), true),
+        (pre_vote_reply(1, 1, granted), false),
+        (pre_vote_reply(1, 1, !granted), false),
+        (request_vote(id), true),
+        (vote(granted), false),
+        (vote(!granted), false),
+        (heartbeat(id, 1), true),
+        (accepted(1), false),
+        (conflict(1, id), false),
+        (stale(), false),
+    ];
+    assert_eq!(bodies.each_ref().map(|(body, _)| body.kind()), Kind::ALL);
+    assert!(bodies.iter().all(|(body, asks)| body.kind().is_request() == *asks));
 }
 
 /// Terms and indices stop at the ends of their type.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::dice::check;
 use common::script::{Move, Start, Turn};
-use common::{E, HEARTBEAT, Server};
+use common::{E, HEARTBEAT, Server, Setup};
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::property::release::{
     message_term_persisted, vote_durability, vote_in, vote_once_per_term,
@@ -279,6 +279,38 @@ fn moving_the_clock_twice_is_moving_it_once() {
         }
     }
     check(500, law as fn(Start, Vec<Turn>));
+}
+
+/// Moving the clock forgets how long ago a thing expired, so that the model's states are finite.
+#[test]
+fn what_has_expired_is_forgotten_when_the_clock_is_moved() {
+    let later = |by: u64| {
+        let mut server = Setup::default().lead(&[2]);
+        assert!(server.poll(2).is_some());
+        let (now, params) = (Instant(server.now + by), server.protocol.params);
+        server.node.rebase(&params, now, Instant(10 * E));
+        server
+    };
+    let answered = |server: &Server| server.progress(2).last_contact.is_some();
+    let (fresh, due) = (later(HEARTBEAT - 1), later(HEARTBEAT));
+    assert!(fresh.progress(2).sent_at.is_some() && due.progress(2).sent_at.is_none());
+    assert!(answered(&later(E - 1)) && !answered(&later(E)));
+    assert_eq!(later(E).node, later(5 * E).node);
+}
+
+/// An untimed model lets any deadline pass at any time: the horizon is when all of them have.
+#[test]
+fn at_the_horizon_every_deadline_has_passed() {
+    let horizon = |server: &Server| server.protocol.horizon(&server.node, Instant(server.now)).0;
+    let leader = Setup::default().lead(&[2]);
+    assert_eq!(horizon(&leader), leader.now + E);
+    let mut follower = Setup::default().start();
+    follower.hear_leader(2, 1);
+    assert_eq!(horizon(&follower), follower.node.election_deadline().0);
+    follower.node.forget_election_timer(Instant(follower.now));
+    assert_eq!(horizon(&follower), follower.node.promised_until().0);
+    follower.now += 5 * E;
+    assert_eq!(horizon(&follower), follower.now);
 }
 
 /// The law of `Node::renumber_writes`: only the order of the numbers matters.
