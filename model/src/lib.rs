@@ -31,6 +31,7 @@ pub mod render;
 pub mod report;
 pub mod search;
 pub mod server;
+pub mod simulation;
 pub mod slice;
 pub mod slices;
 pub mod state;

@@ -6,13 +6,9 @@ use std::ops::Range;
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
+use quorate_model::simulation::{Counts, Failure, Settled, Setup, Trace, run, tell};
 
-use crate::counts::Counts;
-use crate::fair::Settled;
-use crate::property::{Failure, Setup, run};
-use crate::story::tell;
 use crate::strategy::Traces;
-use crate::trace::Trace;
 
 /// How many attempts a shrinking may take.
 const SHRINKING: u32 = 20_000;

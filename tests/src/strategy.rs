@@ -8,9 +8,7 @@ use std::ops::Range;
 use proptest::prelude::{Rng, RngExt, Strategy};
 use proptest::strategy::{NewTree, ValueTree};
 use proptest::test_runner::TestRunner;
-
-use crate::step::{Step, Verb};
-use crate::trace::Trace;
+use quorate_model::simulation::{Step, Trace, Verb};
 
 /// Random runs of a cluster.
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use quorate_tests::{Count, Scenario, Search, Seen, Setup};
+use quorate_model::simulation::{Count, Scenario, Setup};
+use quorate_tests::{Search, Seen};
 
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/claims.txt");
 

@@ -12,8 +12,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use quorate_model::mutation::Mutation;
+use quorate_model::simulation::{Finding, Scenario, Setup, Trace, Watch, run};
 use quorate_spec::property::Claim;
-use quorate_tests::{Finding, Scenario, Search, Setup, Trace, Watch, run};
+use quorate_tests::Search;
 
 /// Rows: name of the test, mutant, number of servers, scenario, claim that has to fail.
 macro_rules! mutants {

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use quorate_tests::{Scenario, Setup, Step, Trace, Traces, Verb, run};
+use quorate_model::simulation::{Scenario, Setup, Step, Trace, Verb, run};
+use quorate_tests::Traces;
 
 const TRACES: Traces = Traces { servers: 5, steps: 1000..2000 };
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use quorate_tests::{Scenario, Setup, Trace, run, tell};
+use quorate_model::simulation::{Scenario, Setup, Trace, run, tell};
 
 #[test]
 fn kept_runs_break_nothing_under_the_sound_rules() {

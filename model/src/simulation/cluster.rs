@@ -1,18 +1,18 @@
 //! A cluster of servers with clocks of their own, a network and disks.
 
-use quorate_model::guards::Guards;
 use quorate_spec::property::Claim;
 use quorate_spec::property::history::History;
 use quorate_spec::{
     Configuration, Durable, Duration, Instant, Limit, Moment, NodeId, Params, Protocol,
 };
 
-use crate::check::{Changed, around, everywhere};
-use crate::counts::{Count, Counts};
-use crate::finding::Findings;
-use crate::network::Network;
-use crate::server::{Happening, Outcome, Server, Turn};
-use crate::story::Story;
+use super::check::{Changed, around, everywhere};
+use super::counts::{Count, Counts};
+use super::finding::Findings;
+use super::network::Network;
+use super::server::{Happening, Outcome, Server, Turn};
+use super::story::Story;
+use crate::guards::Guards;
 
 /// The timeouts of production in ticks: ten heartbeats in an election timeout, every protection
 /// on, and four requests in flight.

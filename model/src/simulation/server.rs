@@ -1,7 +1,6 @@
 //! One server with its own clock: the node in memory, its durability gate, its disk. It performs
 //! the effects of a step in their order, as a driver has to.
 
-use quorate_model::guards::Guards;
 use quorate_spec::durable::Write;
 use quorate_spec::property::history::Event;
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
@@ -12,8 +11,9 @@ use quorate_spec::{
     Moment, Node, NodeId, Outgoing, Protocol, Refusal, Role, WriteId,
 };
 
-use crate::counts::{Count, Counts};
-use crate::finding::{Findings, Invariant};
+use super::counts::{Count, Counts};
+use super::finding::{Findings, Invariant};
+use crate::guards::Guards;
 
 /// A server: what a crash takes, and what it does not.
 #[derive(Clone, Debug)]

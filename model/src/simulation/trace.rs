@@ -12,12 +12,12 @@
 
 use std::fmt;
 
-use quorate_model::mutation::Mutation;
 use quorate_spec::property::Claim;
 
-use crate::finding::Watch;
-use crate::property::{Scenario, Setup};
-use crate::step::{Step, Verb};
+use super::finding::Watch;
+use super::property::{Scenario, Setup};
+use super::step::{Step, Verb};
+use crate::mutation::Mutation;
 
 /// The steps of a run.
 #[derive(Clone, PartialEq, Eq)]

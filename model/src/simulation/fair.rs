@@ -5,8 +5,8 @@ use std::fmt;
 
 use quorate_spec::{Duration, EntryId, Index};
 
-use crate::cluster::{Cluster, PARAMS};
-use crate::server::Happening;
+use super::cluster::{Cluster, PARAMS};
+use super::server::Happening;
 
 /// How many rounds of fair scheduling are enough: ten election timeouts.
 pub const BOUND: u64 = 10 * PARAMS.election_timeout.0 / QUANTUM;

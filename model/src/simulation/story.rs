@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use quorate_model::render;
 use quorate_spec::{Envelope, Node};
 
-use crate::cluster::Cluster;
-use crate::property::{Play, Setup};
-use crate::server::{Happening, Outcome, Server};
-use crate::trace::Trace;
+use super::cluster::Cluster;
+use super::property::{Play, Setup};
+use super::server::{Happening, Outcome, Server};
+use super::trace::Trace;
+use crate::render;
 
 /// How many of the last steps a story tells.
 const LAST: usize = 40;

@@ -2,11 +2,11 @@
 
 use quorate_spec::{Duration, Envelope};
 
-use crate::cluster::{Cluster, PARAMS};
-use crate::counts::Count;
-use crate::network::Link;
-use crate::server::Happening;
-use crate::step::{Step, Verb};
+use super::cluster::{Cluster, PARAMS};
+use super::counts::Count;
+use super::network::Link;
+use super::server::Happening;
+use super::step::{Step, Verb};
 
 impl Cluster {
     /// Lets the step happen.

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use quorate_model::guards::Guards;
-use quorate_model::mutation::Mutation;
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::leader_undisturbed;
 use quorate_spec::{Configuration, NodeId, Params, Term};
 
-use crate::cluster::{Cluster, PARAMS};
-use crate::counts::{Count, Counts};
-use crate::fair::Settled;
-use crate::finding::{Findings, Watch};
-use crate::step::Step;
-use crate::trace::Trace;
+use super::cluster::{Cluster, PARAMS};
+use super::counts::{Count, Counts};
+use super::fair::Settled;
+use super::finding::{Findings, Watch};
+use super::step::Step;
+use super::trace::Trace;
+use crate::guards::Guards;
+use crate::mutation::Mutation;
 
 /// What a run is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
