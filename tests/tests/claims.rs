@@ -38,11 +38,32 @@ fn three_servers_keep_every_claim_as_they_do_in_the_model() {
     eventful(&hold(3, Scenario::Faults));
 }
 
+#[test]
+fn two_servers_keep_every_claim() {
+    something_happens(&hold(2, Scenario::Faults));
+}
+
+#[test]
+fn four_servers_keep_every_claim_without_a_window() {
+    let seen = hold(4, Scenario::Windowless);
+    something_happens(&seen);
+    assert_eq!(seen.counts.of(Count::Pipelined), 0, "no request leaves before an answer");
+}
+
 fn hold(servers: usize, scenario: Scenario) -> Seen {
     let setup = Setup::sound(servers, scenario);
     let seen = Search { setup, runs: 60, steps: 500..3500 }.holds(REGRESSIONS);
     println!("{setup}:\n{}", seen.counts);
     seen
+}
+
+/// Leaders change, and entries are committed, though not as many as in larger clusters and with a
+/// window.
+fn something_happens(seen: &Seen) {
+    for count in [Count::Elected, Count::Committed, Count::Crashes, Count::WritesLost] {
+        let times = seen.counts.of(count);
+        assert!(times >= 30, "only {times} {}, of at least 30", count.words());
+    }
 }
 
 /// About a third of what is usual.

@@ -23,6 +23,8 @@ pub enum Scenario {
     /// Faults everywhere, without pre-vote, stickiness and check-quorum: safety does not rest on
     /// them.
     Naive,
+    /// The same, and without a window: entries leave with a request that is due anyway.
+    Windowless,
     /// Faults everywhere, and the last server is a learner.
     Learner,
     /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
@@ -34,9 +36,10 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 5] = [
+    pub const ALL: [Scenario; 6] = [
         Scenario::Faults,
         Scenario::Naive,
+        Scenario::Windowless,
         Scenario::Learner,
         Scenario::Recovery,
         Scenario::Disturbance,
@@ -45,6 +48,7 @@ impl Scenario {
     fn params(self) -> Params {
         match self {
             Scenario::Naive => PARAMS.naive(),
+            Scenario::Windowless => Params { max_in_flight: 0, ..PARAMS.naive() },
             Scenario::Faults | Scenario::Learner | Scenario::Recovery | Scenario::Disturbance => {
                 PARAMS
             }

@@ -4,12 +4,7 @@ use quickcheck::{Arbitrary, Gen, QuickCheck, Testable};
 
 /// Checks a law on this many random values, the same ones in every run.
 pub(crate) fn check<A: Testable>(tests: u64, law: A) {
-    check_sized(60, tests, law);
-}
-
-/// The same, with lists of up to `size` items.
-pub(crate) fn check_sized<A: Testable>(size: usize, tests: u64, law: A) {
-    let rng = Gen::from_size_and_seed(size, 0x0071_0a7e);
+    let rng = Gen::from_size_and_seed(60, 0x0071_0a7e);
     QuickCheck::new().rng(rng).tests(tests).max_tests(tests * 2).quickcheck(law);
 }
 
