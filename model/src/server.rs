@@ -1,17 +1,17 @@
-//! One server as the model sees it: the node in memory, its durability gate, its disk; and
-//! everything that can happen to it alone.
+//! One server: the node in memory, its durability gate, its disk; and everything that can happen
+//! to it alone in the model. The simulation has the same servers, with clocks that advance.
 //!
 //! [`Machine::perform`] is a pure function of server and operation. The claims about single steps
 //! and leaving messages are decided here, once for each distinct step.
 
 use quorate_spec::durable::Write;
 use quorate_spec::property::ClaimSet;
-use quorate_spec::property::history::Event;
+use quorate_spec::property::history::{Event, events};
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
 use quorate_spec::property::step::{broken_by_restart, broken_by_step};
 use quorate_spec::{
     Durable, Effects, Envelope, Gate, Input, Instant, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Protocol, Rename, RoleName, Rules,
+    Outgoing, Protocol, Rename, RoleName, Rules, WriteId,
 };
 
 use crate::canonical::permutations;
@@ -46,6 +46,67 @@ pub struct Disk {
     pub reported: Durable,
     /// The writes after it, oldest first.
     pub pending: Vec<Write>,
+}
+
+impl Disk {
+    /// What a crash recovers that happens after so many of the pending writes.
+    #[must_use]
+    pub fn recovered(&self, kept: usize) -> Durable {
+        let mut durable = self.reported.clone();
+        self.pending.iter().take(kept).for_each(|write| durable.apply(write));
+        durable
+    }
+}
+
+impl Server {
+    /// A server that starts with this disk.
+    pub fn start(
+        protocol: &Protocol<impl Rules>,
+        id: NodeId,
+        durable: Durable,
+        moment: Moment,
+    ) -> Server {
+        let node = protocol.start(id, durable.clone(), moment);
+        let disk = Disk { reported: durable, pending: Vec::new() };
+        Server { node, gate: Gate::default(), disk, last_vote: None }
+    }
+
+    /// The disk reports the first so many pending writes durable, if there are so many: gives the
+    /// last of them, for the node to hear, and what waited for them, to be released before.
+    pub fn report(&mut self, writes: usize) -> Option<(WriteId, Vec<(NodeId, Message)>)> {
+        let last = writes.checked_sub(1).and_then(|i| self.node.unwritten().get(i))?;
+        let id = last.id;
+        for write in self.disk.pending.drain(..writes) {
+            self.disk.reported.apply(&write);
+        }
+        Some((id, self.gate.persisted(id)))
+    }
+
+    /// A message leaves: from here on a crash cannot call it back. Gives the claims that it breaks.
+    pub fn release(&mut self, to: NodeId, message: Message) -> (Envelope, ClaimSet) {
+        let envelope = Envelope { from: self.node.id(), to, message };
+        let Server { node, disk, last_vote, .. } = &*self;
+        let broken = broken_by_release(&envelope, node, &disk.reported, *last_vote);
+        self.last_vote = vote_in(&envelope).or(self.last_vote);
+        (envelope, broken)
+    }
+
+    /// It crashes with so many of the pending writes on disk, and restarts. Gives the claims that
+    /// this breaks.
+    pub fn crash(
+        &mut self,
+        protocol: &Protocol<impl Rules>,
+        kept: usize,
+        moment: Moment,
+    ) -> ClaimSet {
+        let Server { node: before, disk, last_vote, .. } = &*self;
+        let recovered = disk.recovered(kept);
+        let restarted = Server::start(protocol, before.id(), recovered, moment);
+        let recovered = &restarted.disk.reported;
+        let broken = broken_by_restart(before, &disk.reported, recovered, &restarted.node);
+        *self = Server { last_vote: *last_vote, ..restarted };
+        broken
+    }
 }
 
 internable!(Server, signature);
@@ -138,9 +199,8 @@ pub struct Machine<R> {
 impl<R: Rules> Machine<R> {
     /// A server of a new cluster, an election timeout after it started.
     pub fn first(&self, id: NodeId, durable: Durable) -> Server {
-        let node = self.protocol.start(id, durable.clone(), Moment { now: PRESENT, draw: 0 });
-        let disk = Disk { reported: durable, pending: Vec::new() };
-        let server = Server { node, gate: Gate::default(), disk, last_vote: None };
+        let moment = Moment { now: PRESENT, draw: 0 };
+        let server = Server::start(&self.protocol, id, durable, moment);
         let lapsed = self.perform(&server, Operation::Lapse, Delivery { sync: true, eager: false });
         (*lapsed.server).clone()
     }
@@ -239,33 +299,12 @@ impl<'a, R: Rules> Run<'a, R> {
         let after = &self.server.node;
         self.broken = self.broken.union(broken_by_step(&protocol.params, &before, &input, after));
         self.machine.coverage.saw_step(&before, after, &self.effects.refused);
-        self.note_events(&before);
+        self.events.extend(events(&before, after));
         if let Some(persist) = self.effects.persist.take() {
             self.server.disk.pending.push(persist.write);
         }
         for outgoing in std::mem::take(&mut self.effects.send) {
             self.send(outgoing);
-        }
-    }
-
-    fn note_events(&mut self, before: &Node) {
-        let after = &self.server.node;
-        let term = after.current_term();
-        if after.is_leader() {
-            if !before.is_leader() || before.current_term() != term {
-                let log = before.log().clone();
-                self.events.push(Event::Elected { term, leader: after.id(), log });
-            }
-            let (was, is) = (before.log().last(), after.log().last());
-            if is.index > was.index {
-                let first = quorate_spec::EntryId { term, index: was.index.next() };
-                self.events.push(Event::Created { first, last: is.index });
-            }
-        }
-        let (was, is) = (before.commit_index(), after.commit_index());
-        if is > was {
-            let fresh = after.log().ids().filter(|id| id.index > was && id.index <= is);
-            self.events.push(Event::Committed { entries: fresh.collect(), term });
         }
     }
 
@@ -276,26 +315,15 @@ impl<'a, R: Rules> Run<'a, R> {
         }
     }
 
-    /// A message leaves: from here on a crash cannot call it back.
     fn release(&mut self, to: NodeId, message: Message) {
-        let envelope = Envelope { from: self.server.node.id(), to, message };
-        let Server { node, disk, last_vote, .. } = &self.server;
-        let broken = broken_by_release(&envelope, node, &disk.reported, *last_vote);
+        let (envelope, broken) = self.server.release(to, message);
         self.broken = self.broken.union(broken);
-        self.server.last_vote = vote_in(&envelope).or(self.server.last_vote);
         self.sent.push(Interned::new(envelope));
     }
 
     fn report(&mut self, writes: usize) {
-        let Some(last) = writes.checked_sub(1).and_then(|i| self.server.node.unwritten().get(i))
-        else {
-            return;
-        };
-        let id = last.id;
-        for write in self.server.disk.pending.drain(..writes) {
-            self.server.disk.reported.apply(&write);
-        }
-        for (to, message) in self.server.gate.persisted(id) {
+        let Some((id, free)) = self.server.report(writes) else { return };
+        for (to, message) in free {
             self.release(to, message);
         }
         self.step(Input::Persisted(id));
@@ -308,18 +336,9 @@ impl<'a, R: Rules> Run<'a, R> {
     }
 
     fn crash(&mut self, kept: usize) {
-        let mut durable = self.server.disk.reported.clone();
-        for write in self.server.disk.pending.iter().take(kept) {
-            durable.apply(write);
-        }
-        let (id, moment) = (self.server.node.id(), Moment { now: self.now, draw: 0 });
-        let node = self.machine.protocol.start(id, durable.clone(), moment);
-        let Server { node: before, disk, .. } = &self.server;
-        let broken = broken_by_restart(before, &disk.reported, &durable, &node);
+        let moment = Moment { now: self.now, draw: 0 };
+        let broken = self.server.crash(&self.machine.protocol, kept, moment);
         self.broken = self.broken.union(broken);
-        self.server.node = node;
-        self.server.gate = Gate::default();
-        self.server.disk = Disk { reported: durable, pending: Vec::new() };
     }
 
     fn transmit(&mut self, peer: NodeId, limit: Limit) {

@@ -10,9 +10,10 @@ use quorate_spec::property::cluster::{
 use quorate_spec::role::Pace;
 use quorate_spec::{Index, Node, NodeId, Role, Term, WriteId};
 
+use crate::server::Server;
+
 use super::cluster::Cluster;
 use super::finding::{Findings, Invariant};
-use super::server::Server;
 
 /// What an operation can have changed.
 #[derive(Clone, Copy, Debug)]

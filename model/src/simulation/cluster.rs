@@ -10,9 +10,10 @@ use super::check::{Changed, around, everywhere};
 use super::counts::{Count, Counts};
 use super::finding::Findings;
 use super::network::Network;
-use super::server::{Happening, Outcome, Server, Turn};
+use super::server::{Happening, Outcome, Turn};
 use super::story::Story;
 use crate::guards::Guards;
+use crate::server::Server;
 
 /// The timeouts of production in ticks: ten heartbeats in an election timeout, every protection
 /// on, and four requests in flight.
@@ -23,6 +24,8 @@ pub const PARAMS: Params =
 pub struct Cluster {
     protocol: Protocol<Guards>,
     servers: Vec<Server>,
+    /// The clock of each, which no crash sets back.
+    clocks: Vec<Instant>,
     pub(crate) network: Network,
     /// The servers that faults may hit.
     exposed: Vec<usize>,
@@ -41,12 +44,14 @@ impl Cluster {
         let servers = configuration.members().count();
         let genesis = Durable::genesis(configuration);
         let mut draws = Draws(0);
-        let first = |id: u64| {
-            let moment = Moment { now: Instant(10_000 * (id + 1)), draw: draws.next() };
-            Server::first(&protocol, NodeId(id), genesis.clone(), moment)
+        let clocks: Vec<_> = (1..=servers as u64).map(|i| Instant(10_000 * i)).collect();
+        let first = |(id, now): (u64, &Instant)| {
+            let moment = Moment { now: *now, draw: draws.next() };
+            Server::start(&protocol, NodeId(id), genesis.clone(), moment)
         };
         let mut cluster = Cluster {
-            servers: (0..servers as u64).map(first).collect(),
+            servers: (0..).zip(&clocks).map(first).collect(),
+            clocks,
             protocol,
             network: Network::new(servers),
             exposed: (0..servers).collect(),
@@ -64,6 +69,11 @@ impl Cluster {
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// What a server's clock shows.
+    pub(crate) fn now(&self, id: usize) -> Instant {
+        self.clocks[id]
     }
 
     /// The record of the run.
@@ -132,7 +142,8 @@ impl Cluster {
     pub(crate) fn operate(&mut self, id: usize, happening: Happening) {
         let before = self.servers[id].node.clone();
         let draw = self.draws.next();
-        let mut turn = Turn::new(&self.protocol, &mut self.servers[id], draw);
+        let (server, now) = (&mut self.servers[id], &mut self.clocks[id]);
+        let mut turn = Turn::new(&self.protocol, server, now, draw);
         turn.perform(happening.clone());
         let (me, limit) = (before.id(), Limit { entries: 1 + draw % 4 });
         let mut room_everywhere = true;

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `step`, `trace` | what can happen, as data and as text |
 //! | `cluster`, `happen` | a cluster, and what each verb does to it |
-//! | `server`, `network` | one server with its clock; messages under way |
+//! | `server`, `network` | what can happen to one server; messages under way |
 //! | `fair` | the scheduler without faults |
 //! | `check`, `finding` | what has to hold, and what was found false |
 //! | `property` | a scenario run to its verdict |
@@ -40,7 +40,6 @@ pub use counts::{Count, Counts};
 pub use fair::{BOUND, Settled, Unsettled};
 pub use finding::{Finding, Findings, Invariant, Watch};
 pub use property::{Failure, Ran, Scenario, Setup, run};
-pub use server::{Disk, Server};
 pub use step::{Step, Verb};
 pub use story::tell;
 pub use trace::{Trace, TraceError};

@@ -1,66 +1,18 @@
-//! One server with its own clock: the node in memory, its durability gate, its disk. It performs
-//! the effects of a step in their order, as a driver has to.
+//! What can happen to one server in a simulation, where its clock advances. The effects of a step
+//! are performed in their order, as a driver has to.
 
-use quorate_spec::durable::Write;
-use quorate_spec::property::history::Event;
-use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
-use quorate_spec::property::step::{broken_by_restart, broken_by_step};
+use quorate_spec::property::history::{Event, events};
+use quorate_spec::property::step::broken_by_step;
 use quorate_spec::role::Pace;
 use quorate_spec::{
-    Durable, Duration, Effects, EntryId, Envelope, Gate, Input, Instant, Kind, Limit, Message,
-    Moment, Node, NodeId, Outgoing, Protocol, Refusal, Role, WriteId,
+    Duration, Effects, Envelope, Input, Instant, Kind, Limit, Message, Moment, Node, NodeId,
+    Outgoing, Protocol, Refusal, Role, WriteId,
 };
 
 use super::counts::{Count, Counts};
 use super::finding::{Findings, Invariant};
 use crate::guards::Guards;
-
-/// A server: what a crash takes, and what it does not.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// The node in memory.
-    pub node: Node,
-    /// Messages that wait for a write; lost in a crash.
-    pub gate: Gate<(NodeId, Message)>,
-    /// The disk.
-    pub disk: Disk,
-    /// Its clock, which no crash sets back.
-    pub now: Instant,
-    /// The latest vote that left the server: a ghost, which no crash takes and no node sees.
-    pub last_vote: Option<SentVote>,
-}
-
-/// A disk with a queue: a crash recovers the reported state with any prefix of what follows it.
-#[derive(Clone, Debug)]
-pub struct Disk {
-    /// The state after the last write that was reported durable.
-    pub reported: Durable,
-    /// The writes after it, oldest first.
-    pub pending: Vec<Write>,
-}
-
-impl Disk {
-    /// What a crash recovers that happens after so many of the pending writes.
-    #[must_use]
-    pub fn recovered(&self, kept: usize) -> Durable {
-        let mut durable = self.reported.clone();
-        self.pending.iter().take(kept).for_each(|write| durable.apply(write));
-        durable
-    }
-}
-
-impl Server {
-    pub(crate) fn first(
-        protocol: &Protocol<Guards>,
-        id: NodeId,
-        durable: Durable,
-        moment: Moment,
-    ) -> Server {
-        let node = protocol.start(id, durable.clone(), moment);
-        let disk = Disk { reported: durable, pending: Vec::new() };
-        Server { node, gate: Gate::default(), disk, now: moment.now, last_vote: None }
-    }
-}
+use crate::server::Server;
 
 /// What can happen to one server.
 #[derive(Clone, Debug)]
@@ -104,6 +56,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Turn<'a> {
     protocol: &'a Protocol<Guards>,
     server: &'a mut Server,
+    /// Its clock, which no crash sets back.
+    now: &'a mut Instant,
     draw: u64,
     effects: Effects,
     outcome: Outcome,
@@ -113,10 +67,11 @@ impl<'a> Turn<'a> {
     pub(crate) fn new(
         protocol: &'a Protocol<Guards>,
         server: &'a mut Server,
+        now: &'a mut Instant,
         draw: u64,
     ) -> Turn<'a> {
         let (effects, outcome) = (Effects::default(), Outcome::default());
-        Turn { protocol, server, draw, effects, outcome }
+        Turn { protocol, server, now, draw, effects, outcome }
     }
 
     pub(crate) fn finish(self) -> Outcome {
@@ -134,17 +89,17 @@ impl<'a> Turn<'a> {
             Happening::Propose(count) => self.step(Input::Propose { count }),
             Happening::Campaign => self.step(Input::Campaign),
             Happening::Elapse(by) => {
-                self.server.now = self.server.now.after(by);
+                *self.now = self.now.after(by);
                 self.step(Input::Tick);
             }
             Happening::ElapseInTime(by) => {
-                self.server.now = self.server.now.after(by);
-                if self.server.now >= self.protocol.next_deadline(&self.server.node) {
+                *self.now = self.now.after(by);
+                if *self.now >= self.protocol.next_deadline(&self.server.node) {
                     self.step(Input::Tick);
                 }
             }
             Happening::TimeOut => {
-                self.server.now = self.protocol.horizon(&self.server.node, self.server.now);
+                *self.now = self.protocol.horizon(&self.server.node, *self.now);
                 self.step(Input::Tick);
             }
             Happening::Report(writes) => self.report(writes),
@@ -153,16 +108,9 @@ impl<'a> Turn<'a> {
     }
 
     fn report(&mut self, writes: usize) {
-        let Server { node, disk, gate, .. } = &mut *self.server;
-        let Some(last) = writes.checked_sub(1).and_then(|i| node.unwritten().get(i)) else {
-            return;
-        };
-        let id = last.id;
-        for write in disk.pending.drain(..writes) {
-            disk.reported.apply(&write);
-        }
+        let Some((id, free)) = self.server.report(writes) else { return };
         self.outcome.disk = true;
-        for (to, message) in gate.persisted(id) {
+        for (to, message) in free {
             self.release(to, message);
         }
         self.step(Input::Persisted(id));
@@ -181,24 +129,18 @@ impl<'a> Turn<'a> {
     }
 
     fn crash(&mut self, kept: usize) {
-        let Server { node: before, disk, now, .. } = &*self.server;
-        let recovered = disk.recovered(kept);
-        let moment = Moment { now: *now, draw: self.draw };
-        let node = self.protocol.start(before.id(), recovered.clone(), moment);
-        let broken = broken_by_restart(before, &disk.reported, &recovered, &node);
+        let lost = self.server.disk.pending.len().saturating_sub(kept);
+        let moment = Moment { now: *self.now, draw: self.draw };
+        let broken = self.server.crash(self.protocol, kept, moment);
         self.outcome.found.claims(broken);
-        let lost = disk.pending.len().saturating_sub(kept);
         self.outcome.counts.add(Count::Crashes, 1);
         self.outcome.counts.add(Count::WritesLost, lost as u64);
         self.outcome.disk = true;
-        self.server.node = node;
-        self.server.gate = Gate::default();
-        self.server.disk = Disk { reported: recovered, pending: Vec::new() };
     }
 
     /// Asks for the requests to a peer until there is none or no room.
     pub(crate) fn transmit(&mut self, peer: NodeId, room: usize, limit: Limit) {
-        let now = self.server.now;
+        let now = *self.now;
         for _ in 0..room {
             let node = &mut self.server.node;
             let Some(outgoing) = self.protocol.poll_transmit(node, peer, now, limit) else {
@@ -211,14 +153,14 @@ impl<'a> Turn<'a> {
 
     /// A driver that has done what is due, all requests included, need not do it again at once.
     pub(crate) fn look_ahead(&mut self) {
-        let ahead = self.protocol.next_deadline(&self.server.node) > self.server.now;
+        let ahead = self.protocol.next_deadline(&self.server.node) > *self.now;
         self.outcome.found.require(Invariant::DeadlineIsAhead, ahead);
     }
 
     /// Takes one step of the protocol and performs its effects, in their order.
     fn step(&mut self, input: Input) {
         let before = self.server.node.clone();
-        let moment = Moment { now: self.server.now, draw: self.draw };
+        let moment = Moment { now: *self.now, draw: self.draw };
         let protocol = self.protocol;
         protocol.step(&mut self.server.node, moment, input.clone(), &mut self.effects);
         let after = &self.server.node;
@@ -226,8 +168,9 @@ impl<'a> Turn<'a> {
         self.outcome.found.claims(broken);
         let say_all = effects_say_all(&before, after, &self.effects);
         self.outcome.found.require(Invariant::EffectsSayAll, say_all);
-        self.count(&before);
-        self.note_events(&before);
+        let mut events = events(&before, after);
+        self.count(&before, &events);
+        self.outcome.events.append(&mut events);
         if let Some(persist) = self.effects.persist.take() {
             self.server.disk.pending.push(persist.write);
         }
@@ -237,7 +180,7 @@ impl<'a> Turn<'a> {
         self.outcome.refused.append(&mut self.effects.refused);
     }
 
-    fn count(&mut self, before: &Node) {
+    fn count(&mut self, before: &Node, events: &[Event]) {
         let after = &self.server.node;
         let counts = &mut self.outcome.counts;
         let new_role = before.role().name() != after.role().name();
@@ -249,6 +192,8 @@ impl<'a> Turn<'a> {
         let stepped_down = before.is_leader() && !after.is_leader();
         counts.add(Count::PreCampaigns, u64::from(pre_campaign));
         counts.add(Count::Candidacies, u64::from(candidacy));
+        let elected = events.iter().any(|event| matches!(event, Event::Elected { .. }));
+        counts.add(Count::Elected, u64::from(elected));
         counts.add(Count::SteppedDown, u64::from(stepped_down));
         counts.add(Count::LostQuorum, u64::from(stepped_down && !new_term));
         let gone = before.log().ids().filter(|id| !after.log().contains(*id)).count();
@@ -263,28 +208,6 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn note_events(&mut self, before: &Node) {
-        let after = &self.server.node;
-        let term = after.current_term();
-        if after.is_leader() {
-            if !before.is_leader() || before.current_term() != term {
-                let log = before.log().clone();
-                self.outcome.counts.add(Count::Elected, 1);
-                self.outcome.events.push(Event::Elected { term, leader: after.id(), log });
-            }
-            let (was, is) = (before.log().last(), after.log().last());
-            if is.index > was.index {
-                let first = EntryId { term, index: was.index.next() };
-                self.outcome.events.push(Event::Created { first, last: is.index });
-            }
-        }
-        let (was, is) = (before.commit_index(), after.commit_index());
-        if is > was {
-            let fresh = after.log().ids().filter(|id| id.index > was && id.index <= is);
-            self.outcome.events.push(Event::Committed { entries: fresh.collect(), term });
-        }
-    }
-
     fn send(&mut self, outgoing: Outgoing) {
         let Outgoing { needs, to, message } = outgoing;
         match self.server.gate.pass(needs, (to, message)) {
@@ -293,13 +216,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A message leaves: from here on a crash cannot call it back.
     fn release(&mut self, to: NodeId, message: Message) {
-        let envelope = Envelope { from: self.server.node.id(), to, message };
-        let Server { node, disk, last_vote, .. } = &*self.server;
-        let broken = broken_by_release(&envelope, node, &disk.reported, *last_vote);
+        let (envelope, broken) = self.server.release(to, message);
         self.outcome.found.claims(broken);
-        self.server.last_vote = vote_in(&envelope).or(self.server.last_vote);
         self.outcome.sent.push(envelope);
     }
 }

@@ -6,9 +6,10 @@ use quorate_spec::{Envelope, Node};
 
 use super::cluster::Cluster;
 use super::property::{Play, Setup};
-use super::server::{Happening, Outcome, Server};
+use super::server::{Happening, Outcome};
 use super::trace::Trace;
 use crate::render;
+use crate::server::Server;
 
 /// How many of the last steps a story tells.
 const LAST: usize = 40;
@@ -130,7 +131,8 @@ fn words(happening: &Happening) -> String {
 fn table(cluster: &Cluster) -> String {
     let mut text = String::new();
     for server in cluster.servers() {
-        let Server { node, gate, disk, now, last_vote } = server;
+        let Server { node, gate, disk, last_vote } = server;
+        let now = cluster.now(node.id().0 as usize);
         let on_disk = disk.reported.hard_state;
         // Writing into a String does not fail.
         let _ = writeln!(

@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::log::Log;
+use crate::node::Node;
 use crate::property::claim::{Claim, ClaimSet};
 use crate::types::{EntryId, Index, NodeId, Term};
 
@@ -34,6 +35,29 @@ pub enum Event {
         /// The server's term at that moment; the leader of that term is the first to know.
         term: Term,
     },
+}
+
+/// What the history has to remember of a step of one server.
+#[must_use]
+pub fn events(before: &Node, after: &Node) -> Vec<Event> {
+    let mut events = Vec::new();
+    let term = after.current_term();
+    if after.is_leader() {
+        if !before.is_leader() || before.current_term() != term {
+            events.push(Event::Elected { term, leader: after.id(), log: before.log().clone() });
+        }
+        let (was, is) = (before.log().last(), after.log().last());
+        if is.index > was.index {
+            let first = EntryId { term, index: was.index.next() };
+            events.push(Event::Created { first, last: is.index });
+        }
+    }
+    let (was, is) = (before.commit_index(), after.commit_index());
+    if is > was {
+        let fresh = after.log().ids().filter(|id| id.index > was && id.index <= is);
+        events.push(Event::Committed { entries: fresh.collect(), term });
+    }
+    events
 }
 
 /// The record.
