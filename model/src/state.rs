@@ -12,8 +12,10 @@ use crate::intern::Interned;
 use crate::internable;
 use crate::server::Server;
 
-/// The largest cluster of a slice.
-pub const MAX_SERVERS: usize = 6;
+/// The largest cluster of a state: [`link`] has a bit for each pair in 64.
+pub const MAX_SERVERS: usize = 7;
+
+const _: () = assert!(MAX_SERVERS * MAX_SERVERS <= u64::BITS as usize);
 
 internable!(History);
 
@@ -84,13 +86,15 @@ impl Hash for State {
         for server in &self.servers {
             server.hash(state);
         }
-        state.write_u64((self.servers.len() as u64) << 32 | self.net.len() as u64);
+        let Budget { crashes, commands, cut } = self.budget;
+        let servers = self.servers.len() as u64;
+        let left = u64::from(crashes) << 48 | u64::from(commands) << 40;
+        state.write_u64(left | servers << 32 | self.net.len() as u64);
         for envelope in &self.net {
             envelope.hash(state);
         }
         self.history.hash(state);
-        let Budget { crashes, commands, cut } = self.budget;
-        state.write_u64(u64::from(crashes) << 48 | u64::from(commands) << 40 | cut);
+        state.write_u64(cut);
         self.broken.hash(state);
     }
 }
