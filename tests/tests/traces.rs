@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use quorate_model::simulation::{Scenario, Setup, Trace, run, tell};
+use quorate_model::simulation::{Scenario, Setup, Trace, Watch, replay, run, tell};
 
 #[test]
 fn kept_runs_break_nothing_under_the_sound_rules() {
@@ -40,6 +40,21 @@ fn a_story_names_the_claim_and_replays() {
     println!("{story}");
     assert!(story.starts_with(&found.to_string()));
     assert!(story.ends_with(&trace.file(&setup)));
+}
+
+/// As the states that the model checker's are shown as: the claim is false in the last of them,
+/// and in no other.
+#[test]
+fn kept_runs_replay_up_to_the_claim_that_they_name() {
+    for (name, setup, trace) in kept() {
+        let Watch::Only(claim) = setup.watch else { panic!("{name} names no claim") };
+        let scenes = replay(&trace.file(&setup)).unwrap();
+        let ((sentence, last), before) = scenes.split_last().unwrap();
+        println!("{name}, {} scenes: {sentence}\n{last:?}", scenes.len());
+        assert!(last.broken.contains(claim), "{name}: {:?}", last.broken);
+        assert!(sentence.contains(&format!("now {claim} is false")), "{name}: {sentence}");
+        assert!(before.iter().all(|(_, state)| !state.broken.contains(claim)), "{name}");
+    }
 }
 
 /// After an operation only what it can have changed is looked at again. That has to come to the

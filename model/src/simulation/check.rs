@@ -5,7 +5,7 @@
 
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::{
-    committed_is_durable, log_matching, match_index_sound, quorum_intersection,
+    committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
 };
 use quorate_spec::role::Pace;
 use quorate_spec::{Index, Node, NodeId, Role, Term, WriteId};
@@ -39,7 +39,11 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
     let mut found = Findings::default();
     let servers = cluster.servers();
     let server = &servers[id.0 as usize];
-    alone(&mut found, server, cluster.window());
+    alone(&mut found, server, cluster.params().max_in_flight);
+    if let Some((leader, term)) = cluster.protected().filter(|(leader, _)| *leader == id) {
+        let undisturbed = leader_undisturbed(&servers[leader.0 as usize].node, term);
+        found.require_claim(Claim::NonDisruption, undisturbed);
+    }
     let others = || servers.iter().filter(|other| other.node.id() != id);
     let knows = |a: &Server, b: &Server| match_index_sound(&a.node, &b.node, &b.disk.reported);
     let sound = others().all(|other| knows(server, other) && knows(other, server));

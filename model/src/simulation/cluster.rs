@@ -3,7 +3,7 @@
 use quorate_spec::property::Claim;
 use quorate_spec::property::history::History;
 use quorate_spec::{
-    Configuration, Durable, Duration, Instant, Limit, Moment, NodeId, Params, Protocol,
+    Configuration, Durable, Duration, Instant, Limit, Moment, NodeId, Params, Protocol, Term,
 };
 
 use super::check::{Changed, around, everywhere};
@@ -11,7 +11,7 @@ use super::counts::{Count, Counts};
 use super::finding::Findings;
 use super::network::Network;
 use super::server::{Happening, Outcome, Turn};
-use super::story::Story;
+use super::story::{Clauses, Story};
 use crate::guards::Guards;
 use crate::server::Server;
 
@@ -29,6 +29,8 @@ pub struct Cluster {
     pub(crate) network: Network,
     /// The servers that faults may hit.
     exposed: Vec<usize>,
+    /// The leader that must not be disturbed, and its term.
+    protected: Option<(NodeId, Term)>,
     history: History,
     draws: Draws,
     found: Findings,
@@ -55,6 +57,7 @@ impl Cluster {
             protocol,
             network: Network::new(servers),
             exposed: (0..servers).collect(),
+            protected: None,
             history: History::default(),
             draws,
             found: Findings::default(),
@@ -108,17 +111,25 @@ impl Cluster {
         self.found.require_claim(claim, holds);
     }
 
-    pub(crate) fn window(&self) -> usize {
-        self.protocol.params.max_in_flight
+    pub(crate) fn params(&self) -> &Params {
+        &self.protocol.params
     }
 
     pub(crate) fn rules(&self) -> &Guards {
         &self.protocol.rules
     }
 
-    /// From here on faults hit only these servers and the links that they are part of.
-    pub(crate) fn expose(&mut self, servers: Vec<usize>) {
-        self.exposed = servers;
+    /// From here on faults hit only these servers and the links that they are part of, and this
+    /// leader has to stay leader (claim NonDisruption).
+    pub(crate) fn protect(&mut self, leader: NodeId, exposed: Vec<usize>) {
+        let term = self.servers[leader.0 as usize].node.current_term();
+        self.protected = Some((leader, term));
+        self.exposed = exposed;
+    }
+
+    /// The leader that must not be disturbed, and its term.
+    pub(crate) fn protected(&self) -> Option<(NodeId, Term)> {
+        self.protected
     }
 
     pub(crate) fn exposed(&self) -> &[usize] {
@@ -140,7 +151,7 @@ impl Cluster {
     /// Lets something happen to a server; its requests leave as far as there is room, and the
     /// claims are looked at.
     pub(crate) fn operate(&mut self, id: usize, happening: Happening) {
-        let before = self.servers[id].node.clone();
+        let (before, earlier) = (self.servers[id].node.clone(), self.clocks[id]);
         let draw = self.draws.next();
         let (server, now) = (&mut self.servers[id], &mut self.clocks[id]);
         let mut turn = Turn::new(&self.protocol, server, now, draw);
@@ -156,13 +167,20 @@ impl Cluster {
             turn.look_ahead();
         }
         let outcome = turn.finish();
-        let server = &self.servers[id];
-        self.story.tell(&happening, &before, server, &outcome);
-        let log = before.log() != server.node.log();
+        let (after, now) = (&self.servers[id].node, self.clocks[id]);
+        let told = self
+            .story
+            .is_told()
+            .then(|| Clauses::of(&happening, (&before, earlier), (after, now), &outcome));
+        let log = before.log() != after.log();
         let changed = Changed { log, durable: outcome.disk || !outcome.events.is_empty() };
         self.observe(outcome);
         let found = around(self, me, changed);
         self.found.absorb(found);
+        if let Some(clauses) = told {
+            self.story.tell(&clauses);
+            self.show();
+        }
     }
 
     fn observe(&mut self, outcome: Outcome) {

@@ -65,6 +65,18 @@ impl Findings {
         self.0.iter().copied()
     }
 
+    /// The claims among them.
+    #[must_use]
+    pub fn broken(&self) -> ClaimSet {
+        let mut broken = ClaimSet::NONE;
+        for finding in &self.0 {
+            if let Finding::Claim(claim) = finding {
+                broken.require(*claim, false);
+            }
+        }
+        broken
+    }
+
     pub(crate) fn claims(&mut self, broken: ClaimSet) {
         self.0.extend(broken.iter().map(Finding::Claim));
     }

@@ -178,25 +178,28 @@ impl Cluster {
     fn cut(&mut self, which: impl Fn(usize, usize) -> bool) {
         let servers = self.servers().len();
         let links = (0..servers).flat_map(|from| (0..servers).map(move |to| (from, to)));
+        let mut cut = Vec::new();
         for (from, to) in links.filter(|(from, to)| which(*from, *to)) {
             let link = self.network.link(from, to);
             if self.may_fail((from, to)) && self.network.cut(link) {
                 self.add(Count::Cuts, 1);
-                self.story.link("is cut", (from, to));
+                cut.push((from, to));
             }
         }
+        self.story.links("is cut", "are cut", &cut);
     }
 
     fn heal(&mut self, start: Link) {
         if let Some(link) = self.network.broken(start) {
             self.network.heal(link);
-            self.story.link("heals", self.network.ends(link));
+            self.story.links("heals", "heal", &[self.network.ends(link)]);
         }
     }
 
     pub(crate) fn heal_all(&mut self) {
-        self.network.heal_all();
-        self.story.network("every link heals");
+        if self.network.heal_all() {
+            self.story.network("every link heals");
+        }
     }
 }
 

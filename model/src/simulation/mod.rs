@@ -21,6 +21,7 @@
 //! | `check`, `finding` | what has to hold, and what was found false |
 //! | `property` | a scenario run to its verdict |
 //! | `counts`, `story` | how often things happened; a failing run in sentences |
+//! | `replay` | a run as sentences and states of the model, for what shows those |
 
 mod check;
 mod cluster;
@@ -30,6 +31,7 @@ mod finding;
 mod happen;
 mod network;
 mod property;
+mod replay;
 mod server;
 mod step;
 mod story;
@@ -40,6 +42,7 @@ pub use counts::{Count, Counts};
 pub use fair::{BOUND, Settled, Unsettled};
 pub use finding::{Finding, Findings, Invariant, Watch};
 pub use property::{Failure, Ran, Scenario, Setup, run};
+pub use replay::{ReplayError, replay};
 pub use step::{Step, Verb};
 pub use story::tell;
 pub use trace::{Trace, TraceError};

@@ -115,7 +115,21 @@ impl Network {
         self.cut[link.0] = false;
     }
 
-    pub(crate) fn heal_all(&mut self) {
+    /// Heals every link; false where none was cut.
+    pub(crate) fn heal_all(&mut self) -> bool {
+        let cut = self.cut.contains(&true);
         self.cut.fill(false);
+        cut
+    }
+
+    /// The links that are cut, by their ends.
+    pub(crate) fn cuts(&self) -> impl Iterator<Item = (usize, usize)> {
+        let links = (0..self.cut.len()).filter(|link| self.cut[*link]);
+        links.map(|link| self.ends(Link(link)))
+    }
+
+    /// Every message that is under way.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = &Envelope> {
+        self.queues.iter().flatten()
     }
 }

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use quorate_spec::property::Claim;
-use quorate_spec::property::cluster::leader_undisturbed;
-use quorate_spec::{Configuration, NodeId, Params, Term};
+use quorate_spec::{Configuration, NodeId, Params};
 
 use super::cluster::{Cluster, PARAMS};
 use super::counts::{Count, Counts};
@@ -150,15 +149,13 @@ pub fn run(setup: &Setup, trace: &Trace) -> Result<Ran, Failure> {
 pub(crate) struct Play {
     setup: Setup,
     pub(crate) cluster: Cluster,
-    /// The leader that must not be disturbed, and its term.
-    established: Option<(usize, Term)>,
-    settled: Option<Settled>,
+    pub(crate) settled: Option<Settled>,
 }
 
 impl Play {
     pub(crate) fn begin(setup: &Setup) -> Play {
         let cluster = setup.cluster();
-        let mut play = Play { setup: *setup, cluster, established: None, settled: None };
+        let mut play = Play { setup: *setup, cluster, settled: None };
         if setup.scenario == Scenario::Disturbance {
             play.establish();
         }
@@ -172,18 +169,13 @@ impl Play {
         if let Ok(Settled { leader, .. }) = settled {
             let servers = self.setup.servers;
             let minority = (servers - 1) / 2;
-            self.cluster.expose((1..=minority).map(|i| (leader + i) % servers).collect());
-            let term = self.cluster.servers()[leader].node.current_term();
-            self.established = Some((leader, term));
+            let exposed = (1..=minority).map(|i| (leader + i) % servers).collect();
+            self.cluster.protect(NodeId(leader as u64), exposed);
         }
     }
 
     pub(crate) fn step(&mut self, step: &Step) {
         self.cluster.apply(step);
-        if let Some((leader, term)) = self.established {
-            let undisturbed = leader_undisturbed(&self.cluster.servers()[leader].node, term);
-            self.cluster.require(Claim::NonDisruption, undisturbed);
-        }
     }
 
     /// What remains to be looked at after the last step.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use quorate_spec::{Envelope, Node};
+use quorate_spec::{Envelope, Instant, Node};
 
 use super::cluster::Cluster;
 use super::property::{Play, Setup};
+use super::replay::Reel;
 use super::server::{Happening, Outcome};
 use super::trace::Trace;
 use crate::render;
@@ -17,13 +18,69 @@ const LAST: usize = 40;
 /// What is told of a run as it goes. It costs time, so most runs are not told.
 pub(crate) enum Story {
     Untold,
+    /// In sentences.
     Told(Vec<String>),
+    /// In sentences, each with the state that it leads to.
+    Shown(Reel),
+}
+
+/// What an operation on a server did, in clauses.
+pub(crate) struct Clauses {
+    /// What happened to it, and what changed by that.
+    pub(crate) happened: Vec<String>,
+    /// What it sends.
+    pub(crate) sent: Vec<String>,
+    /// How much of this a reader has to know.
+    pub(crate) weight: Weight,
+}
+
+/// How much a reader has to know of something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// A driver looked at its clock, and nothing was due.
+    Nothing,
+    /// Time passed, and nothing came of it.
+    Time,
+    /// Something happened.
+    Event,
+}
+
+impl Clauses {
+    /// What happened to a server at these instants of its clock.
+    pub(crate) fn of(
+        happening: &Happening,
+        (before, earlier): (&Node, Instant),
+        (after, now): (&Node, Instant),
+        outcome: &Outcome,
+    ) -> Clauses {
+        let id = before.id();
+        let mut news = render::changes(before, after);
+        if before.promised_until() > earlier && after.promised_until() <= now {
+            news.push(format!("n{id}'s promise not to vote ends"));
+        }
+        news.extend(outcome.refused.iter().map(|refusal| format!("refused: {refusal}")));
+        let quiet = news.is_empty() && outcome.sent.is_empty();
+        let weight = match happening {
+            Happening::ElapseInTime(_) if quiet => Weight::Nothing,
+            Happening::Elapse(_) if quiet => Weight::Time,
+            _ => Weight::Event,
+        };
+        let opening = format!("n{id} {}", words(happening));
+        let happened = std::iter::once(opening).chain(news).collect();
+        Clauses { happened, sent: outcome.sent.iter().map(render::sending).collect(), weight }
+    }
 }
 
 impl Story {
+    pub(crate) fn is_told(&self) -> bool {
+        !matches!(self, Story::Untold)
+    }
+
     fn say(&mut self, sentence: impl FnOnce() -> String) {
-        if let Story::Told(sentences) = self {
-            sentences.push(sentence());
+        match self {
+            Story::Untold => {}
+            Story::Told(sentences) => sentences.push(sentence()),
+            Story::Shown(reel) => reel.say(sentence()),
         }
     }
 
@@ -31,8 +88,14 @@ impl Story {
         self.say(|| sentence.to_owned());
     }
 
-    pub(crate) fn link(&mut self, what: &str, (from, to): (usize, usize)) {
-        self.say(|| format!("the link n{from}→n{to} {what}"));
+    /// What happens to these links, if there are any.
+    pub(crate) fn links(&mut self, one: &str, several: &str, links: &[(usize, usize)]) {
+        let names = || links.iter().map(|(from, to)| format!("n{from}→n{to}")).collect::<Vec<_>>();
+        match links {
+            [] => {}
+            [_] => self.say(|| format!("the link {} {one}", names().join(""))),
+            _ => self.say(|| format!("the links {} {several}", names().join(", "))),
+        }
     }
 
     pub(crate) fn lost(&mut self, envelope: &Envelope) {
@@ -41,36 +104,22 @@ impl Story {
     }
 
     /// What happened to a server, what changed by it, and what it sends.
-    pub(crate) fn tell(
-        &mut self,
-        happening: &Happening,
-        before: &Node,
-        after: &Server,
-        outcome: &Outcome,
-    ) {
-        let changes = || render::changes(before, &after.node);
-        let idle = matches!(happening, Happening::ElapseInTime(_)) && outcome.sent.is_empty();
-        if matches!(self, Story::Untold) || (idle && changes().is_empty()) {
-            return;
+    pub(crate) fn tell(&mut self, clauses: &Clauses) {
+        match self {
+            Story::Told(sentences) if clauses.weight != Weight::Nothing => {
+                let first = std::iter::once(clauses.happened.join("; "));
+                let lines: Vec<_> = first.chain(clauses.sent.iter().cloned()).collect();
+                sentences.push(lines.join("\n        "));
+            }
+            Story::Shown(reel) => reel.tell(clauses),
+            Story::Untold | Story::Told(_) => {}
         }
-        let mut text = format!("n{} {}", before.id(), words(happening));
-        // Writing into a String does not fail.
-        for change in changes() {
-            let _ = write!(text, "; {change}");
-        }
-        for refusal in &outcome.refused {
-            let _ = write!(text, "; refused: {refusal}");
-        }
-        for envelope in &outcome.sent {
-            let _ = write!(text, "\n        {}", render::sending(envelope));
-        }
-        self.say(|| text);
     }
 
     fn take(&mut self) -> Vec<String> {
         match self {
-            Story::Untold => Vec::new(),
             Story::Told(sentences) => std::mem::take(sentences),
+            Story::Untold | Story::Shown(_) => Vec::new(),
         }
     }
 }
@@ -117,13 +166,16 @@ fn words(happening: &Happening) -> String {
         Happening::Receive(envelope) => {
             format!("receives from n{}: {}", envelope.from, render::message(envelope))
         }
+        Happening::Propose(1) => "is asked for a command".to_owned(),
         Happening::Propose(count) => format!("is asked for {count} commands"),
         Happening::Campaign => "is asked to campaign".to_owned(),
         Happening::Elapse(by) | Happening::ElapseInTime(by) => format!("lets {by} ticks pass"),
         Happening::TimeOut => "lets every deadline pass".to_owned(),
+        Happening::Report(1) => "hears that a write is durable".to_owned(),
         Happening::Report(writes) => format!("hears that {writes} writes are durable"),
+        Happening::Crash(0) => "crashes, and restarts".to_owned(),
         Happening::Crash(kept) => {
-            format!("crashes with {kept} more writes on disk, and restarts")
+            format!("crashes with {kept} of its pending writes on disk, and restarts")
         }
     }
 }
