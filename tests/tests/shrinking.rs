@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use quorate_model::simulation::{Scenario, Setup, Step, Trace, Verb, run};
-use quorate_tests::Traces;
+use quorate_model::mutation::Mutation;
+use quorate_model::simulation::{Scenario, Setup, Step, Trace, Verb, Watch, replay, run};
+use quorate_model::state::State;
+use quorate_spec::property::Claim;
+use quorate_tests::{Search, Traces};
 
 const TRACES: Traces = Traces { servers: 5, steps: 1000..2000 };
 
@@ -45,6 +48,26 @@ fn a_run_depends_on_its_trace_alone() {
             Ok(())
         })
         .unwrap();
+}
+
+/// A planted mutant is found, and what is left of the run says in a file what it showed.
+#[test]
+fn a_shrunk_run_replays_from_its_file_to_the_claim_that_it_broke() {
+    let claim = Claim::VoteOncePerTerm;
+    let setup = Setup {
+        servers: 5,
+        scenario: Scenario::Faults,
+        mutation: Some(Mutation::VotesForEveryone),
+        watch: Watch::Only(claim),
+    };
+    let found = Search { setup, runs: 600, steps: 100..900 }.finds().unwrap();
+    assert!(found.trace.0.len() < found.steps_before);
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/shrunk.trace");
+    std::fs::write(path, found.trace.file(&setup)).unwrap();
+    let scenes = replay(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let broken = |state: &State| state.broken.contains(claim);
+    let first = scenes.iter().position(|(_, state)| broken(state));
+    assert_eq!(first, Some(scenes.len() - 1), "it is false at the end and not before");
 }
 
 #[test]
