@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::dice::{Dice, check};
-use common::{entries, entry, n, voters};
+use common::{Setup, entries, entry, n, voters};
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::property::cluster::{log_matching, quorums_intersect};
-use quorate_spec::property::history::{Event, History};
+use quorate_spec::property::history::{Event, History, events};
 use quorate_spec::property::release::vote_once_per_term;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Index, Log, Sound, Term};
+use quorate_spec::{EntryId, Index, Input, Log, Sound, Term};
 
 /// An auditor follows the ledger to the code.
 #[test]
@@ -131,4 +131,33 @@ fn the_history_sees_what_a_crash_would_hide() {
     assert_eq!(broken(created(entry(3, 3), 3)), []);
     assert_eq!(broken(committed(1, 2, 2)), []);
     assert_eq!(broken(committed(1, 3, 3)), [Claim::StateMachineSafety]);
+}
+
+/// Thesis §3.4, §3.5: what a step adds to the history is what changed between two nodes.
+#[test]
+fn a_step_adds_to_the_history_who_leads_what_was_created_and_what_was_committed() {
+    let mut server = Setup { configuration: voters(&[1]), ..Setup::default() }.start();
+    let started = server.node.clone();
+    server.time_out();
+    let candidate = server.node.clone();
+    assert_eq!(events(&started, &candidate), []);
+    server.sync_one();
+    let elected = server.node.clone();
+    let term = elected.current_term();
+    let first = EntryId { term, index: Index(1) };
+    assert_eq!(
+        events(&candidate, &elected),
+        [
+            Event::Elected { term, leader: n(1), log: started.log().clone() },
+            Event::Created { first, last: Index(1) },
+        ]
+    );
+    server.step(Input::Propose { count: 2 });
+    let proposed = server.node.clone();
+    let second = EntryId { term, index: Index(2) };
+    assert_eq!(events(&elected, &proposed), [Event::Created { first: second, last: Index(3) }]);
+    server.sync();
+    let entries: Vec<_> = server.node.log().ids().collect();
+    assert_eq!(events(&proposed, &server.node), [Event::Committed { entries, term }]);
+    assert_eq!(events(&server.node, &server.node), []);
 }
