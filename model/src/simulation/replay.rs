@@ -4,7 +4,8 @@
 //! A step of a trace file can be many operations on servers (`calm` is rounds of them); each that
 //! does anything has a sentence and a state of its own. Every clock is moved so that it shows the
 //! model's [`PRESENT`]: a promise in force ends after it and a lapsed one does not, in the ticks of
-//! the simulation; what lies further back than the origin is at the origin.
+//! the simulation; what lies further back than the origin is at the origin. Messages under way are
+//! a set, as in the model: a link that carries the same one twice shows it once.
 
 use std::fmt;
 
