@@ -72,7 +72,8 @@ function misfit(asked, served) {
   const here = name(served.kind, served.slice, served.mutant && served.mutant.name);
   const command = 'quorate-model explore ' + slice + (mutant ? ' --mutant ' + mutant : '') +
     (kind === 'actors' ? ' --actors' : '');
-  const how = kind === 'trace' ? '' : ' The command for the link is: ' + command;
+  const plain = [slice, mutant || ''].every((part) => /^[\w-]*$/.test(part));
+  const how = kind === 'trace' || !plain ? '' : ' The command for the link is: ' + command;
   return 'This link was made for ' + name(kind, slice, mutant) + '. What is served, and shown from ' +
     'its start, is ' + here + '.' + how;
 }
@@ -97,7 +98,7 @@ async function load() {
         const found = steps.find((item) => item.index === wanted[i]);
         if (!found) {
           complaint = 'Step ' + i + ' of this link does not exist here: there is no action ' + wanted[i] +
-            ' among ' + steps.length + '. The link was made for another version of the specification. ' +
+            ' among ' + steps.length + '. It may have been made for another version of the specification. ' +
             'What is shown is the last state that exists, after step ' + (i - 1) + '.';
           break;
         }
@@ -125,15 +126,13 @@ function complain(text) {
   at('message').textContent = text || '';
 }
 
-function go(hash, replace) {
-  if (replace) history.replaceState(null, '', hash); else history.pushState(null, '', hash);
-  load();
-}
-
 function select(step) {
   const last = view.path.length - 1;
   const chosen = Math.max(0, Math.min(last, step));
-  if (view.served && chosen !== view.at) go(linkTo(view.path, chosen), true);
+  if (view.served && chosen !== view.at) {
+    history.replaceState(null, '', linkTo(view.path, chosen));
+    load();
+  }
 }
 
 function show(complaint) {
@@ -206,7 +205,13 @@ function showPath() {
 
 function showNext() {
   const before = view.path.slice(0, view.at + 1);
-  const items = view.next.map((item) => {
+  // Two actions may be one and the same to the eye: a request without entries, and a heartbeat.
+  const seen = new Set();
+  const distinct = view.next.filter((item) => {
+    const looks = item.step.sentence + item.state.fingerprint;
+    return !seen.has(looks) && seen.add(looks);
+  });
+  const items = distinct.map((item) => {
     const path = before.concat([item]);
     const link = make('a', '', sentence(item.step));
     link.href = linkTo(path, path.length - 1);
@@ -230,7 +235,7 @@ function showNodes(state, step) {
     };
     const value = (text) => make('span', 'value', String(text));
     const lines = (texts) => texts.length
-      ? make('span', 'value', ...texts.map((text) => make('span', 'small', text))) : make('span', 'empty', '–');
+      ? make('span', 'value lines', ...texts.map((text) => make('span', 'small', text))) : make('span', 'empty', '–');
     const disk = node.unwritten.map((text) => 'not on disk: ' + text)
       .concat(node.held.map((text) => 'held back ' + text));
     const row = make('tr', '',
@@ -240,7 +245,7 @@ function showNodes(state, step) {
       cell('vote', 'vote', '', value(node.vote || '–')),
       cell('log', 'log', 'log-cell', log(node)),
       cell('commit', 'commit', '', value(node.commit)),
-      cell('promise', 'promised', '', value(node.promised ? 'promised' : '–')),
+      cell('promise', 'promised', 'promise', value(node.promised ? 'promised' : '–')),
       cell('knows', 'notes', 'wide' + (node.notes.length ? '' : ' none'), lines(node.notes)),
       cell('not on disk, held back', 'disk', 'wide' + (disk.length ? '' : ' none'), lines(disk)));
     row.dataset.server = node.name;
@@ -277,6 +282,7 @@ function showClaims(state, step) {
     if (!holds && broke.has(claim)) notes.push(make('span', 'badge false', 'by this step'));
     if (claim === target) notes.push(make('span', 'badge', 'what the mutant has to break'));
     const item = make('li', holds ? '' : 'broken', truth, make('strong', '', claim), ' ', ...notes, make('span', 'says', says));
+    item.title = says;
     item.dataset.claim = claim;
     item.dataset.holds = holds;
     return item;
@@ -323,5 +329,10 @@ at('first').addEventListener('click', () => select(0));
 at('back').addEventListener('click', () => select(view.at - 1));
 at('forth').addEventListener('click', () => select(view.at + 1));
 at('last').addEventListener('click', () => select(view.path.length - 1));
+at('sentences').addEventListener('click', () => {
+  const shown = at('claims').classList.toggle('sentences');
+  at('sentences').setAttribute('aria-pressed', shown);
+  at('sentences').textContent = (shown ? 'Hide' : 'Show') + ' what the claims say';
+});
 window.addEventListener('hashchange', load);
 load();

@@ -20,6 +20,8 @@ const TOP: usize = 40;
 const LEFT: usize = 64;
 /// An upper bound of a letter's width, in the monospaced font of 12 px that the page sets.
 const LETTER: usize = 8;
+/// How far below the head of a slanted arrow its label stands.
+const BELOW: usize = 12;
 /// How far a message that never arrives is drawn.
 const STUB: usize = 34;
 
@@ -94,7 +96,8 @@ fn place(steps: &[Vec<Event>]) -> (Vec<Placed<'_>>, Vec<(usize, usize)>) {
                 _ => None,
             };
             placed.push(Placed { row, y: y + LINE / 2, event, origin, arrives: false });
-            y += LINE;
+            // The label of an arrow that comes from above stands below its head.
+            y += if matches!(event, Event::Arrives(_)) { LINE + BELOW } else { LINE };
         }
         y = y.max(top + LINE) + PADDING / 2;
         rows.push((top, y));
@@ -210,7 +213,11 @@ fn arrow(
 
 fn labels(svg: &mut String, layout: &Layout, place: &Placed) {
     let text = text_of(place.event);
-    let y = place.y + 4;
+    let y = match place.event {
+        Event::Arrives(_) => place.y + 4 + BELOW,
+        Event::Passes(_) => place.y - 4,
+        Event::At(..) | Event::Everywhere(_) | Event::Leaves(_) | Event::IsLost(_) => place.y + 4,
+    };
     let (x, anchor, class) = match place.event {
         Event::At(id, _) => (x_of(layout, id.0) + 10, "start", "label note"),
         Event::Everywhere(_) => (LEFT + 10, "start", "label note"),
@@ -234,9 +241,8 @@ fn labels(svg: &mut String, layout: &Layout, place: &Placed) {
     let step = place.row + 1;
     let _ = write!(
         svg,
-        "<text class=\"{class}\" data-step=\"{step}\" x=\"{x}\" y=\"{}\" \
+        "<text class=\"{class}\" data-step=\"{step}\" x=\"{x}\" y=\"{y}\" \
          text-anchor=\"{anchor}\">{}</text>",
-        y - usize::from(matches!(place.event, Event::Arrives(_) | Event::Passes(_))) * 7,
         escaped(&text)
     );
 }

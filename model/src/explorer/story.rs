@@ -1,6 +1,6 @@
 //! One step, told: a sentence for the list, and events for the sequence diagram.
 
-use quorate_spec::{Body, Envelope, NodeId};
+use quorate_spec::{AppendOutcome, Body, Envelope, NodeId};
 
 use crate::action::{Action, Fate};
 use crate::intern::Interned;
@@ -155,6 +155,12 @@ pub(super) fn label(envelope: &Envelope) -> String {
             let carried = if terms.is_empty() { "heartbeat".to_owned() } else { terms.join(" ") };
             format!("Append t{term}: {carried}, c{leader_commit}")
         }
-        _ => format!("{:?} t{term}", envelope.message.body.kind()),
+        Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) => {
+            format!("ok up to {match_index}, t{term}")
+        }
+        Body::AppendEntriesReply(AppendOutcome::Conflict { prev_index, .. }) => {
+            format!("no match at {prev_index}, t{term}")
+        }
+        Body::AppendEntriesReply(AppendOutcome::Stale) => format!("stale, t{term}"),
     }
 }

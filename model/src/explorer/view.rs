@@ -4,7 +4,6 @@ use quorate_spec::durable::Write;
 use quorate_spec::{EntryId, Envelope, NodeId, Role};
 use serde::Serialize;
 
-use super::story::label;
 use super::walk::{Header, Verdict};
 use crate::render::message;
 use crate::server::{PRESENT, Server};
@@ -77,8 +76,8 @@ pub struct MessageView {
     pub from: String,
     /// The receiver.
     pub to: String,
-    /// In a few letters.
-    pub label: String,
+    /// What kind of message it is.
+    pub kind: String,
     /// In a clause.
     pub says: String,
 }
@@ -195,7 +194,7 @@ fn under_way(envelope: &Envelope) -> MessageView {
     MessageView {
         from: name(envelope.from),
         to: name(envelope.to),
-        label: label(envelope),
+        kind: format!("{:?}", envelope.message.body.kind()),
         says: message(envelope),
     }
 }
@@ -214,16 +213,30 @@ impl StepView {
     #[must_use]
     pub fn new(sentence: String, before: &StateView, after: &StateView) -> StepView {
         let nodes = before.nodes.iter().zip(&after.nodes);
-        let sent = after.messages.iter().enumerate();
         let held = |claim: &str| before.claims.iter().any(|v| v.claim == claim && v.holds);
         let broke = after.claims.iter().filter(|v| !v.holds && held(&v.claim));
         StepView {
             sentence,
             changed: nodes.flat_map(|(was, is)| differences(was, is)).collect(),
-            sent: sent.filter(|(_, m)| !before.messages.contains(m)).map(|(i, _)| i).collect(),
+            sent: sent(&before.messages, &after.messages),
             broke: broke.map(|verdict| verdict.claim.clone()).collect(),
         }
     }
+}
+
+/// The positions of new messages. Where one of the same kind is gone between the same two, a
+/// reduction has only taken from it what no longer matters.
+fn sent(before: &[MessageView], after: &[MessageView]) -> Vec<usize> {
+    let mut gone: Vec<_> = before.iter().filter(|message| !after.contains(message)).collect();
+    let fresh = after.iter().enumerate().filter(|(_, message)| !before.contains(message));
+    fresh
+        .filter(|(_, is)| {
+            let name = |m: &MessageView| (m.from.clone(), m.to.clone(), m.kind.clone());
+            let reduced = gone.iter().position(|was| name(was) == name(is));
+            reduced.map(|at| gone.swap_remove(at)).is_none()
+        })
+        .map(|(i, _)| i)
+        .collect()
 }
 
 fn differences(was: &NodeView, is: &NodeView) -> Vec<String> {
