@@ -60,6 +60,11 @@ pub fn serve<W: Walk>(walk: W, at: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes the unpacked page: nothing can be served any more.
+pub fn clean_up() {
+    page::remove();
+}
+
 /// Removes the unpacked page when the process is told to end, by Ctrl-C or a signal.
 pub fn clean_up_at_the_end() {
     page::remove_at_the_end();

@@ -38,14 +38,19 @@ fn write(folder: &Path) -> io::Result<()> {
     FILES.iter().try_for_each(|(name, content)| fs::write(ui.join(name), content))
 }
 
+/// Removes the folder.
+pub(super) fn remove() {
+    if let Ok(mut folder) = FOLDER.lock() {
+        drop(folder.take());
+    }
+}
+
 /// Removes the folder when the process is told to end.
 pub(super) fn remove_at_the_end() {
     AT_THE_END.call_once(|| {
         // Without a handler the process ends all the same, and leaves the folder.
         let _ = ctrlc::set_handler(|| {
-            if let Ok(mut folder) = FOLDER.lock() {
-                drop(folder.take());
-            }
+            remove();
             process::exit(130);
         });
     });
