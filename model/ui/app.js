@@ -246,7 +246,7 @@ function showNodes(state, step) {
       cell('log', 'log', 'log-cell', log(node)),
       cell('commit', 'commit', '', value(node.commit)),
       cell('promise', 'promised', 'promise', value(node.promised ? 'promised' : '–')),
-      cell('knows', 'notes', 'wide' + (node.notes.length ? '' : ' none'), lines(node.notes)),
+      cell('knows', 'notes', 'knows wide' + (node.notes.length ? '' : ' none'), lines(node.notes)),
       cell('not on disk, held back', 'disk', 'wide' + (disk.length ? '' : ' none'), lines(disk)));
     row.dataset.server = node.name;
     return row;

@@ -1,7 +1,7 @@
 //! The space-time diagram of a path: a line a server, time downwards, a row a step.
 //!
 //! Each event has a line of its own, so that no two labels share one; a column is as wide as the
-//! longest label needs, and the drawing as wide as the last column's.
+//! longest label of an arrow needs, and the drawing has room for the longest one in the last.
 
 use std::fmt::Write;
 
@@ -123,9 +123,12 @@ fn origin(placed: &mut [Placed], arrived: &Interned<Envelope>) -> Option<(usize,
 }
 
 fn layout(servers: usize, placed: &[Placed], rows: &[(usize, usize)]) -> Layout {
-    let longest = placed.iter().map(|place| text_of(place.event).chars().count()).max();
-    let text = longest.unwrap_or(0).max(8) * LETTER;
-    let column = (text + 36).clamp(120, 260);
+    let letters = |place: &Placed| text_of(place.event).chars().count();
+    let longest = placed.iter().map(letters).max().unwrap_or(0);
+    let crosses = |place: &&Placed| matches!(place.event, Event::Arrives(_) | Event::Passes(_));
+    let between = placed.iter().filter(crosses).map(letters).max().unwrap_or(0);
+    let text = longest.max(8) * LETTER;
+    let column = (between * LETTER + 36).clamp(130, 260);
     let width = LEFT + column * servers.saturating_sub(1) + STUB + text + 24;
     Layout { column, width, height: rows.last().map_or(TOP, |(_, bottom)| *bottom) + 12 }
 }

@@ -152,8 +152,10 @@ pub(super) fn label(envelope: &Envelope) -> String {
         Body::AppendEntries { prev, entries, leader_commit } => {
             let terms: Vec<_> =
                 entries.ids(prev.index).map(|id| format!("t{}", id.term)).take(4).collect();
-            let carried = if terms.is_empty() { "heartbeat".to_owned() } else { terms.join(" ") };
-            format!("Append t{term}: {carried}, c{leader_commit}")
+            match terms.is_empty() {
+                true => format!("heartbeat t{term}, c{leader_commit}"),
+                false => format!("Append t{term}: {}, c{leader_commit}", terms.join(" ")),
+            }
         }
         Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) => {
             format!("ok up to {match_index}, t{term}")
