@@ -182,13 +182,20 @@ function showStepper() {
 /** A sentence: its first clause, then the others beneath. */
 function sentence(step) {
   const [first, ...others] = step.sentence.split('; ');
-  const broke = step.broke.map((claim) => make('span', 'badge false', '✗ ' + claim + ' FALSE from here'));
-  return make('span', '', first, ...others.map((clause) => make('span', 'clause', clause)), ...broke);
+  return make('span', '', first, ...others.map((clause) => make('span', 'clause', clause)), ...broken(step.broke));
+}
+
+const broken = (claims) => claims.map((claim) => make('span', 'badge false', '✗ ' + claim + ' FALSE from here'));
+
+/** The start, where a claim may be false already: that nothing can ever be committed, say. */
+function start(state) {
+  const wrong = state.claims.filter((claim) => !claim.holds).map(({claim}) => claim);
+  return make('span', '', 'Start ', ...broken(wrong));
 }
 
 function showPath() {
   const items = view.path.map((item, i) => {
-    const text = item.step ? sentence(item.step) : make('span', '', 'Start');
+    const text = item.step ? sentence(item.step) : start(item.state);
     const link = make('a', i > view.at ? 'later' : '', make('span', 'step-number', String(i)), text);
     link.href = linkTo(view.path, i);
     if (i === view.at) link.setAttribute('aria-current', 'step');
