@@ -11,6 +11,10 @@ check *SLICES:
 mutants *NAMES:
     cargo run --release -p quorate-model -- mutants {{NAMES}}
 
+# Walk through a slice or a mutant's counterexample in a browser
+explore *ARGUMENTS:
+    cargo run --release -p quorate-model -- explore {{ARGUMENTS}}
+
 # All tests, the default slices included
 test:
     cargo test

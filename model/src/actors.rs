@@ -85,6 +85,15 @@ pub type RaftModel = ActorModel<RaftActor>;
 /// A state of the actor model.
 pub type RaftState = ActorModelState<RaftActor>;
 
+/// Whether the actor model has all features of the slice.
+#[must_use]
+pub fn can_act(slice: &Slice) -> bool {
+    slice.network == slice::Network::Async
+        && (slice.crashes, slice.commands, slice.campaigns) == (0, 0, false)
+        && slice.cuts.is_empty()
+        && slice.established.is_none()
+}
+
 /// The actor model of a slice.
 ///
 /// # Panics
@@ -101,14 +110,7 @@ pub fn actor_model(slice: &Slice) -> RaftModel {
 /// If the slice has crashes, commands, operators, cuts, an established leader or PULL.
 #[must_use]
 pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> RaftModel {
-    assert!(
-        slice.network == slice::Network::Async
-            && (slice.crashes, slice.commands, slice.campaigns) == (0, 0, false)
-            && slice.cuts.is_empty()
-            && slice.established.is_none(),
-        "actors do not have every feature of slice {}",
-        slice.name
-    );
+    assert!(can_act(slice), "actors do not have every feature of slice {}", slice.name);
     let machine = Arc::new(SliceModel::new(*slice, guards).machine);
     let ids = || (0..slice.servers as u64).map(NodeId);
     let voters = slice.servers - slice.learners;

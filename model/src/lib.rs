@@ -18,6 +18,7 @@ pub mod claims;
 pub mod coverage;
 pub mod enumeration;
 pub mod explain;
+pub mod explorer;
 pub mod guards;
 pub mod intern;
 pub mod ledger;

@@ -2,6 +2,7 @@
 
 mod check;
 mod claims;
+mod explore;
 mod list;
 mod mutants;
 
@@ -46,6 +47,8 @@ enum Command {
     /// Run everything and write the ledger, CLAIMS.md
     #[command(after_help = EXIT_CODES)]
     Claims(claims::Arguments),
+    /// Walk through a slice or a mutant's counterexample in a browser
+    Explore(explore::Arguments),
 }
 
 /// What went wrong with a command line, in one line that says what to do.
@@ -61,6 +64,7 @@ pub(crate) fn run() -> ExitCode {
         }
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Claims(arguments) => claims::run(&arguments),
+        Command::Explore(arguments) => explore::run(&arguments),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -1,0 +1,135 @@
+//! `quorate-model explore`.
+
+use std::net::SocketAddr;
+
+use quorate_model::actors::can_act;
+use quorate_model::explorer::{
+    ActorWalk, Counterexample, SliceWalk, Walk, choose, clean_up_at_the_end, link, serve,
+};
+use quorate_model::mutation::Mutation;
+use quorate_model::slice::Slice;
+use quorate_model::{narrate, slices};
+
+use super::{AS_DECLARED, Usage, unknown};
+
+/// What is explored where nothing is named.
+const DEFAULT: &str = "replication";
+/// The same for the actor model, which has no parked messages.
+const DEFAULT_OF_ACTORS: &str = "election-async";
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The slice to explore; with a mutant, one of those that find it
+    slice: Option<String>,
+    /// Break a guard, find the shortest counterexample, and open on it
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    /// Explore Stateright's actor model of the slice instead of the direct one
+    #[arg(long)]
+    actors: bool,
+    /// Where to listen; port 0 stands for any free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
+    address: String,
+    /// Listen on an address that other machines reach: they can read and drive the Explorer
+    #[arg(long)]
+    allow_remote: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
+    let slice = arguments.slice.as_deref().map(slice_named).transpose()?;
+    let mutation = arguments.mutant.as_deref().map(mutation_named).transpose()?;
+    let slices = candidates(slice, mutation, arguments.actors)?;
+    let at = choose(&arguments.address, arguments.allow_remote)
+        .map_err(|error| Usage(error.to_string()))?;
+    match (mutation, arguments.actors) {
+        (None, false) => open(SliceWalk::sound(slices[0]), at),
+        (Some(mutation), false) => open_counterexample(mutation, &slices, at),
+        (_, true) => open_actors(&slices, mutation, at),
+    }
+}
+
+fn slice_named(name: &str) -> Result<Slice, Usage> {
+    let known: Vec<&str> = slices::all().iter().map(|slice| slice.name).collect();
+    slices::named(name).ok_or_else(|| unknown("slice", name, &known))
+}
+
+fn mutation_named(name: &str) -> Result<Mutation, Usage> {
+    let known: Vec<&str> = Mutation::ALL.iter().map(|mutation| mutation.name()).collect();
+    let found = Mutation::ALL.iter().find(|mutation| mutation.name() == name);
+    found.copied().ok_or_else(|| unknown("mutant", name, &known))
+}
+
+/// The slices that fit what was asked for, at least one.
+fn candidates(
+    slice: Option<Slice>,
+    mutation: Option<Mutation>,
+    actors: bool,
+) -> Result<Vec<Slice>, Usage> {
+    let default = if actors { DEFAULT_OF_ACTORS } else { DEFAULT };
+    let mut names: Vec<&str> = mutation.map_or_else(|| vec![default], |m| m.slices().to_vec());
+    if let Some(slice) = slice {
+        if let Some(mutation) = mutation.filter(|m| !m.slices().contains(&slice.name)) {
+            let (mutant, finds) = (mutation.name(), mutation.slices().join(" or "));
+            return Err(Usage(format!(
+                "slice {} is not one that finds {mutant}: leave it out, or name {finds}",
+                slice.name
+            )));
+        }
+        names = vec![slice.name];
+    }
+    let mut slices: Vec<Slice> = names.iter().filter_map(|name| slices::named(name)).collect();
+    if actors {
+        slices.retain(can_act);
+    }
+    if slices.is_empty() {
+        let names = names.join(", ");
+        return Err(Usage(format!(
+            "actors do not have every feature of slice {names} (crashes, commands, cuts, an \
+             established leader, PULL): leave out --actors, or name another slice"
+        )));
+    }
+    Ok(slices)
+}
+
+fn open_counterexample(mutation: Mutation, slices: &[Slice], at: SocketAddr) -> Result<u8, Usage> {
+    let Some(found) = Counterexample::find(mutation, slices) else {
+        let names: Vec<_> = slices.iter().map(|slice| slice.name).collect();
+        let (mutant, names) = (mutation.name(), names.join(", "));
+        return Err(Usage(format!("{mutant} survives {names}: there is nothing to show")));
+    };
+    let text = narrate::trace(found.walk.model(), &found.trace, mutation.killer());
+    println!("{}: {}\n{text}\n", mutation.name(), mutation.about());
+    println!("The violation in the Explorer: {}", link(&found.walk, at, &found.actions()));
+    serve_until_told(found.walk, at)
+}
+
+fn open_actors(slices: &[Slice], mutation: Option<Mutation>, at: SocketAddr) -> Result<u8, Usage> {
+    let mut walk = ActorWalk::of(&slices[0], mutation).expect("actors have what this slice has");
+    let Some(mutation) = mutation else { return open(walk, at) };
+    let (mutant, claim) = (mutation.name(), mutation.killer().name());
+    println!("{mutant}: {}", mutation.about());
+    if let Some(actions) = walk.find_counterexample() {
+        let link = link(&walk, at, &actions);
+        println!("{claim} is false after {} steps of the actor model.\n", actions.len());
+        println!("The violation in the Explorer: {link}");
+        return serve_until_told(walk, at);
+    }
+    println!("No violation of {claim} is near enough in the actor model; it opens at the start.\n");
+    open(walk, at)
+}
+
+fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
+    let header = walk.header();
+    println!("{} {}: {}", header.kind, header.slice, header.about);
+    println!("{}\n", header.bounds);
+    println!("The start in the Explorer: {}", link(&walk, at, &[]));
+    serve_until_told(walk, at)
+}
+
+fn serve_until_told<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
+    println!("Ctrl-C ends it.");
+    clean_up_at_the_end();
+    serve(walk, at)
+        .map_err(|error| Usage(format!("cannot unpack the page: {error}; is TMPDIR writable?")))?;
+    Ok(AS_DECLARED)
+}

@@ -1,0 +1,71 @@
+//! Slices, counterexamples, the actor model and recorded runs in Stateright's Explorer, with a
+//! page of this project's own.
+//!
+//! ```text
+//!  SliceWalk  ActorWalk  TraceWalk     what there is to walk through: trait Walk
+//!       └─────────┼─────────┘
+//!              Explored                a stateright::Model of plain states; Debug is JSON
+//!                 │
+//!       Stateright's serve()           /.states/0/3/2…: action indices, as links have them
+//!                 │
+//!        model/ui, embedded            evaluates nothing: every claim's truth comes from here
+//! ```
+
+mod actors;
+mod address;
+mod diagram;
+mod link;
+mod page;
+mod slice;
+mod story;
+mod trace;
+mod view;
+mod walk;
+
+use std::io;
+use std::net::SocketAddr;
+
+use stateright::Model;
+
+pub use actors::{ActorAction, ActorWalk};
+pub use address::{AddressError, choose, url};
+pub use diagram::svg;
+pub use link::{follow, hash};
+pub use slice::{Counterexample, SliceWalk};
+pub use story::{Event, Told};
+pub use trace::TraceWalk;
+pub use view::{EntryView, MessageView, NodeView, StateView, StepView, state};
+pub use walk::{Broken, Explored, Header, Shown, Verdict, Walk, shortest};
+
+/// The link to the state after these actions.
+///
+/// # Panics
+/// If an action is not possible where it stands.
+#[must_use]
+pub fn link<W: Walk>(walk: &W, at: SocketAddr, actions: &[W::Action]) -> String {
+    let hash = hash(walk, &walk.header(), actions).expect("the path is one of the model");
+    format!("{}{hash}", url(at))
+}
+
+/// Serves the Explorer until the process ends. The working directory changes: read files before.
+///
+/// # Errors
+/// If the page cannot be unpacked.
+///
+/// # Panics
+/// If somebody took the address since [`choose`] tried it.
+pub fn serve<W: Walk>(walk: W, at: SocketAddr) -> io::Result<()> {
+    page::unpack()?;
+    Explored::new(walk).checker().serve(at);
+    Ok(())
+}
+
+/// Removes the unpacked page: nothing can be served any more.
+pub fn clean_up() {
+    page::remove();
+}
+
+/// Removes the unpacked page when the process is told to end, by Ctrl-C or a signal.
+pub fn clean_up_at_the_end() {
+    page::remove_at_the_end();
+}
