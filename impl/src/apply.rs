@@ -158,7 +158,7 @@ fn apply_all(
             report.send_replace(id.index);
             if let Some(answer) = answer {
                 // A client that no longer waits does not want the answer.
-                let _ = answer.send(Ok(id));
+                answer.send(Ok(id));
             }
         }
     }

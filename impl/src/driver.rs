@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use quorate_spec::{
-    Effects, Index, Input, Instant, Limit, Moment, Node, NodeId, Persist, Protocol, ReadView,
-    Refusal, WriteId,
+    Effects, EntryId, Index, Input, Instant, Limit, Moment, Node, NodeId, Persist, Protocol,
+    ReadView, Refusal, WriteId,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -170,8 +170,8 @@ impl<S: Storage> Driver<S> {
 
     /// Performs the effects of a step in the order of their fields.
     fn perform(&mut self, effects: &mut Effects, source: Source) -> Result<(), StopReason> {
-        if let Some(violation) = effects.refused.iter().find(|refusal| is_violation(refusal)) {
-            return Err(StopReason::SafetyViolated(*violation));
+        if let Some(fatal) = effects.fatal {
+            return Err(StopReason::SafetyViolated(fatal));
         }
         if let Some(persist) = effects.persist.take() {
             self.persist(persist, source)?;
@@ -189,7 +189,7 @@ impl<S: Storage> Driver<S> {
         let answers = self.inputs.taken.drain(..).map(|proposal| proposal.answer);
         match effects.proposed {
             Some(proposed) => self.pending.proposed(proposed, answers.collect()),
-            None => refuse(answers, self.node.leader()),
+            None => refuse(answers, &effects.refused),
         }
         if let Some(view) = effects.publish {
             self.pending.viewed(self.node.id(), view);
@@ -218,22 +218,40 @@ impl<S: Storage> Driver<S> {
 
     /// Sends every request that is due to a peer.
     fn transmit(&mut self, now: Instant) {
-        let limit = Limit { entries: self.limits.entries_per_request };
         let peers: Vec<NodeId> = self.node.log().configuration().members().collect();
         for peer in peers {
-            while let Some(request) = self.protocol.poll_transmit(&mut self.node, peer, now, limit)
-            {
+            loop {
+                let limit = Limit { entries: self.entries_that_fit(peer) };
+                let request = self.protocol.poll_transmit(&mut self.node, peer, now, limit);
+                let Some(request) = request else { break };
                 self.outbox.post(request, &self.storage);
             }
         }
+    }
+
+    /// How many entries the next request to the peer may carry: as many as fit into a request by
+    /// number and by bytes, but at least one, or a large one would never leave.
+    fn entries_that_fit(&self, peer: NodeId) -> u64 {
+        let Some(first) = self.node.next_index(peer) else { return 0 };
+        let (log, most) = (self.node.log(), self.limits.entries_per_request);
+        let (mut entries, mut bytes) = (0, 0);
+        for index in (first.0..).take(usize::try_from(most).unwrap_or(usize::MAX)) {
+            let Some(term) = log.term_at(Index(index)) else { break };
+            let record = self.storage.read(EntryId { term, index: Index(index) });
+            bytes += record.map_or(0, |record| record.len());
+            if entries > 0 && bytes > self.limits.bytes_per_request {
+                break;
+            }
+            entries += 1;
+        }
+        entries
     }
 
     /// Answers the clients whose proposals were not taken.
     fn refuse_proposals(&mut self) {
         self.inputs.proposals.close();
         while let Ok(Proposal { answer, .. }) = self.inputs.proposals.try_recv() {
-            // Nobody may be waiting any more, here and below.
-            let _ = answer.send(Err(ProposeError::Stopped));
+            answer.send(Err(ProposeError::Stopped));
         }
     }
 
@@ -257,14 +275,15 @@ impl<S: Storage> Driver<S> {
     }
 }
 
-/// Whether the protocol has seen something that safety rules out, and nothing may follow.
-fn is_violation(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::CommittedConflict(_))
-}
-
-fn refuse(answers: impl Iterator<Item = Answer>, leader: Option<NodeId>) {
+/// Tells clients why the protocol did not take their proposals.
+fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {
+    let reason = refused.iter().find_map(|refusal| match refusal {
+        Refusal::NotLeader { leader } => Some(ProposeError::NotLeader { leader: *leader }),
+        _ => None,
+    });
+    let reason = reason.unwrap_or(ProposeError::Overloaded);
     for answer in answers {
-        let _ = answer.send(Err(ProposeError::NotLeader { leader }));
+        answer.send(Err(reason.clone()));
     }
 }
 

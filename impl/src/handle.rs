@@ -1,10 +1,12 @@
 //! What the rest of the program holds of a running node.
 
-use quorate_spec::{EntryId, Index, NodeId, ReadView, Refusal, RoleName, Term};
-use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::sync::Arc;
 
-use crate::pending::Proposal;
+use quorate_spec::{EntryId, Fatal, Index, NodeId, ReadView, Refusal, RoleName, Term};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::pending::{Answer, Proposal};
 use crate::record::Payload;
 use crate::storage::StorageError;
 
@@ -14,6 +16,9 @@ use crate::storage::StorageError;
 pub struct Handle {
     pub(crate) id: NodeId,
     pub(crate) proposals: mpsc::Sender<Proposal>,
+    /// One permit for each byte of a command that may wait.
+    pub(crate) bytes: Arc<Semaphore>,
+    pub(crate) proposal_bytes: usize,
     pub(crate) control: mpsc::Sender<Control>,
     pub(crate) view: watch::Receiver<ReadView>,
     pub(crate) stopped: watch::Receiver<Option<StopReason>>,
@@ -39,6 +44,14 @@ pub enum ProposeError {
     /// Nothing happened. More proposals wait than the node takes.
     #[error("too many proposals wait: nothing happened, try again a little later")]
     Overloaded,
+    /// Nothing happened. The command is longer than all that may wait together.
+    #[error("a command of {length} bytes is more than the {limit} that this node takes: split it")]
+    TooLarge {
+        /// The command's length in bytes.
+        length: usize,
+        /// The most that it may have: `Limits::proposal_bytes`.
+        limit: usize,
+    },
     /// Nothing happened. The node no longer runs.
     #[error("the node has stopped: nothing happened, ask another node")]
     Stopped,
@@ -93,8 +106,8 @@ pub enum StopReason {
     #[error("the content of entry {0} is missing: restore this node from the others")]
     ContentMissing(Index),
     /// A leader contradicts an entry that is committed here.
-    #[error("{0}: keep the disks of all nodes, and report it")]
-    SafetyViolated(Refusal),
+    #[error("{0}; keep the disks of all nodes as they are, and report it")]
+    SafetyViolated(Fatal),
 }
 
 /// A look at a node.
@@ -141,14 +154,27 @@ impl Handle {
     /// # Errors
     /// [`ProposeError`] says for each case whether anything happened, and what to do next.
     pub async fn propose(&self, command: impl Into<Payload>) -> Result<EntryId, ProposeError> {
+        let payload = command.into();
+        let room = self.room_for(payload.len())?;
         let (answer, outcome) = oneshot::channel();
-        self.proposals.try_send(Proposal { payload: command.into(), answer }).map_err(
-            |refused| match refused {
-                mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
-            },
-        )?;
+        let answer = Answer { client: answer, _room: room };
+        self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+        })?;
         outcome.await.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    }
+
+    /// Room for a command of so many bytes, until its client has an answer.
+    fn room_for(&self, length: usize) -> Result<OwnedSemaphorePermit, ProposeError> {
+        let limit = self.proposal_bytes;
+        if length > limit {
+            return Err(ProposeError::TooLarge { length, limit });
+        }
+        let permits =
+            u32::try_from(length).map_err(|_| ProposeError::TooLarge { length, limit })?;
+        let room = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
+        room.map_err(|_| ProposeError::Overloaded)
     }
 
     /// What the node published last: term, leader, commit index.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quorate_spec::{Effects, Moment, NodeId, Params, ParamsError, Protocol, Sound};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::apply::{Applier, Delivery, StateMachine};
@@ -42,8 +42,13 @@ pub struct Limits {
     pub waiting_proposals: usize,
     /// Writes that are not durable; proposals wait meanwhile.
     pub unwritten_writes: usize,
-    /// Entries in one request to a peer.
+    /// Bytes of commands that are queued or wait to be committed; more are refused as
+    /// `Overloaded`, and a longer command is always.
+    pub proposal_bytes: usize,
+    /// Entries in one request to a peer; `Params::max_in_flight` requests may be under way to it.
     pub entries_per_request: u64,
+    /// Bytes of commands in one request to a peer. A longer command travels alone.
+    pub bytes_per_request: usize,
     /// Batches of committed entries that wait for the state machine, and entries in each.
     pub batches: usize,
     /// See [`Limits::batches`].
@@ -57,7 +62,9 @@ impl Default for Limits {
             proposals_per_write: 256,
             waiting_proposals: 4096,
             unwritten_writes: 64,
+            proposal_bytes: 64 << 20,
             entries_per_request: 256,
+            bytes_per_request: 1 << 20,
             batches: 4,
             entries_per_batch: 256,
         }
@@ -144,7 +151,15 @@ pub fn start<S: Storage, M: StateMachine>(
         incomplete: 0,
     };
     Ok(RunningNode {
-        handle: Handle { id, proposals, control, view, stopped },
+        handle: Handle {
+            id,
+            proposals,
+            bytes: Arc::new(Semaphore::new(limits.proposal_bytes)),
+            proposal_bytes: limits.proposal_bytes,
+            control,
+            view,
+            stopped,
+        },
         driver: tokio::spawn(announce(driver, stopped_in)),
         applier,
     })

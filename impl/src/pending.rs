@@ -3,13 +3,24 @@
 use std::collections::BTreeMap;
 
 use quorate_spec::{EntryId, Index, NodeId, Proposed, ReadView, Term};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::handle::ProposeError;
 use crate::record::Payload;
 
-/// The way back to a client.
-pub(crate) type Answer = oneshot::Sender<Result<EntryId, ProposeError>>;
+/// The way back to a client, with the room that its command takes until it has an answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) client: oneshot::Sender<Result<EntryId, ProposeError>>,
+    pub(crate) _room: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    /// Nobody may be waiting any more.
+    pub(crate) fn send(self, outcome: Result<EntryId, ProposeError>) {
+        let _ = self.client.send(outcome);
+    }
+}
 
 /// A client's command with the way back.
 #[derive(Debug)]
@@ -45,7 +56,7 @@ impl Pending {
         if term == id.term {
             return Some(answer);
         }
-        let _ = answer.send(Err(ProposeError::Lost));
+        answer.send(Err(ProposeError::Lost));
         None
     }
 
@@ -68,13 +79,16 @@ impl Pending {
 
 fn forsake(waiting: Option<(Term, Answer)>) {
     if let Some((_, answer)) = waiting {
-        // Nobody may be waiting any more, here and above.
-        let _ = answer.send(Err(ProposeError::OutcomeUnknown));
+        answer.send(Err(ProposeError::OutcomeUnknown));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
     use super::*;
 
     fn id(term: u64, index: u64) -> EntryId {
@@ -91,7 +105,13 @@ mod tests {
 
     /// Three clients wait for the entries 4, 5 and 6 of term 2.
     fn three() -> (Pending, Vec<oneshot::Receiver<Result<EntryId, ProposeError>>>) {
-        let (answers, clients) = (0..3).map(|_| oneshot::channel()).unzip();
+        let room = Arc::new(Semaphore::new(3));
+        let channel = |_| {
+            let (client, outcome) = oneshot::channel();
+            let room = Arc::clone(&room).try_acquire_owned().expect("there is room for three");
+            (Answer { client, _room: room }, outcome)
+        };
+        let (answers, clients) = (0..3).map(channel).unzip();
         let mut pending = Pending::default();
         pending.proposed(Proposed { first: id(2, 4), count: 3 }, answers);
         (pending, clients)

@@ -27,6 +27,23 @@ pub enum Content {
     Command(Payload),
 }
 
+impl Record {
+    /// The length of its command in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.content {
+            Content::NoOp => 0,
+            Content::Command(payload) => payload.len(),
+        }
+    }
+
+    /// Whether it carries no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Where the contents of the entries come from that a step writes.
 #[derive(Debug)]
 pub(crate) enum Source {

@@ -28,10 +28,11 @@ fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
         };
     }
     conditions! {
-        ElectionSafety VoteOncePerTerm VoteDurability MessageTermPersisted TermMonotonic VoteStable
+        ElectionSafety VoteOncePerTerm VoteDurability MessageTermPersisted TermMonotonic VoteStable VoteSound
         RestartIsFollower StateTransitions PreVoteSound PreVoteSilent LeaderIsVoter PromiseKept EntryIdentity
         LeaderAppendOnly LogMatching LeaderCompleteness StateMachineSafety CommittedPrefixStable
         CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound MatchIndexMonotonic CheckQuorumSoundness AckDurability
-        CommittedIsDurable QuorumIntersection NonDisruption NoDeadlock
+        CommittedIsDurable QuorumLog QuorumIntersection NonDisruption NoDeadlock CommitProgress
+        ReplicationProgress
     }
 }

@@ -157,8 +157,8 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::NotInThatRole => "NotInThatRole",
         Refusal::TermTooHigh => "TermTooHigh",
         Refusal::Malformed => "Malformed",
-        Refusal::CommittedConflict(_) => "CommittedConflict",
         Refusal::NotLeader { .. } => "NotLeader",
+        Refusal::Overloaded { .. } => "Overloaded",
         Refusal::EarlierTerm => "EarlierTerm",
         Refusal::NoLease => "NoLease",
     }

@@ -110,6 +110,7 @@ macro_rules! guards {
 guards! {
     fn is_promotable(&self, id: NodeId, configuration: &Configuration) -> Result<(), Refusal> => |out| out.is_ok();
     fn log_is_up_to_date(&self, candidate: EntryId, voter: EntryId) -> Result<(), Refusal> => |out| out.is_ok();
+    fn votes_for_term(&self, asked_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn vote_is_free(&self, voted_for: Option<NodeId>, candidate: NodeId) -> Result<(), Refusal> => |out| out.is_ok();
     fn counts_vote(&self, granted_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn counts_own_vote(&self, unwritten: WriteId) -> bool => |out| out;
@@ -132,6 +133,7 @@ guards! {
     fn promise_on_pre_vote(&self, promised: Instant, now: Instant, e: Duration) -> Instant => |out| out == promised;
     fn promise_on_restart(&self, now: Instant, e: Duration) -> Instant => |out| out > now;
     fn keeps_leading(&self, now: Instant, contact: Option<Instant>, e: Duration) -> bool => |out| out;
+    fn takes_entries_of(&self, leader_term: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn prev_matches(&self, prev: EntryId, here: Option<Term>) -> bool => |out| out;
     fn conflicts(&self, existing: Option<Term>, arriving: Term) -> bool => |out| out;
     fn follower_commit(&self, commit: Index, leader_commit: Index, validated: Index) -> Index => |out| out > commit;
@@ -140,5 +142,6 @@ guards! {
     fn own_match(&self, durable: Index, last: Index) -> Index => |out| out == last;
     fn match_after(&self, before: Index, acknowledged: Index) -> Index => |out| out > before;
     fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn acknowledged_at_once(&self, validated: Index, durable: Index) -> Index => |out| out > Index::ZERO;
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index => |out| out < durable;
 }

@@ -62,6 +62,8 @@ mutations! {
         "A2 hashicorp/raft#94", "The longer log wins, whatever the terms of its entries.";
     UpToDateByTerm: log_is_up_to_date, LeaderCompleteness, ["replication"],
         "A11 openraft 94c820c3", "The later last term wins, and length does not matter.";
+    VotesForPastTerms: votes_for_term, VoteSound, ["election-async"],
+        "A1 xraft#33", "A candidate of a past term gets the vote of the present one.";
     VotesForEveryone: vote_is_free, VoteOncePerTerm, ["election-async"],
         "A12 camunda#5356", "A server votes for every candidate of a term.";
     CountsOldVotes: counts_vote, ElectionSafety, ["election-async"],
@@ -120,6 +122,10 @@ mutations! {
         "F8 tikv#15035, openraft", "A restarted server has promised nothing.";
     NeverStepsDown: keeps_leading, NoDeadlock, ["deaf-leader"],
         "B1 Cloudflare 2020-11-02, H11 hashicorp/raft#503", "A leader without a quorum stays leader.";
+    FollowsPastLeaders: takes_entries_of, QuorumLog, ["replication"],
+        "thesis §3.3", "A leader of a past term is still followed.";
+    BaseIsAConflict: prev_matches, ReplicationProgress, ["replication"],
+        "C12 openraft 71a290cd", "What lies before the log's first entry counts as a conflict.";
     AppendsWithoutMatch: prev_matches, LogMatching, ["replication"],
         "C1 thesis §3.5", "Entries are taken whether or not the one before them matches.";
     TruncatesAlways: conflicts, TruncateOnlyOnConflict, ["replication"],
@@ -130,6 +136,10 @@ mutations! {
         "C2 rabbitmq/ra#508, NuRaft#57", "A follower takes the leader's commit index for its own log as it is.";
     CommitGoesBack: follower_commit, CommitMonotonic, ["replication"],
         "C4 PySyncObj#166", "An old commit index takes the follower's back.";
+    NeverLearnsCommit: follower_commit, CommitProgress, ["replication"],
+        "D3 raftos#30", "A follower does not take the leader's commit index over.";
+    AcksAheadOfDisk: acknowledged_at_once, AckDurability, ["replication-crash"],
+        "H1 openraft ee460f37", "A busy disk is passed over: all of a request is acknowledged at once.";
     AcksOwnLength: acknowledged, MatchIndexSound, ["replication-stepwise"],
         "C7 CCF#6016", "A follower acknowledges all of its log.";
     CommitsOldTerms: may_commit, CommitRule, ["replication-stepwise"],
@@ -168,6 +178,10 @@ pub(crate) mod mutated {
             candidate.term >= voter.term
         };
         if better { Ok(()) } else { Err(Refusal::LogNotUpToDate { candidate, voter }) }
+    }
+
+    pub(crate) fn votes_for_term(_: Mutation, asked_in: Term, current: Term) -> Allowed {
+        if asked_in <= current { Ok(()) } else { Sound.votes_for_term(asked_in, current) }
     }
 
     pub(crate) fn vote_is_free(_: Mutation, _: Option<NodeId>, _: NodeId) -> Allowed {
@@ -303,8 +317,13 @@ pub(crate) mod mutated {
         true
     }
 
-    pub(crate) fn prev_matches(_: Mutation, _: EntryId, _: Option<Term>) -> bool {
-        true
+    pub(crate) fn takes_entries_of(_: Mutation, leader_term: Term, current: Term) -> Allowed {
+        if leader_term <= current { Ok(()) } else { Sound.takes_entries_of(leader_term, current) }
+    }
+
+    pub(crate) fn prev_matches(m: Mutation, prev: EntryId, here: Option<Term>) -> bool {
+        m == Mutation::AppendsWithoutMatch
+            || (prev != EntryId::ZERO && Sound.prev_matches(prev, here))
     }
 
     pub(crate) fn conflicts(m: Mutation, existing: Option<Term>, _: Term) -> bool {
@@ -312,11 +331,19 @@ pub(crate) mod mutated {
     }
 
     pub(crate) fn follower_commit(m: Mutation, commit: Index, leader: Index, ok: Index) -> Index {
-        if m == Mutation::CommitGoesBack { leader.min(ok) } else { commit.max(leader) }
+        match m {
+            Mutation::CommitGoesBack => leader.min(ok),
+            Mutation::NeverLearnsCommit => commit,
+            _ => commit.max(leader),
+        }
     }
 
     pub(crate) fn acknowledged(_: Mutation, _: Index, last: Index) -> Index {
         last
+    }
+
+    pub(crate) fn acknowledged_at_once(_: Mutation, validated: Index, _: Index) -> Index {
+        validated
     }
 
     pub(crate) fn may_commit(_: Mutation, _: Option<Term>, _: Term) -> Allowed {

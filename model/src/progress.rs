@@ -1,10 +1,12 @@
 //! Progress without temporal logic: from a state, a benign scheduler runs the cluster without
-//! faults, and a leader has to commit (claim NoDeadlock, AG EF).
+//! faults, and a leader has to commit, and to bring its log and its commit to everyone that it
+//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress: AG EF).
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
 //! that hear a leader do not time out; the others time out one after the other. It depends on the
 //! servers and the links alone, so its verdict is remembered by them (`verdicts`).
 
+use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Kind, NodeId, Role};
 
 use crate::intern::Interned;
@@ -23,15 +25,19 @@ pub(crate) struct Benign {
 }
 
 impl Benign {
+    /// The claims that a benign run decides.
+    pub(crate) const CLAIMS: ClaimSet =
+        ClaimSet::of(&[Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress]);
+
     /// A scheduler for so many servers.
     #[must_use]
     pub(crate) fn new(servers: usize) -> Benign {
         Benign { servers }
     }
 
-    /// Whether the benign run from this state commits an entry of its leader's term. Links that
-    /// can heal have healed; the others stay cut.
-    pub(crate) fn commits(&self, model: &SliceModel, state: &State) -> bool {
+    /// The claims that the benign run from this state breaks: it commits an entry of its leader's
+    /// term, and takes everyone along. Links that can heal have healed; the others stay cut.
+    pub(crate) fn progress(&self, model: &SliceModel, state: &State) -> ClaimSet {
         let heals = model.slice.cutting == Cutting::Heals;
         let cut = if heals { 0 } else { state.budget.cut };
         let mut run = Run {
@@ -42,16 +48,16 @@ impl Benign {
         };
         run.write_everything();
         for attempt in 0..3 * self.servers {
-            if run.commits() {
-                return true;
+            if let Some(leader) = run.commits() {
+                return run.takes_along(leader);
             }
             run.let_time_pass();
-            if run.commits() {
-                return true;
+            if let Some(leader) = run.commits() {
+                return run.takes_along(leader);
             }
             run.time_out(NodeId((attempt % self.servers) as u64));
         }
-        run.commits()
+        run.commits().map_or(Benign::CLAIMS, |leader| run.takes_along(leader))
     }
 }
 
@@ -153,9 +159,9 @@ impl Run<'_> {
         }
     }
 
-    /// Whether a leader has committed an entry of its term without being asked to, and commits
-    /// what clients propose now: a commit from before the run alone does not count.
-    fn commits(&mut self) -> bool {
+    /// The leader that has committed an entry of its term without being asked to, and commits what
+    /// a client proposes now: a commit from before the run alone does not count.
+    fn commits(&mut self) -> Option<NodeId> {
         self.exchange();
         self.look_at_leaders();
         let mut proposed = Vec::new();
@@ -168,12 +174,36 @@ impl Run<'_> {
             }
         }
         if proposed.is_empty() {
-            return false;
+            return None;
         }
         self.exchange();
-        proposed.iter().any(|(id, entry)| {
+        let done = proposed.into_iter().find(|(id, entry)| {
             let node = &self.servers[id.0 as usize].node;
             node.is_leader() && node.commit_index() >= entry.index
-        })
+        });
+        done.map(|(id, _)| id)
+    }
+
+    /// The claims that are false although the leader commits: every server that it reaches, and
+    /// that reaches it, has its log, with the leader's knowledge, and its commit index.
+    fn takes_along(&mut self, leader: NodeId) -> ClaimSet {
+        self.exchange();
+        let node = &self.servers[leader.0 as usize].node;
+        let reached = |id: &NodeId| {
+            self.links.is_open(leader, *id) && self.links.is_open(*id, leader) && *id != leader
+        };
+        let others: Vec<NodeId> = self.ids().filter(reached).collect();
+        let other = |id: &NodeId| &self.servers[id.0 as usize].node;
+        let matched = |id: &NodeId| {
+            let Role::Leader(leadership) = node.role() else { return false };
+            let peer = leadership.peers.get(id);
+            peer.is_some_and(|peer| peer.match_index == node.log().last().index)
+                && other(id).log() == node.log()
+        };
+        let mut broken = ClaimSet::NONE;
+        let committed = others.iter().all(|id| other(id).commit_index() == node.commit_index());
+        broken.require(Claim::CommitProgress, committed);
+        broken.require(Claim::ReplicationProgress, others.iter().all(matched));
+        broken
     }
 }

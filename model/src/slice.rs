@@ -77,6 +77,9 @@ pub struct Slice {
     pub appends: bool,
     /// How many entries a request carries at most.
     pub entries: u64,
+    /// How many requests with entries may be unacknowledged per peer: the pipeline's window. With
+    /// 0 each request waits for the answer to the one before it.
+    pub window: usize,
     /// Whether leaders send heartbeats without entries too, while they have some to send.
     pub heartbeats: bool,
     /// How messages travel.
@@ -136,7 +139,8 @@ impl Slice {
             pre_vote: self.election.pre_vote,
             stickiness: self.election.stickiness,
             check_quorum: self.election.check_quorum,
-            max_in_flight: 0,
+            max_in_flight: self.window,
+            max_uncommitted: u64::MAX,
         }
     }
 

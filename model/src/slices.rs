@@ -4,7 +4,8 @@ use quorate_spec::property::{Claim, ClaimSet};
 
 use crate::slice::{Cuts, Cutting, Declared, Election, Established, Network, Slice};
 
-/// What every slice checks: all that is decided step by step or costs next to nothing.
+/// What every slice checks as far as its features can refute it (see [`refutable`]): all that is
+/// decided step by step or costs next to nothing.
 const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::ElectionSafety,
     Claim::VoteOncePerTerm,
@@ -12,6 +13,7 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::MessageTermPersisted,
     Claim::TermMonotonic,
     Claim::VoteStable,
+    Claim::VoteSound,
     Claim::RestartIsFollower,
     Claim::StateTransitions,
     Claim::PreVoteSound,
@@ -33,11 +35,68 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::CheckQuorumSoundness,
     Claim::AckDurability,
     Claim::CommittedIsDurable,
+    Claim::QuorumLog,
     Claim::QuorumIntersection,
 ]);
 
-const LIVE: ClaimSet = SAFETY.union(ClaimSet::of(&[Claim::NoDeadlock]));
-const UNDISTURBED: ClaimSet = SAFETY.union(ClaimSet::of(&[Claim::NonDisruption]));
+const LIVE: ClaimSet = SAFETY.union(ClaimSet::of(&[
+    Claim::NoDeadlock,
+    Claim::CommitProgress,
+    Claim::ReplicationProgress,
+]));
+
+/// A slice with an established leader says nothing of elections that do not happen in it.
+const UNDISTURBED: ClaimSet = ClaimSet::of(&[Claim::NonDisruption]);
+
+/// The claims that the features of this slice can refute: a claim about what never happens in it
+/// would hold of nothing.
+#[must_use]
+pub fn refutable(slice: &Slice) -> ClaimSet {
+    use Claim::{
+        AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
+        CommitRule, CommittedIsDurable, CommittedPrefixStable, ElectionSafety, LeaderAppendOnly,
+        LeaderCompleteness, LeaderIsVoter, LogMatching, MatchIndexMonotonic, MatchIndexSound,
+        MessageTermPersisted, NoDeadlock, NonDisruption, PreVoteSilent, PreVoteSound, PromiseKept,
+        QuorumIntersection, QuorumLog, ReplicationProgress, RestartIsFollower, StateMachineSafety,
+        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
+    };
+    let several = slice.servers > 1;
+    let log = slice.appends;
+    let refutes = |claim: &Claim| match claim {
+        PreVoteSound => slice.election.pre_vote,
+        PreVoteSilent => several && slice.election.pre_vote,
+        PromiseKept => slice.election.stickiness,
+        CheckQuorumSoundness => slice.election.check_quorum,
+        RestartIsFollower => slice.crashes > 0,
+        LeaderIsVoter => slice.learners > 0,
+        NonDisruption => slice.established.is_some(),
+        ElectionSafety | VoteOncePerTerm | VoteSound | VoteDurability | MessageTermPersisted
+        | QuorumIntersection => several,
+        LogMatching
+        | MatchIndexSound
+        | MatchIndexMonotonic
+        | AckDurability
+        | TruncateOnlyOnConflict
+        | QuorumLog
+        | CommitProgress
+        | ReplicationProgress => several && log,
+        LeaderAppendOnly
+        | LeaderCompleteness
+        | StateMachineSafety
+        | CommittedPrefixStable
+        | CommitBound
+        | CommitMonotonic
+        | CommitRule
+        | CommittedIsDurable => log,
+        NoDeadlock => true,
+        Claim::TermMonotonic
+        | Claim::VoteStable
+        | Claim::StateTransitions
+        | Claim::EntryIdentity => true,
+    };
+    let claims: Vec<Claim> = Claim::ALL.into_iter().filter(refutes).collect();
+    ClaimSet::of(&claims)
+}
 
 /// What a slice is unless it says otherwise.
 const BASE: Slice = Slice {
@@ -52,6 +111,7 @@ const BASE: Slice = Slice {
     campaigns: false,
     appends: true,
     entries: u64::MAX,
+    window: 0,
     heartbeats: false,
     network: Network::Async,
     cuts: &[],
@@ -74,6 +134,9 @@ pub fn all() -> Vec<Slice> {
     slices.extend(liveness());
     slices.extend(replication());
     slices.extend(deep());
+    for slice in &mut slices {
+        slice.claims = slice.claims.intersection(refutable(slice));
+    }
     slices
 }
 
@@ -376,6 +439,95 @@ fn deep() -> Vec<Slice> {
             crashes: 1,
             pending: 1,
             network: Network::Pull { parked: 2 },
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-p1t3c2",
+            max_term: 3,
+            commands: 2,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-p2t2c2",
+            max_term: 2,
+            commands: 2,
+            network: Network::Pull { parked: 2 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-at2c2",
+            max_term: 2,
+            commands: 2,
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-at2c1",
+            max_term: 2,
+            commands: 1,
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-at3c1x",
+            max_term: 3,
+            commands: 1,
+            crashes: 1,
+            pending: 1,
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-at3c0",
+            max_term: 3,
+            commands: 0,
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-p0t4c1",
+            max_term: 4,
+            commands: 1,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-p0t4c0",
+            max_term: 4,
+            commands: 0,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-5p0t2c1",
+            servers: 5,
+            max_term: 2,
+            commands: 1,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
+            name: "x-p0t3c2",
+            max_term: 3,
+            commands: 2,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
             deep: true,
             ..BASE
         },

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 use quorate_spec::property::cluster::{
     committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
+    quorum_log,
 };
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Node, NodeId, Term};
@@ -50,8 +51,11 @@ impl Verdicts {
         Claim::LogMatching,
         Claim::MatchIndexSound,
         Claim::CommittedIsDurable,
+        Claim::QuorumLog,
         Claim::NonDisruption,
         Claim::NoDeadlock,
+        Claim::CommitProgress,
+        Claim::ReplicationProgress,
     ]);
 
     /// The claims of the model's slice that are false in this state.
@@ -79,6 +83,9 @@ fn decide(model: &SliceModel, state: &State) -> ClaimSet {
         }
     }
     let mut broken = ClaimSet::NONE;
+    if !model.slice.claims.intersection(Benign::CLAIMS).is_empty() {
+        broken = broken.union(Benign::new(state.servers.len()).progress(model, state));
+    }
     for claim in model.slice.claims.intersection(Verdicts::DECIDES).iter() {
         broken.require(claim, holds(model, state, claim));
     }
@@ -106,8 +113,8 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
             let disk = |id: NodeId| &state.servers[id.0 as usize].disk.reported;
             committed_is_durable(&state.history, configuration, disk)
         }
+        Claim::QuorumLog => quorum_log(&model.machine.protocol.rules, &state.history, nodes),
         Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),
-        Claim::NoDeadlock => Benign::new(state.servers.len()).commits(model, state),
         // The others are decided in each step, and by the history.
         _ => true,
     }

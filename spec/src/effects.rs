@@ -1,6 +1,7 @@
 //! What goes into a step, and what comes out of it.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::durable::Write;
 use crate::message::{Envelope, Message};
@@ -33,6 +34,9 @@ pub enum Input {
 /// come between any two of them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Effects {
+    /// Before everything else: if this is set, safety is broken. The driver stops the node and
+    /// performs nothing more.
+    pub fatal: Option<Fatal>,
     /// First: put this write into the node's FIFO of writes. Nothing waits for it here.
     pub persist: Option<Persist>,
     /// Second: let readers see this view, before any message that would make the old one false
@@ -52,6 +56,7 @@ pub struct Effects {
 impl Effects {
     /// Forgets everything, keeping the allocations.
     pub fn clear(&mut self) {
+        self.fatal = None;
         self.persist = None;
         self.publish = None;
         self.send.clear();
@@ -60,6 +65,28 @@ impl Effects {
         self.refused.clear();
     }
 }
+
+/// What honest servers with intact disks rule out: the node that sees it cannot go on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Fatal {
+    /// The entries of the present term's leader contradict an entry that this server knows to be
+    /// committed (claim CommittedPrefixStable).
+    CommittedConflict(Index),
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fatal::CommittedConflict(index) => write!(
+                f,
+                "the leader's entries contradict the committed entry {index}: a disk has lost \
+                 what it reported durable, or an identity was used twice; restore this node"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Fatal {}
 
 /// A numbered write: writes form one FIFO, each is atomic, and a crash keeps a prefix of them
 /// that holds at least every write that was reported durable.

@@ -47,7 +47,7 @@ pub mod types;
 
 pub use configuration::Configuration;
 pub use durable::{Durable, HardState};
-pub use effects::{Effects, Input, Outgoing, Persist, Proposed};
+pub use effects::{Effects, Fatal, Input, Outgoing, Persist, Proposed};
 pub use gate::Gate;
 pub use log::{Entries, Log};
 pub use message::{AppendOutcome, Body, Envelope, Kind, Message};

@@ -27,6 +27,8 @@ pub struct Params {
     /// How many AppendEntries with entries may be unacknowledged per peer. With 0, which is for
     /// models, entries leave with a request that is due anyway, and the next after its answer.
     pub max_in_flight: usize,
+    /// How many entries of a leader's log may be not committed; it refuses proposals beyond that.
+    pub max_uncommitted: u64,
 }
 
 impl Params {
@@ -41,6 +43,7 @@ impl Params {
             stickiness: true,
             check_quorum: true,
             max_in_flight: 16,
+            max_uncommitted: 65_536,
         }
     }
 
@@ -70,6 +73,9 @@ impl Params {
         if self.max_in_flight == 0 {
             return Err(ParamsError::NoWindow);
         }
+        if self.max_uncommitted == 0 {
+            return Err(ParamsError::NoProposals);
+        }
         if !(self.pre_vote && self.stickiness && self.check_quorum) {
             return Err(ParamsError::NaiveElection);
         }
@@ -93,6 +99,8 @@ pub enum ParamsError {
     },
     /// No AppendEntries may be in flight.
     NoWindow,
+    /// No proposal would ever be taken.
+    NoProposals,
     /// Pre-vote, stickiness or check-quorum is off: that is for comparison, not for production.
     NaiveElection,
 }
@@ -113,6 +121,9 @@ impl fmt::Display for ParamsError {
             }
             ParamsError::NoWindow => {
                 f.write_str("max_in_flight is 0: entries would wait for heartbeats; set 1 or more")
+            }
+            ParamsError::NoProposals => {
+                f.write_str("max_uncommitted is 0: no proposal would be taken; set 1 or more")
             }
             ParamsError::NaiveElection => f.write_str(
                 "pre-vote, stickiness and check-quorum have to be on outside comparisons",

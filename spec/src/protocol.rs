@@ -68,7 +68,8 @@ impl<R: Rules> Protocol<R> {
     }
 
     /// When the driver has to call [`Protocol::step`] with [`Input::Tick`] and then ask every
-    /// peer's [`Protocol::poll_transmit`] again, at the latest.
+    /// peer's [`Protocol::poll_transmit`] again, at the latest. Every peer: one that is not asked
+    /// stays due, and the deadline in the past.
     #[must_use]
     pub fn next_deadline(&self, node: &Node) -> Instant {
         let resend = |at: &Instant| at.after(self.params.heartbeat_interval);
@@ -143,6 +144,7 @@ pub(crate) struct Step<'a, R> {
     pub(crate) effects: &'a mut Effects,
     log_write: Option<LogWrite>,
     replies: Vec<(Pledge, NodeId, Body)>,
+    at_once: Option<(NodeId, Body)>,
 }
 
 impl<'a, R: Rules> Step<'a, R> {
@@ -152,7 +154,15 @@ impl<'a, R: Rules> Step<'a, R> {
         moment: Moment,
         effects: &'a mut Effects,
     ) -> Self {
-        Step { protocol, node, moment, effects, log_write: None, replies: Vec::new() }
+        Step {
+            protocol,
+            node,
+            moment,
+            effects,
+            log_write: None,
+            replies: Vec::new(),
+            at_once: None,
+        }
     }
 
     pub(crate) fn rules(&self) -> &'a R {
@@ -173,6 +183,11 @@ impl<'a, R: Rules> Step<'a, R> {
 
     pub(crate) fn reply(&mut self, to: NodeId, pledge: Pledge, body: Body) {
         self.replies.push((pledge, to, body));
+    }
+
+    /// A reply that goes before the others, if it can leave earlier than they.
+    pub(crate) fn reply_at_once(&mut self, to: NodeId, body: Body) {
+        self.at_once = Some((to, body));
     }
 
     pub(crate) fn become_role(&mut self, role: Role, cause: Cause) {
@@ -224,6 +239,12 @@ impl<'a, R: Rules> Step<'a, R> {
         }
         for (pledge, to, body) in self.replies {
             self.effects.send.push(self.protocol.address(self.node, to, pledge, body));
+        }
+        if let Some((to, body)) = self.at_once {
+            let early = self.protocol.address(self.node, to, Pledge::Term, body);
+            if self.effects.send.first().is_some_and(|reply| early.needs < reply.needs) {
+                self.effects.send.insert(0, early);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::types::{EntryId, Index, NodeId, Term};
+use crate::types::{EntryId, NodeId, Term};
 
 /// The reason why an input, or a part of it, had no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,12 +42,17 @@ pub enum Refusal {
     TermTooHigh,
     /// The message contradicts itself or cannot come from an honest peer.
     Malformed,
-    /// A leader's entries contradict a committed one: a safety violation; the node has to stop.
-    CommittedConflict(Index),
     /// Only the leader takes proposals.
     NotLeader {
         /// The leader to ask, if it is known.
         leader: Option<NodeId>,
+    },
+    /// The leader has as many entries that are not committed as it may: try again later.
+    Overloaded {
+        /// How many entries are not committed.
+        uncommitted: u64,
+        /// How many may be.
+        limit: u64,
     },
     /// An entry of an earlier term is not committed by counting copies (thesis §3.6.2).
     EarlierTerm,
@@ -76,15 +81,16 @@ impl fmt::Display for Refusal {
             Refusal::NotInThatRole => f.write_str("the server is no longer in that role"),
             Refusal::TermTooHigh => f.write_str("the term is impossibly high"),
             Refusal::Malformed => f.write_str("the message is malformed"),
-            Refusal::CommittedConflict(index) => {
-                write!(f, "the entries contradict the committed entry {index}: stop this node")
-            }
             Refusal::NotLeader { leader: Some(leader) } => {
                 write!(f, "this server is not the leader: ask n{leader}")
             }
             Refusal::NotLeader { leader: None } => {
                 f.write_str("this server is not the leader and knows none: try again later")
             }
+            Refusal::Overloaded { uncommitted, limit } => write!(
+                f,
+                "{uncommitted} entries wait to be committed, of at most {limit}: try again later"
+            ),
             Refusal::EarlierTerm => {
                 f.write_str("an entry of an earlier term is committed only with one of this term")
             }

@@ -1,6 +1,12 @@
 //! Every load-bearing guard of the protocol, one named function each: what safety rests on, in
 //! one file.
 //!
+//! Not here are tests that only a dishonest peer could fail (`Refusal::Malformed`,
+//! `Refusal::TermTooHigh`, and the check against committed entries that stops a node:
+//! `Effects::fatal`), and tests that only save work: a pre-vote of a past term is refused to spare
+//! its sender a lost election, an answer to a request that is no longer live moves no probe, and a leader whose log
+//! runs away from its commits takes no proposals.
+//!
 //! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
 //! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
 
@@ -47,6 +53,12 @@ pub trait Rules {
         if candidate >= voter { Ok(()) } else { Err(Refusal::LogNotUpToDate { candidate, voter }) }
     }
 
+    /// A vote is given in the voter's present term and no other (§3.4): what a candidate of a past
+    /// term says of its log may no longer be true.
+    fn votes_for_term(&self, asked_in: Term, current: Term) -> Result<(), Refusal> {
+        in_this_term(asked_in, current)
+    }
+
     /// One vote a term, first come, first served, §3.4 (bug A12).
     fn vote_is_free(&self, voted_for: Option<NodeId>, candidate: NodeId) -> Result<(), Refusal> {
         match voted_for {
@@ -57,11 +69,7 @@ pub trait Rules {
 
     /// A granted vote counts in the term in which it was asked for (bug A1).
     fn counts_vote(&self, granted_in: Term, current: Term) -> Result<(), Refusal> {
-        if granted_in == current {
-            Ok(())
-        } else {
-            Err(Refusal::StaleTerm { message: granted_in, current })
-        }
+        in_this_term(granted_in, current)
     }
 
     /// A candidate counts its own vote once it is durable, as anyone else's (bugs A7, H9).
@@ -203,6 +211,12 @@ pub trait Rules {
 
     // Replication: thesis §3.5 and §3.6.
 
+    /// Entries are taken from the leader of the present term, and not from one of the past (§3.3,
+    /// §3.5).
+    fn takes_entries_of(&self, leader_term: Term, current: Term) -> Result<(), Refusal> {
+        in_this_term(leader_term, current)
+    }
+
     /// Entries are taken only after an entry that both logs have (§3.5).
     fn prev_matches(&self, prev: EntryId, term_here: Option<Term>) -> bool {
         term_here == Some(prev.term)
@@ -241,17 +255,22 @@ pub trait Rules {
 
     /// An answer to an AppendEntries counts in the term that asked (bug C5).
     fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> {
-        if answered_in == current {
-            Ok(())
-        } else {
-            Err(Refusal::StaleTerm { message: answered_in, current })
-        }
+        in_this_term(answered_in, current)
+    }
+
+    /// What is acknowledged before the write is durable: no more than what is (rule P2).
+    fn acknowledged_at_once(&self, validated: Index, durable: Index) -> Index {
+        validated.min(durable)
     }
 
     /// Truncation takes the durable mark down in the same step (bug C10).
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index {
         durable.min(keep)
     }
+}
+
+fn in_this_term(message: Term, current: Term) -> Result<(), Refusal> {
+    if message == current { Ok(()) } else { Err(Refusal::StaleTerm { message, current }) }
 }
 
 fn promise_is_over(now: Instant, promised_until: Instant) -> Result<(), Refusal> {

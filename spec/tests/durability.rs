@@ -6,7 +6,8 @@ mod common;
 use common::cluster::Cluster;
 use common::*;
 use quorate_spec::{
-    Body, Gate, HardState, Index, Input, Instant, Refusal, RoleName, Term, WriteId,
+    Body, Effects, Gate, HardState, Index, Input, Instant, Outgoing, Refusal, RoleName, Term,
+    WriteId,
 };
 
 fn server(log: &[u64]) -> Server {
@@ -65,8 +66,9 @@ fn an_acknowledgement_waits_for_the_entries_that_it_covers() {
     let mut server = Setup { term: 1, ..Setup::default() }.start();
     let first = server.receive(2, 1, append(entry(0, 0), &[1, 1], 0));
     let second = server.receive(2, 1, append(entry(2, 1), &[1, 1], 0));
-    assert_eq!((needs(&first), needs(&second)), (WriteId(1), WriteId(2)));
-    let covered = |server: &mut Server, prev| needs(&server.receive(2, 1, heartbeat(prev, 0)));
+    let last = |effects: &Effects| effects.send.last().map(|reply| reply.needs).unwrap();
+    assert_eq!((needs(&first), last(&second)), (WriteId(1), WriteId(2)));
+    let covered = |server: &mut Server, prev| last(&server.receive(2, 1, heartbeat(prev, 0)));
     assert_eq!(covered(&mut server, entry(2, 1)), WriteId(1), "a heartbeat that validates 2");
     assert_eq!(covered(&mut server, entry(3, 1)), WriteId(2), "a heartbeat that validates 3");
     server.sync_one();
@@ -74,6 +76,27 @@ fn an_acknowledgement_waits_for_the_entries_that_it_covers() {
     assert_eq!(covered(&mut server, entry(3, 1)), WriteId(2));
     server.sync_one();
     assert_eq!(covered(&mut server, entry(4, 1)), WriteId::NONE);
+}
+
+/// A follower whose disk is behind shows at once that it is there (§6.2), with what is durable and
+/// no more (rule P2); where the term is not durable either, there is nothing that it may say.
+#[test]
+fn a_follower_with_a_slow_disk_answers_at_once_with_what_is_durable() {
+    let mut server = server(&[1]);
+    let answers = |effects: &Effects| -> Vec<(WriteId, Body)> {
+        let reply = |reply: &Outgoing| (reply.needs, reply.message.body.clone());
+        effects.send.iter().map(reply).collect()
+    };
+    let term = server.node.current_term().0;
+    let first = server.receive(2, term, append(entry(1, 1), &[1], 0));
+    let full = |write, index| (WriteId(write), accepted(index));
+    assert_eq!(answers(&first), [full(1, 2)], "the disk was idle: one answer is enough");
+    let second = server.receive(2, term, append(entry(2, 1), &[1], 0));
+    assert_eq!(answers(&second), [full(0, 1), full(2, 3)]);
+    let again = server.receive(2, term, heartbeat(entry(3, 1), 0));
+    assert_eq!(answers(&again), [full(0, 1), full(2, 3)]);
+    let next = server.receive(3, term + 1, append(entry(3, 1), &[term + 1], 0));
+    assert_eq!(answers(&next), [full(3, 4)], "the new term is not durable");
 }
 
 /// Rules P1 and P2 together: entries from the leader of a new term wait for both.

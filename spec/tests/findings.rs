@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use quorate_spec::log::Run;
 use quorate_spec::property::step::pre_vote_sound;
-use quorate_spec::{Body, Entries, Index, Input, Instant, Refusal, Term};
+use quorate_spec::{Body, Entries, Fatal, Index, Input, Instant, Refusal, Term};
 
 fn follower(term: u64, log: &[u64]) -> Server {
     Setup { term, log: log.to_vec(), ..Setup::default() }.start()
@@ -18,7 +18,7 @@ fn a_prev_that_contradicts_a_committed_entry_is_refused() {
     let mut server = follower(3, &[1, 3]);
     server.receive(2, 3, heartbeat(entry(2, 3), 2));
     let effects = server.receive(2, 3, append(entry(2, 1), &[2], 0));
-    assert!(refused(&effects, Refusal::CommittedConflict(Index(2))), "{effects:?}");
+    assert_eq!(effects.fatal, Some(Fatal::CommittedConflict(Index(2))));
     assert_eq!(server.terms(), [1, 3]);
 }
 

@@ -6,8 +6,8 @@ mod common;
 use common::cluster::Cluster;
 use common::*;
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, Effects, EntryId, Index, Input, Proposed, Refusal,
-    RoleName, Term,
+    AppendOutcome, Body, Configuration, Effects, EntryId, Fatal, Index, Input, Params, Proposed,
+    Refusal, RoleName, Term,
 };
 
 /// n1 in `term`, with entries of these terms.
@@ -108,7 +108,7 @@ fn a_committed_entry_is_never_overwritten() {
     server.receive(2, 3, heartbeat(entry(3, 2), 2));
     let log = server.node.log().clone();
     let effects = server.receive(2, 3, append(entry(1, 1), &[3], 0));
-    assert!(refused(&effects, Refusal::CommittedConflict(Index(2))));
+    assert_eq!(effects.fatal, Some(Fatal::CommittedConflict(Index(2))));
     assert_eq!((server.node.log(), effects.send.len(), effects.persist), (&log, 0, None));
 }
 
@@ -358,4 +358,24 @@ fn followers_that_missed_entries_get_them_when_they_come_back() {
     cluster.run(2 * HEARTBEAT);
     let server = cluster.at(other);
     assert_eq!((server.terms().len(), server.commit()), (51, 51));
+}
+
+/// A leader that cannot commit takes no more than it may.
+#[test]
+fn proposals_beyond_the_bound_are_refused_until_entries_are_committed() {
+    let params = Params { max_uncommitted: 3, ..params() };
+    let mut server = Setup { params, ..Setup::default() }.lead(&[2]);
+    let uncommitted = server.node.log().last().index.0;
+    let propose = |server: &mut Server, count| server.step(Input::Propose { count });
+    let over = propose(&mut server, 4 - uncommitted);
+    let refusal = Refusal::Overloaded { uncommitted, limit: 3 };
+    assert_eq!((over.proposed, over.refused), (None, vec![refusal]));
+    assert!(propose(&mut server, 3 - uncommitted).proposed.is_some());
+    assert!(propose(&mut server, 1).proposed.is_none());
+    server.sync();
+    let term = server.node.current_term().0;
+    server.receive(2, term, accepted(2));
+    assert_eq!(server.node.commit_index(), Index(2));
+    assert!(propose(&mut server, 2).proposed.is_some());
+    assert!(propose(&mut server, 1).proposed.is_none());
 }

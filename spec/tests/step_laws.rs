@@ -126,7 +126,6 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
         seen,
         [
             "AnotherRound",
-            "CommittedConflict",
             "EarlierTerm",
             "IsLeader",
             "LogNotUpToDate",

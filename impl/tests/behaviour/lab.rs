@@ -135,6 +135,7 @@ impl Lab {
                     Err(
                         error @ (ProposeError::Lost
                         | ProposeError::Overloaded
+                        | ProposeError::TooLarge { .. }
                         | ProposeError::Stopped),
                     ) => panic!("{error}"),
                 }

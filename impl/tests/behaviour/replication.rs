@@ -181,6 +181,42 @@ async fn a_node_with_more_proposals_than_it_takes_says_that_it_is_overloaded() {
     assert_eq!(queued.await.map(|id| id.index), Ok(Index(3)));
 }
 
+/// Flow control by bytes: what waits is bounded, however long the commands are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_wait_take_no_more_than_their_bytes() {
+    let limits = Limits { proposal_bytes: 8, ..Limits::default() };
+    let solo = Solo::start(1, limits, Recorder::default());
+    solo.lead().await;
+    solo.disk.stall();
+    let handle = solo.handle();
+    let waiting = tokio::spawn(propose(handle.clone(), b"12345"));
+    solo.status("the first proposal waits", |status| status.waiting == 1).await;
+    assert_eq!(handle.propose(&b"1234"[..]).await, Err(ProposeError::Overloaded));
+    let too_large = ProposeError::TooLarge { length: 9, limit: 8 };
+    assert_eq!(handle.propose(&b"123456789"[..]).await, Err(too_large));
+    solo.disk.resume();
+    assert_eq!(waiting.await.expect("no panic").map(|id| id.index), Ok(Index(2)));
+    let again = handle.propose(&b"12345678"[..]).await;
+    assert_eq!(again.map(|id| id.index), Ok(Index(3)), "the room is free again");
+}
+
+/// A leader that cannot commit takes `max_uncommitted` entries and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_cannot_commit_does_not_grow_its_log_without_end() {
+    let solo = Solo::start_with(1, Limits::default(), 2, Recorder::default());
+    solo.lead().await;
+    solo.disk.stall();
+    let handle = solo.handle();
+    let first = tokio::spawn(propose(handle.clone(), b"one"));
+    solo.status("one waits", |status| status.waiting == 1).await;
+    let second = tokio::spawn(propose(handle.clone(), b"two"));
+    solo.status("two wait", |status| status.waiting == 2).await;
+    assert_eq!(handle.propose(&b"three"[..]).await, Err(ProposeError::Overloaded));
+    solo.disk.resume();
+    assert_eq!(first.await.expect("no panic").map(|id| id.index), Ok(Index(2)));
+    assert_eq!(second.await.expect("no panic").map(|id| id.index), Ok(Index(3)));
+}
+
 async fn propose(handle: Handle, command: &'static [u8]) -> Result<EntryId, ProposeError> {
     handle.propose(command).await
 }

@@ -73,6 +73,16 @@ pub(crate) struct Solo {
 impl Solo {
     /// Node 1 of the voters `1..=voters`, on an empty disk and at the beginning of time.
     pub(crate) fn start(voters: u64, limits: Limits, machine: impl StateMachine) -> Solo {
+        Solo::start_with(voters, limits, params().max_uncommitted, machine)
+    }
+
+    /// The same, with another bound on what is not committed.
+    pub(crate) fn start_with(
+        voters: u64,
+        limits: Limits,
+        max_uncommitted: u64,
+        machine: impl StateMachine,
+    ) -> Solo {
         let disk = MemoryDisk::new(Configuration::of((1..=voters).map(NodeId)));
         let clock = Arc::new(ManualClock::default());
         let (sender, sent) = mpsc::unbounded_channel();
@@ -89,7 +99,8 @@ impl Solo {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             machine,
         };
-        let options = Options { id: ME, params: params(), seed: 7, limits };
+        let options =
+            Options { id: ME, params: Params { max_uncommitted, ..params() }, seed: 7, limits };
         let node = node::start(options, parts).expect("the parameters fit");
         view.set(node.handle().watch()).expect("it is set once");
         Solo { node, disk, clock, sent, inbox }

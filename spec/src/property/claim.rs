@@ -18,6 +18,8 @@ pub enum Claim {
     TermMonotonic,
     /// Within a term a vote goes from none to one and stays.
     VoteStable,
+    /// A vote goes only to a candidate of the voter's term whose log is up to date.
+    VoteSound,
     /// A server restarts as a follower.
     RestartIsFollower,
     /// Roles change only as the state diagram shows.
@@ -60,40 +62,30 @@ pub enum Claim {
     AckDurability,
     /// Every committed entry is on the disks of a quorum.
     CommittedIsDurable,
+    /// Every committed entry is in the logs of a quorum.
+    QuorumLog,
     /// Any two servers that could each win an election now need intersecting quorums.
     QuorumIntersection,
     /// A leader that its voters hear is not deposed by servers that do not.
     NonDisruption,
     /// From every reachable state a fault-free run elects a leader that commits.
     NoDeadlock,
-}
-
-/// What the ledger says of a claim.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    /// The claim.
-    pub claim: Claim,
-    /// The claim in one sentence.
-    pub sentence: &'static str,
-    /// The section of the Raft thesis that it comes from.
-    pub thesis: &'static str,
-    /// The function that decides it, with its crate and module.
-    pub function: &'static str,
-    /// The file of that function, from the root of the repository.
-    pub file: &'static str,
-    /// Under which conditions it holds, beyond the bounds of the slices.
-    pub caveat: &'static str,
+    /// What that leader takes from a client is committed on every server that it reaches.
+    CommitProgress,
+    /// That leader's log reaches every server that it reaches.
+    ReplicationProgress,
 }
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 30] = [
+    pub const ALL: [Claim; 34] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
         Claim::MessageTermPersisted,
         Claim::TermMonotonic,
         Claim::VoteStable,
+        Claim::VoteSound,
         Claim::RestartIsFollower,
         Claim::StateTransitions,
         Claim::PreVoteSound,
@@ -115,9 +107,12 @@ impl Claim {
         Claim::CheckQuorumSoundness,
         Claim::AckDurability,
         Claim::CommittedIsDurable,
+        Claim::QuorumLog,
         Claim::QuorumIntersection,
         Claim::NonDisruption,
         Claim::NoDeadlock,
+        Claim::CommitProgress,
+        Claim::ReplicationProgress,
     ];
 
     /// The claim's name, as it is written everywhere.
@@ -130,6 +125,7 @@ impl Claim {
             Claim::MessageTermPersisted => "MessageTermPersisted",
             Claim::TermMonotonic => "TermMonotonic",
             Claim::VoteStable => "VoteStable",
+            Claim::VoteSound => "VoteSound",
             Claim::RestartIsFollower => "RestartIsFollower",
             Claim::StateTransitions => "StateTransitions",
             Claim::PreVoteSound => "PreVoteSound",
@@ -151,230 +147,13 @@ impl Claim {
             Claim::CheckQuorumSoundness => "CheckQuorumSoundness",
             Claim::AckDurability => "AckDurability",
             Claim::CommittedIsDurable => "CommittedIsDurable",
+            Claim::QuorumLog => "QuorumLog",
             Claim::QuorumIntersection => "QuorumIntersection",
             Claim::NonDisruption => "NonDisruption",
             Claim::NoDeadlock => "NoDeadlock",
+            Claim::CommitProgress => "CommitProgress",
+            Claim::ReplicationProgress => "ReplicationProgress",
         }
-    }
-
-    /// The ledger's entry.
-    #[must_use]
-    pub const fn entry(self) -> Entry {
-        let (sentence, thesis, function, caveat) = match self {
-            Claim::ElectionSafety => (
-                "At most one server ever becomes leader of a term, crashes included.",
-                "§3.2, §3.4",
-                "history::History::election_safety",
-                "",
-            ),
-            Claim::VoteOncePerTerm => (
-                "No server sends grants of one term to two candidates, crashes included; its own candidacy is one.",
-                "§3.4, §3.8",
-                "release::vote_once_per_term",
-                "",
-            ),
-            Claim::VoteDurability => (
-                "When a vote leaves its server, a crash at that moment recovers it.",
-                "§3.8",
-                "release::vote_durability",
-                "The disk keeps what it reported durable.",
-            ),
-            Claim::MessageTermPersisted => (
-                "When a message leaves, a crash at that moment recovers a term at least as high.",
-                "§3.8",
-                "release::message_term_persisted",
-                "The disk keeps what it reported durable.",
-            ),
-            Claim::TermMonotonic => (
-                "No step lowers a server's term, and no restart takes it below what it had reported durable.",
-                "§3.3",
-                "step::term_monotonic",
-                "",
-            ),
-            Claim::VoteStable => (
-                "Within a term a server's vote goes from none to one and stays.",
-                "§3.4",
-                "step::vote_stable",
-                "",
-            ),
-            Claim::RestartIsFollower => (
-                "A server restarts as a follower, whatever it was.",
-                "§3.8",
-                "step::restart_is_follower",
-                "",
-            ),
-            Claim::StateTransitions => (
-                "Roles change only as the state diagram shows.",
-                "§3.4, §9.6",
-                "step::state_transitions",
-                "",
-            ),
-            Claim::PreVoteSound => (
-                "With pre-vote, a server raises its term by itself only if a quorum granted in this very round.",
-                "§9.6",
-                "step::pre_vote_sound",
-                "",
-            ),
-            Claim::PreVoteSilent => (
-                "A pre-vote changes nothing at the server that is asked.",
-                "§9.6",
-                "step::pre_vote_silent",
-                "",
-            ),
-            Claim::LeaderIsVoter => (
-                "A server becomes leader only as a voter of its own latest configuration.",
-                "§4.2.2, §4.3",
-                "step::leader_is_voter",
-                "",
-            ),
-            Claim::PromiseKept => (
-                "No step and no restart shortens a promise not to vote.",
-                "§4.2.3, §6.4.1",
-                "step::promise_kept",
-                "The clock is monotonic across restarts.",
-            ),
-            Claim::EntryIdentity => (
-                "No (term, index) is created twice, crashes included.",
-                "§3.5",
-                "history::History::observe",
-                "",
-            ),
-            Claim::LeaderAppendOnly => (
-                "While a server leads a term, its log only grows.",
-                "§3.2, §3.5",
-                "step::leader_append_only",
-                "",
-            ),
-            Claim::LogMatching => (
-                "If two logs have an entry of the same index and term, they agree up to it.",
-                "§3.2, §3.5",
-                "cluster::log_matching",
-                "",
-            ),
-            Claim::LeaderCompleteness => (
-                "An entry committed in a term is in the log of every leader of a later term.",
-                "§3.2, §3.6",
-                "history::History::observe",
-                "",
-            ),
-            Claim::StateMachineSafety => (
-                "No two servers ever commit different entries at one index.",
-                "§3.2, §3.6.3",
-                "history::History::observe",
-                "",
-            ),
-            Claim::CommittedPrefixStable => (
-                "No step removes or replaces an entry that its server knows to be committed.",
-                "§3.6",
-                "step::committed_prefix_stable",
-                "",
-            ),
-            Claim::CommitBound => (
-                "The commit index never passes the end of the log.",
-                "§3.5",
-                "step::commit_bound",
-                "",
-            ),
-            Claim::CommitMonotonic => (
-                "A running server's commit index never falls.",
-                "§3.5",
-                "step::commit_monotonic",
-                "After a restart it is found anew.",
-            ),
-            Claim::CommitRule => (
-                "A leader moves its commit index only to an entry of its own term.",
-                "§3.6.2",
-                "step::commit_rule",
-                "",
-            ),
-            Claim::TruncateOnlyOnConflict => (
-                "An entry leaves a log only when another one of a different term takes its index.",
-                "§3.5",
-                "step::truncate_only_on_conflict",
-                "",
-            ),
-            Claim::MatchIndexSound => (
-                "What a leader believes a follower has is durable there, unless the follower is in a later term.",
-                "§3.5",
-                "cluster::match_index_sound",
-                "",
-            ),
-            Claim::MatchIndexMonotonic => (
-                "What a leader believes a follower has never shrinks within a term.",
-                "§3.5",
-                "step::match_index_monotonic",
-                "",
-            ),
-            Claim::CheckQuorumSoundness => (
-                "A leader counts as contact to its quorum only answers of its own term, and the votes that elected it.",
-                "§6.2",
-                "step::check_quorum_sound",
-                "",
-            ),
-            Claim::AckDurability => (
-                "When a success leaves, everything it acknowledges is on the sender's disk.",
-                "§3.8",
-                "release::ack_durability",
-                "The disk keeps what it reported durable.",
-            ),
-            Claim::CommittedIsDurable => (
-                "Every committed entry is on the disks of a quorum.",
-                "§3.5, §3.8",
-                "cluster::committed_is_durable",
-                "The disk keeps what it reported durable.",
-            ),
-            Claim::QuorumIntersection => (
-                "Any two servers that could each win an election now have configurations whose quorums intersect; and so do any two majorities of 1 to 7 voters.",
-                "§3.4, §4.3",
-                "cluster::quorum_intersection",
-                "",
-            ),
-            Claim::NonDisruption => (
-                "A leader that its voters hear is not deposed by servers that do not hear it.",
-                "§4.2.3, §9.6",
-                "cluster::leader_undisturbed",
-                "Premise: every other voter has heard this leader, and none but the named servers lets its election timeout pass; their terms are not already higher.",
-            ),
-            Claim::NoDeadlock => (
-                "From every reachable state some fault-free run of bounded length elects a leader that commits an entry of its term.",
-                "§3.9",
-                "quorate_model::progress::Benign::commits",
-                "Existential (AG EF): a benign scheduler does it. Servers that hear a leader do not time out in it.",
-            ),
-        };
-        let file = match self {
-            Claim::ElectionSafety
-            | Claim::EntryIdentity
-            | Claim::LeaderCompleteness
-            | Claim::StateMachineSafety => "spec/src/property/history.rs",
-            Claim::VoteOncePerTerm
-            | Claim::VoteDurability
-            | Claim::MessageTermPersisted
-            | Claim::AckDurability => "spec/src/property/release.rs",
-            Claim::TermMonotonic
-            | Claim::VoteStable
-            | Claim::RestartIsFollower
-            | Claim::StateTransitions
-            | Claim::PreVoteSound
-            | Claim::PreVoteSilent
-            | Claim::CheckQuorumSoundness
-            | Claim::MatchIndexMonotonic
-            | Claim::LeaderIsVoter
-            | Claim::PromiseKept
-            | Claim::LeaderAppendOnly
-            | Claim::CommittedPrefixStable
-            | Claim::CommitBound
-            | Claim::CommitMonotonic
-            | Claim::CommitRule
-            | Claim::TruncateOnlyOnConflict => "spec/src/property/step.rs",
-            Claim::LogMatching
-            | Claim::MatchIndexSound
-            | Claim::CommittedIsDurable
-            | Claim::QuorumIntersection
-            | Claim::NonDisruption => "spec/src/property/cluster.rs",
-            Claim::NoDeadlock => "model/src/progress.rs",
-        };
-        Entry { claim: self, sentence, thesis, function, file, caveat }
     }
 }
 

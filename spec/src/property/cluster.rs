@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::property::history::History;
 use crate::role::{Role, RoleName};
 use crate::rules::Rules;
-use crate::types::{EntryId, NodeId, Term};
+use crate::types::{EntryId, Index, NodeId, Term};
 
 /// Any two servers that could each win an election now have configurations whose quorums
 /// intersect (§3.4, §4.3).
@@ -82,6 +82,27 @@ pub fn match_index_sound(leader: &Node, follower: &Node, disk: &Durable) -> bool
     }
     let has = |id: &EntryId| disk.log.contains(*id);
     leader.log().ids().take_while(|id| id.index <= peer.match_index).all(|id| has(&id))
+}
+
+/// Every committed entry is in the logs of a quorum of each configuration by which some server
+/// could win an election now (§3.6.3).
+pub fn quorum_log<'a>(
+    rules: &impl Rules,
+    history: &History,
+    nodes: impl Fn() -> NodeIter<'a>,
+) -> bool {
+    let committed = || history.committed.iter();
+    let has = |node: &Node, (index, (term, _)): (&Index, &(Term, Term))| {
+        *index <= node.log().base().index
+            || node.log().contains(EntryId { term: *term, index: *index })
+    };
+    nodes().filter(|node| could_win(rules, node, nodes())).all(|electable| {
+        committed().all(|entry| {
+            let holders: Vec<NodeId> =
+                nodes().filter(|node| has(node, entry)).map(Node::id).collect();
+            electable.log().configuration().is_quorum(|voter| holders.contains(&voter))
+        })
+    })
 }
 
 /// Every committed entry is on the disks of a quorum of the configuration that the log of some

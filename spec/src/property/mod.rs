@@ -7,6 +7,7 @@
 
 pub mod claim;
 pub mod cluster;
+pub mod entry;
 pub mod history;
 pub mod release;
 pub mod step;

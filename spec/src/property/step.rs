@@ -19,6 +19,7 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     let mut broken = ClaimSet::NONE;
     broken.require(Claim::TermMonotonic, term_monotonic(before, after));
     broken.require(Claim::VoteStable, vote_stable(before, after));
+    broken.require(Claim::VoteSound, vote_sound(before, input, after));
     broken.require(Claim::StateTransitions, state_transitions(before, after));
     broken.require(Claim::PreVoteSound, pre_vote_sound(params, before, input, after));
     broken.require(Claim::PreVoteSilent, pre_vote_silent(before, input, after));
@@ -65,6 +66,20 @@ pub fn vote_stable(before: &Node, after: &Node) -> bool {
     after.current_term() != before.current_term()
         || before.voted_for().is_none()
         || after.voted_for() == before.voted_for()
+}
+
+/// Whoever got the vote asked for it in this term, and its log then was at least as up to date
+/// (§3.6.1).
+#[must_use]
+pub fn vote_sound(before: &Node, input: &Input, after: &Node) -> bool {
+    let Input::Receive(envelope) = input else { return true };
+    let Body::RequestVote { last } = envelope.message.body else { return true };
+    let voted = after.voted_for() == Some(envelope.from)
+        && (before.voted_for(), before.current_term()) != (after.voted_for(), after.current_term());
+    let (theirs, ours) = (last, before.log().last());
+    let up_to_date =
+        theirs.term > ours.term || (theirs.term == ours.term && theirs.index >= ours.index);
+    !voted || (envelope.message.term == after.current_term() && up_to_date)
 }
 
 /// A restarted server follows (§3.8).

@@ -1,5 +1,6 @@
 //! A follower takes entries and heartbeats (thesis §3.5).
 
+use crate::effects::Fatal;
 use crate::log::Entries;
 use crate::message::{AppendOutcome, Body, Kind};
 use crate::protocol::Step;
@@ -18,8 +19,8 @@ impl<R: Rules> Step<'_, R> {
         leader_commit: Index,
     ) {
         let current = self.node.current_term;
-        if term != current {
-            self.refuse(Refusal::StaleTerm { message: term, current });
+        if let Err(refusal) = self.rules().takes_entries_of(term, current) {
+            self.refuse(refusal);
             if self.rules().answers_stale(Kind::AppendEntries) {
                 let stale = Body::AppendEntriesReply(AppendOutcome::Stale);
                 self.reply(from, Pledge::Term, stale);
@@ -39,6 +40,7 @@ impl<R: Rules> Step<'_, R> {
                 let commit = self.node.commit_index;
                 self.node.commit_index =
                     self.rules().follower_commit(commit, leader_commit, validated);
+                self.acknowledge_at_once(from, validated);
                 let last = self.node.log.last().index;
                 let match_index = self.rules().acknowledged(validated, last);
                 let accepted = AppendOutcome::Accepted { match_index };
@@ -50,7 +52,20 @@ impl<R: Rules> Step<'_, R> {
                 let conflict = AppendOutcome::Conflict { prev_index: prev.index, hint };
                 self.reply(from, Pledge::Term, Body::AppendEntriesReply(conflict));
             }
-            Err(refusal) => self.refuse(refusal),
+            // Nothing may follow: the driver stops the node.
+            Err(fatal) => self.effects.fatal = Some(fatal),
+        }
+    }
+
+    /// Where the disk is behind already, the answer to all of the request may come late. What is
+    /// durable is acknowledged now: it shows the leader that its follower is there, or a quorum
+    /// of slow disks would depose a leader that everyone hears (§6.2).
+    fn acknowledge_at_once(&mut self, leader: NodeId, validated: Index) {
+        let durable = self.node.durable_index;
+        if durable < validated && !self.node.unwritten.is_empty() {
+            let match_index = self.rules().acknowledged_at_once(validated, durable);
+            let accepted = AppendOutcome::Accepted { match_index };
+            self.reply_at_once(leader, Body::AppendEntriesReply(accepted));
         }
     }
 
@@ -71,13 +86,13 @@ impl<R: Rules> Step<'_, R> {
     /// Takes the entries over after `prev`, from the first that this log lacks or contradicts.
     /// Returns the last index that is now known to agree with the leader, none where `prev` does
     /// not match.
-    fn take_entries(&mut self, prev: EntryId, entries: Entries) -> Result<Option<Index>, Refusal> {
+    fn take_entries(&mut self, prev: EntryId, entries: Entries) -> Result<Option<Index>, Fatal> {
         let log = &self.node.log;
         // What is compacted was committed, and agrees with every later leader (bug C12).
         let compacted = prev.index < log.base().index;
         if !compacted && !self.rules().prev_matches(prev, log.term_at(prev.index)) {
             if prev.index <= self.node.commit_index {
-                return Err(Refusal::CommittedConflict(prev.index));
+                return Err(Fatal::CommittedConflict(prev.index));
             }
             return Ok(None);
         }
@@ -93,7 +108,7 @@ impl<R: Rules> Step<'_, R> {
 
     /// The last index up to which the log agrees with the entries; none where it has them all.
     /// Runs of equal terms are compared at once, however long.
-    fn agreement(&self, prev: Index, entries: &Entries) -> Result<Option<Index>, Refusal> {
+    fn agreement(&self, prev: Index, entries: &Entries) -> Result<Option<Index>, Fatal> {
         let log = &self.node.log;
         let mut at = prev.max(log.base().index);
         for run in &entries.runs {
@@ -102,7 +117,7 @@ impl<R: Rules> Step<'_, R> {
                 let existing = log.term_at(first);
                 if self.rules().conflicts(existing, run.term) {
                     if first <= self.node.commit_index {
-                        return Err(Refusal::CommittedConflict(first));
+                        return Err(Fatal::CommittedConflict(first));
                     }
                     return Ok(Some(at));
                 }

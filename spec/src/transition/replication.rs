@@ -22,6 +22,12 @@ impl<R: Rules> Step<'_, R> {
         if count == 0 || last.0.saturating_add(count) >= Index::LIMIT.0 {
             return self.refuse(Refusal::Malformed);
         }
+        let uncommitted = last.0 - self.node.commit_index.0;
+        let limit = self.params().max_uncommitted;
+        if uncommitted.saturating_add(count) > limit {
+            // A leader that has lost its quorum does not grow its log without end.
+            return self.refuse(Refusal::Overloaded { uncommitted, limit });
+        }
         let term = self.node.current_term;
         self.write_log(last, Entries::of_term(last, term, count));
         let first = EntryId { term, index: last.next() };

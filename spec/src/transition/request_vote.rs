@@ -33,9 +33,7 @@ impl<R: Rules> Step<'_, R> {
     /// term: a server can learn the candidate's term from elsewhere while it is under the promise.
     fn may_grant_vote(&self, from: NodeId, term: Term, last: EntryId) -> Result<(), Refusal> {
         let current = self.node.current_term;
-        if term != current {
-            return Err(Refusal::StaleTerm { message: term, current });
-        }
+        self.rules().votes_for_term(term, current)?;
         self.rules().vote_is_free(self.node.voted_for, from)?;
         self.promise_permits(Kind::RequestVote)?;
         self.rules().log_is_up_to_date(last, self.node.log.last())

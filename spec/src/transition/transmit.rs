@@ -10,10 +10,12 @@ use crate::role::{Campaign, Pace, Role};
 use crate::rules::{Pledge, Rules};
 use crate::types::{EntryId, Instant, NodeId};
 
-/// How much the peer has room for now.
+/// How much the peer has room for now. A driver that has no room for entries still asks, with 0:
+/// heartbeats keep leadership and cost little.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
-    /// At most this many entries in one request; the driver knows their bytes.
+    /// At most this many entries in one request. The driver knows their bytes, and
+    /// [`Node::next_index`] where they begin.
     pub entries: u64,
 }
 
