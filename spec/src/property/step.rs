@@ -73,11 +73,24 @@ pub fn restart_is_follower(after: &Node) -> bool {
     after.role().name() == RoleName::Follower
 }
 
-/// The role changes along an edge of the diagram; a server that is a quorum by itself passes two
-/// of them in a step.
+/// The role changes along an edge of the diagram, and each role comes with its term: a candidate's
+/// is the next one, a pre-candidate's and a leader's the one before. A step that passes two edges,
+/// which a quorum of one does, goes where a single edge leads, too.
 #[must_use]
 pub fn state_transitions(before: &Node, after: &Node) -> bool {
-    may_change(before.role().name(), after.role().name())
+    let (from, to) = (before.role().name(), after.role().name());
+    let same_term = before.current_term() == after.current_term();
+    let same_round = before.campaign().map(|was| was.round) == after.campaign().map(|is| is.round);
+    let follows = from == RoleName::Follower && to == RoleName::Follower;
+    if follows || (from == to && same_term && same_round) {
+        return true;
+    }
+    let term_fits = match to {
+        RoleName::Follower => after.current_term() >= before.current_term(),
+        RoleName::PreCandidate | RoleName::Leader => same_term,
+        RoleName::Candidate => after.current_term() == before.current_term().next(),
+    };
+    term_fits && may_change(from, to)
 }
 
 /// A server becomes leader as a voter of its own latest configuration (§4.2.2).
