@@ -58,7 +58,9 @@ pub struct Progress {
     pub pace: Pace,
     /// When the last request left; none if another one is due.
     pub sent_at: Option<Instant>,
-    /// When the follower last answered in this term; none if that is an election timeout ago.
+    /// When the follower last answered in this term. A new leader counts the votes that elected
+    /// it, as of its election; without check-quorum there is none. The model forgets contacts that
+    /// are an election timeout old.
     pub last_contact: Option<Instant>,
 }
 
