@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quorate_spec::role::TRANSITIONS;
-use quorate_spec::{Kind, Node, Refusal};
+use quorate_spec::{Effects, Kind, Refusal};
 
 use crate::action::ACTION_KINDS;
 use crate::guards::Guard;
@@ -36,18 +36,15 @@ impl Coverage {
         set(&self.0.kinds, kind as usize);
     }
 
-    pub(crate) fn saw_step(&self, before: &Node, after: &Node, refused: &[Refusal]) {
-        let change = (before.role().name(), after.role().name());
-        if before.role() != after.role() {
-            for (i, (from, to, _)) in TRANSITIONS.iter().enumerate() {
-                if (*from, *to) == change {
-                    set(&self.0.transitions, i);
-                }
+    pub(crate) fn saw_step(&self, effects: &Effects) {
+        for change in &effects.changed {
+            if let Some(row) = TRANSITIONS.iter().position(|row| row == change) {
+                set(&self.0.transitions, row);
             }
         }
-        if !refused.is_empty() {
+        if !effects.refused.is_empty() {
             let mut seen = self.0.refusals.lock().expect("no thread panics here");
-            seen.extend(refused.iter().map(refusal_name));
+            seen.extend(effects.refused.iter().map(refusal_name));
         }
     }
 

@@ -298,7 +298,7 @@ impl<'a, R: Rules> Run<'a, R> {
         protocol.step(&mut self.server.node, moment, input.clone(), &mut self.effects);
         let after = &self.server.node;
         self.broken = self.broken.union(broken_by_step(&protocol.params, &before, &input, after));
-        self.machine.coverage.saw_step(&before, after, &self.effects.refused);
+        self.machine.coverage.saw_step(&self.effects);
         self.events.extend(events(&before, after));
         if let Some(persist) = self.effects.persist.take() {
             self.server.disk.pending.push(persist.write);

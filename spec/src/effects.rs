@@ -7,6 +7,7 @@ use crate::durable::Write;
 use crate::message::{Envelope, Message};
 use crate::read_view::ReadView;
 use crate::refusal::Refusal;
+use crate::role::Transition;
 use crate::types::{EntryId, Index, NodeId, WriteId};
 
 /// Something that happens to a node.
@@ -51,6 +52,9 @@ pub struct Effects {
     pub proposed: Option<Proposed>,
     /// Why the input, or a part of it, had no effect: for the person who asks.
     pub refused: Vec<Refusal>,
+    /// The changes of role that the step made, in order, each a row of
+    /// [`TRANSITIONS`](crate::role::TRANSITIONS): for the person who asks.
+    pub changed: Vec<Transition>,
 }
 
 impl Effects {
@@ -63,6 +67,7 @@ impl Effects {
         self.commit = None;
         self.proposed = None;
         self.refused.clear();
+        self.changed.clear();
     }
 }
 

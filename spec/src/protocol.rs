@@ -10,7 +10,7 @@ use crate::message::{Body, Message};
 use crate::node::{Node, PendingWrite};
 use crate::params::Params;
 use crate::refusal::Refusal;
-use crate::role::{Cause, Role, may_change};
+use crate::role::{Cause, Role, TRANSITIONS};
 use crate::rules::{Pledge, Rules, Sound};
 use crate::types::{Duration, Index, Instant, Moment, NodeId, WriteId};
 
@@ -190,14 +190,26 @@ impl<'a, R: Rules> Step<'a, R> {
         self.at_once = Some((to, body));
     }
 
+    /// Changes the role: the only place that does, along a row of the table.
     pub(crate) fn become_role(&mut self, role: Role, cause: Cause) {
+        let change = (self.node.role.name(), role.name(), cause);
         debug_assert!(
-            may_change(self.node.role.name(), role.name()),
+            TRANSITIONS.contains(&change),
             "{} to {} by {cause} is not in the table of transitions",
-            self.node.role.name(),
-            role.name(),
+            change.0,
+            change.1,
         );
+        self.effects.changed.push(change);
         self.node.role = role;
+    }
+
+    /// Follows this leader, or waits for one. For a follower that is no change of role.
+    pub(crate) fn become_follower(&mut self, leader: Option<NodeId>, cause: Cause) {
+        if let Role::Follower { leader: followed } = &mut self.node.role {
+            *followed = leader;
+        } else {
+            self.become_role(Role::Follower { leader }, cause);
+        }
     }
 
     pub(crate) fn reset_election_timer(&mut self) {

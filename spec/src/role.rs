@@ -58,7 +58,9 @@ pub struct Progress {
     pub pace: Pace,
     /// When the last request left; none if another one is due.
     pub sent_at: Option<Instant>,
-    /// When the follower last answered in this term; none if that is an election timeout ago.
+    /// When the follower last answered in this term. A new leader counts the votes that elected
+    /// it, as of its election; without check-quorum there is none. The model forgets contacts that
+    /// are an election timeout old.
     pub last_contact: Option<Instant>,
 }
 
@@ -112,8 +114,6 @@ impl Role {
 /// Why a server changes its role.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Cause {
-    /// The server started, or restarted.
-    Start,
     /// It heard no leader for an election timeout, or an operator asked it to campaign.
     Timeout,
     /// A quorum would vote for it, or did.
@@ -131,7 +131,6 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Cause::Start => "start",
             Cause::Timeout => "election timeout",
             Cause::Quorum => "majority grants",
             Cause::LeaderAppears => "leader appears",
@@ -142,9 +141,15 @@ impl fmt::Display for Cause {
     }
 }
 
+/// A change of role: from, to, and why.
+pub type Transition = (RoleName, RoleName, Cause);
+
 /// Every change of role that a running server makes (claim StateTransitions). The transition
-/// functions change the role in one place, which holds them to this table.
-pub const TRANSITIONS: [(RoleName, RoleName, Cause); 14] = {
+/// functions change the role in one place, which holds them to this table, the cause included.
+///
+/// From a role to itself there is a row where a new round begins. A follower that hears of
+/// another leader or term remains one, and so does a leader that hears an answer: no row.
+pub const TRANSITIONS: [Transition; 14] = {
     use Cause::{GrantsVote, HigherTerm, LeaderAppears, LostQuorum, Quorum, Timeout};
     use RoleName::{Candidate, Follower, Leader, PreCandidate};
     [
@@ -165,11 +170,10 @@ pub const TRANSITIONS: [(RoleName, RoleName, Cause); 14] = {
     ]
 };
 
-/// Whether a running server may go from one role to the other. Staying a follower is always
-/// possible; a step can also pass through two roles, when one server is a quorum by itself.
+/// Whether the table has a row from one role to the other, whatever the cause.
 #[must_use]
 pub fn may_change(from: RoleName, to: RoleName) -> bool {
-    from == to || TRANSITIONS.iter().any(|(a, b, _)| (*a, *b) == (from, to))
+    TRANSITIONS.iter().any(|(a, b, _)| (*a, *b) == (from, to))
 }
 
 /// The state diagram of the roles in Mermaid's notation, drawn from [`TRANSITIONS`].

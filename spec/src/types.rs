@@ -134,8 +134,11 @@ impl fmt::Debug for EntryId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Moment {
-    /// The node's own monotonic clock. A value below an earlier one is treated as that earlier
-    /// one would be: nothing that expired comes back (deadlines are compared, never counted).
+    /// The node's own clock, which must not go back while the node runs: a driver reads a
+    /// monotonic one. The node keeps no last instant and takes this one as it is. If it does go
+    /// back, no promise is shortened, but a promise or a timer that had expired is in force again,
+    /// a leader takes its contacts for fresh for as much longer, and a round of pre-votes can get
+    /// the name of an earlier one, whose grants then count.
     pub now: Instant,
     /// A uniform random number, from which an election timeout is drawn if this step needs one.
     pub draw: u64,

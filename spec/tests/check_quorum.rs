@@ -39,7 +39,7 @@ fn a_leader_is_called_when_its_election_timeout_without_an_answer_ends() {
     assert_eq!(server.next_deadline(), elected + E);
 }
 
-/// Rule A3: the term is the same, and so is the vote in it.
+/// Bug A3: the term is the same, and so is the vote in it.
 #[test]
 fn a_leader_that_steps_down_in_its_term_keeps_its_vote() {
     let mut server = leader(voters(&[1, 2, 3]));

@@ -144,6 +144,8 @@ fn a_voter_adopts_no_term_from_a_vote_request_inside_its_promise() {
     server.now = heard + E - 1;
     let answer = server.answer(3, 7, request_vote(entry(9, 6)));
     assert_eq!((answer.term, answer.body), (Term(1), vote(false)));
+    let again = server.receive(3, 7, request_vote(entry(9, 6)));
+    assert_eq!(again.refused, [Refusal::PromiseInForce], "this alone is the reason");
     assert_eq!((server.term(), server.node.leader()), (1, Some(n(2))));
     server.now = heard + E;
     assert!(server.votes_for(3, 7, entry(9, 6)), "at exactly E the promise is over");

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use quorate_spec::log::Run;
 use quorate_spec::property::step::pre_vote_sound;
-use quorate_spec::{Body, Entries, Fatal, Index, Input, Instant, Refusal, Term};
+use quorate_spec::{Body, Entries, Fatal, Index, Input, Instant, Refusal, RoleName, Term};
 
 fn follower(term: u64, log: &[u64]) -> Server {
     Setup { term, log: log.to_vec(), ..Setup::default() }.start()
@@ -20,6 +20,44 @@ fn a_prev_that_contradicts_a_committed_entry_is_refused() {
     let effects = server.receive(2, 3, append(entry(2, 1), &[2], 0));
     assert_eq!(effects.fatal, Some(Fatal::CommittedConflict(Index(2))));
     assert_eq!(server.terms(), [1, 3]);
+}
+
+/// `Moment::now`: what a clock does that goes back, which no driver's may.
+#[test]
+fn a_clock_that_goes_back_shortens_no_promise_but_brings_back_one_that_had_expired() {
+    let mut server = follower(1, &[]);
+    server.hear_leader(2, 1);
+    let promised_until = server.node.promised_until();
+    server.now = promised_until.0;
+    assert!(server.pre_votes_for(3, 1, entry(0, 0)));
+    server.now -= 1;
+    assert!(!server.pre_votes_for(3, 1, entry(0, 0)));
+    assert_eq!(server.node.promised_until(), promised_until);
+}
+
+/// `Moment::now`: a leader measures on its own clock how long it has heard nothing.
+#[test]
+fn a_leader_whose_clock_goes_back_leads_for_as_much_longer() {
+    let mut server = Setup::default().lead(&[2]);
+    let elected = server.now;
+    for now in [elected + E / 2, elected, elected + E - 1] {
+        server.tick_at(now);
+        assert!(server.node.is_leader(), "at {now}, for longer than {E} in all");
+    }
+    server.tick_at(elected + E);
+    assert!(!server.node.is_leader());
+}
+
+/// `Moment::now`: a round of pre-votes is named by its instant.
+#[test]
+fn a_pre_candidate_whose_clock_goes_back_counts_grants_of_a_round_with_the_same_name() {
+    let mut server = follower(1, &[]);
+    let first = server.be_pre_candidate().0;
+    assert!(server.be_pre_candidate().0 > first);
+    server.now = first;
+    server.step(Input::Campaign);
+    server.receive(2, 1, pre_vote_reply(1, first, true));
+    assert_eq!(server.role(), RoleName::Candidate);
 }
 
 /// Claim EntryIdentity: as with terms, indices near the end of their type are impossible.

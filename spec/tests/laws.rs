@@ -394,6 +394,18 @@ fn parameters_that_cannot_work_are_refused() {
         (good.naive(), ParamsError::NaiveElection),
     ] {
         assert_eq!(params.validate(), Err(error));
-        assert!(!error.to_string().is_empty());
+    }
+    let says = "an election timeout of 19 is shorter than two heartbeat intervals of 10: ";
+    assert!(too_short.to_string().starts_with(says), "{too_short}");
+    let errors = [
+        ParamsError::ZeroHeartbeat,
+        ParamsError::ZeroJitter,
+        too_short,
+        ParamsError::NoWindow,
+        ParamsError::NaiveElection,
+    ];
+    let advice = ["set one", "set it to", "raise it", "set 1 or more", "have to be on"];
+    for (error, advice) in errors.into_iter().zip(advice) {
+        assert!(error.to_string().contains(advice), "what would work: {error}");
     }
 }

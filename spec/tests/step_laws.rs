@@ -12,6 +12,7 @@ use quickcheck::{Arbitrary, Gen};
 use quorate_spec::property::release::{
     message_term_persisted, vote_durability, vote_in, vote_once_per_term,
 };
+use quorate_spec::role::{TRANSITIONS, Transition};
 use quorate_spec::{
     AppendOutcome, Body, Effects, EntryId, Envelope, Gate, Input, Instant, Moment, Node, NodeId,
     Outgoing, Refusal, Rename, RoleName, WriteId,
@@ -79,6 +80,32 @@ fn whatever_a_server_is_told_it_stays_in_a_legal_state() {
     check(20_000, law as fn(Start, Vec<Turn>));
 }
 
+/// Claim StateTransitions: the changes that a step reports lead along the table from the role
+/// before it to the role after it, and none goes unreported.
+#[test]
+fn a_step_reports_the_changes_of_role_that_it_makes() {
+    fn law(start: Start, script: Vec<Turn>) {
+        let mut server = start.server();
+        for turn in script {
+            let chosen = turn.resolve(&server.node);
+            let before = server.node.clone();
+            let changed = play(&mut server, chosen).effects.changed;
+            let mut at = before.role().name();
+            for change in &changed {
+                assert!(TRANSITIONS.contains(change) && change.0 == at, "{changed:?}");
+                at = change.1;
+            }
+            assert_eq!(at, server.role(), "{changed:?}");
+            let round = |node: &Node| node.campaign().map(|campaign| campaign.round);
+            let same = before.current_term() == server.node.current_term();
+            let renewed =
+                round(&before) != round(&server.node) || (at != RoleName::Follower && !same);
+            assert!(!renewed || !changed.is_empty(), "{before:?} {:?}", server.node);
+        }
+    }
+    check(5_000, law as fn(Start, Vec<Turn>));
+}
+
 /// "Deterministic": the same step does the same, whatever the effects held before.
 #[test]
 fn the_same_step_does_the_same() {
@@ -99,12 +126,14 @@ fn the_same_step_does_the_same() {
     check(2_000, law as fn(Start, Vec<Turn>));
 }
 
-/// The laws are about something: their lives visit every role and see every refusal.
+/// The laws are about something: their lives visit every role, take every row of the table of
+/// transitions and see every refusal.
 #[test]
 fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
     let mut g = Gen::from_size_and_seed(60, 1);
     let mut roles: BTreeMap<RoleName, usize> = BTreeMap::new();
     let mut refusals: BTreeSet<String> = BTreeSet::new();
+    let mut changes: BTreeSet<Transition> = BTreeSet::new();
     let mut commits = 0;
     for _ in 0..3_000 {
         let mut server = Start::arbitrary(&mut g).server();
@@ -113,6 +142,7 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
             let effects = play(&mut server, chosen).effects;
             *roles.entry(server.role()).or_default() += 1;
             commits += usize::from(effects.commit.is_some());
+            changes.extend(effects.changed.iter().copied());
             let name = |refusal: &Refusal| {
                 format!("{refusal:?}").split(['(', ' ']).next().unwrap().to_owned()
             };
@@ -121,6 +151,7 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
     }
     assert!(roles.len() == 4 && roles.values().all(|steps| *steps > 1_000), "{roles:?}");
     assert!(commits > 1_000, "{commits} steps commit");
+    assert_eq!(changes, TRANSITIONS.into());
     let seen: Vec<&str> = refusals.iter().map(String::as_str).collect();
     assert_eq!(
         seen,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::durable::Durable;
 use crate::effects::Input;
 use crate::log::Log;
-use crate::message::Body;
+use crate::message::{Body, Envelope};
 use crate::node::Node;
 use crate::params::Params;
 use crate::property::claim::{Claim, ClaimSet};
@@ -31,7 +31,7 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::CommitMonotonic, commit_monotonic(before, after));
     broken.require(Claim::CommitRule, commit_rule(before, after));
     broken.require(Claim::MatchIndexMonotonic, match_index_monotonic(before, after));
-    broken.require(Claim::CheckQuorumSoundness, check_quorum_sound(before, input, after));
+    broken.require(Claim::CheckQuorumSoundness, check_quorum_sound(params, before, input, after));
     broken.require(Claim::TruncateOnlyOnConflict, truncate_only_on_conflict(before, after));
     broken
 }
@@ -88,11 +88,24 @@ pub fn restart_is_follower(after: &Node) -> bool {
     after.role().name() == RoleName::Follower
 }
 
-/// The role changes along an edge of the diagram; a server that is a quorum by itself passes two
-/// of them in a step.
+/// The role changes along an edge of the diagram, and each role comes with its term: a candidate's
+/// is the next one, a pre-candidate's and a leader's the one before. A step that passes two edges,
+/// which a quorum of one does, goes where a single edge leads, too.
 #[must_use]
 pub fn state_transitions(before: &Node, after: &Node) -> bool {
-    may_change(before.role().name(), after.role().name())
+    let (from, to) = (before.role().name(), after.role().name());
+    let same_term = before.current_term() == after.current_term();
+    let same_round = before.campaign().map(|was| was.round) == after.campaign().map(|is| is.round);
+    let follows = from == RoleName::Follower && to == RoleName::Follower;
+    if follows || (from == to && same_term && same_round) {
+        return true;
+    }
+    let term_fits = match to {
+        RoleName::Follower => after.current_term() >= before.current_term(),
+        RoleName::PreCandidate | RoleName::Leader => same_term,
+        RoleName::Candidate => after.current_term() == before.current_term().next(),
+    };
+    term_fits && may_change(from, to)
 }
 
 /// A server becomes leader as a voter of its own latest configuration (§4.2.2).
@@ -153,21 +166,39 @@ pub fn match_index_monotonic(before: &Node, after: &Node) -> bool {
 }
 
 /// While a server leads a term, a peer's contact is renewed only by an answer of that peer in that
-/// term (§6.2).
+/// term; a new leader's contacts are those whose votes elected it (§6.2).
 #[must_use]
-pub fn check_quorum_sound(before: &Node, input: &Input, after: &Node) -> bool {
-    let (Role::Leader(was), Role::Leader(is)) = (before.role(), after.role()) else { return true };
-    let answers = |id| match input {
-        Input::Receive(envelope) => {
-            let answer = matches!(envelope.message.body, Body::AppendEntriesReply(_));
-            answer && envelope.from == id && envelope.message.term == after.current_term()
+pub fn check_quorum_sound(params: &Params, before: &Node, input: &Input, after: &Node) -> bool {
+    let Role::Leader(is) = after.role() else { return true };
+    let mut contacts = is.peers.iter().map(|(id, peer)| (*id, peer.last_contact));
+    let Role::Leader(was) = before.role() else {
+        let counts = |id| params.check_quorum && voted(before, input, id);
+        return contacts.all(|(id, contact)| contact.is_some() == counts(id));
+    };
+    contacts.all(|(id, contact)| {
+        let known = was.peers.get(&id).and_then(|peer| peer.last_contact);
+        contact.is_none() || contact == known || answers(input, after, id)
+    })
+}
+
+/// Whether this input is an answer of `from` to the leader of the present term.
+fn answers(input: &Input, leader: &Node, from: NodeId) -> bool {
+    let Input::Receive(envelope) = input else { return false };
+    let answer = matches!(envelope.message.body, Body::AppendEntriesReply(_));
+    answer && envelope.from == from && envelope.message.term == leader.current_term()
+}
+
+/// Whether the candidate has the vote of `from`, or gets it by this input.
+fn voted(candidate: &Node, input: &Input, from: NodeId) -> bool {
+    let Role::Candidate(campaign) = candidate.role() else { return false };
+    let arrives = match input {
+        Input::Receive(Envelope { from: sender, message, .. }) => {
+            let grant = message.body == Body::RequestVoteReply { granted: true };
+            grant && *sender == from && message.term == candidate.current_term()
         }
         Input::Tick | Input::Persisted(_) | Input::Propose { .. } | Input::Campaign => false,
     };
-    is.peers.iter().all(|(id, peer)| {
-        let known = was.peers.get(id).and_then(|peer| peer.last_contact);
-        peer.last_contact.is_none() || peer.last_contact == known || answers(*id)
-    })
+    campaign.granted.contains(&from) || arrives
 }
 
 /// The first entry that is gone has been replaced by one of another term (§3.5).

@@ -5,7 +5,7 @@ use crate::log::Entries;
 use crate::message::{AppendOutcome, Body, Kind};
 use crate::protocol::Step;
 use crate::refusal::Refusal;
-use crate::role::{Cause, Role};
+use crate::role::Cause;
 use crate::rules::{Pledge, Rules};
 use crate::types::{EntryId, Index, NodeId, Term};
 
@@ -71,10 +71,7 @@ impl<R: Rules> Step<'_, R> {
 
     /// Hears the leader of its term: follows it, and promises not to help another one.
     fn follow(&mut self, leader: NodeId) {
-        let follower = Role::Follower { leader: Some(leader) };
-        if self.node.role != follower {
-            self.become_role(follower, Cause::LeaderAppears);
-        }
+        self.become_follower(Some(leader), Cause::LeaderAppears);
         if self.params().stickiness {
             let e = self.params().election_timeout;
             let promised = self.node.promised_until;

@@ -116,7 +116,7 @@ impl<R: Rules> Step<'_, R> {
     }
 
     /// A leader that no quorum has answered for an election timeout steps down, and keeps its
-    /// vote (§6.2; rule A3).
+    /// vote (§6.2; bug A3).
     fn check_quorum(&mut self) {
         if !self.params().check_quorum {
             return;
@@ -126,7 +126,7 @@ impl<R: Rules> Step<'_, R> {
         if !self.rules().keeps_leading(self.now(), reached, e) {
             let term = self.node.current_term;
             self.node.voted_for = self.rules().vote_in_term(term, term, self.node.voted_for);
-            self.become_role(Role::Follower { leader: None }, Cause::LostQuorum);
+            self.become_follower(None, Cause::LostQuorum);
             self.reset_election_timer();
         }
     }

@@ -12,12 +12,16 @@ impl<R: Rules> Step<'_, R> {
         if term < self.node.current_term && !self.rules().answers_stale(Kind::RequestVote) {
             return;
         }
+        if term > self.node.current_term {
+            // The term was not adopted; the reason for that has been given.
+            return self.reply(from, Pledge::Term, Body::RequestVoteReply { granted: false });
+        }
         match self.may_grant_vote(from, term, last) {
             Ok(()) => {
                 self.node.voted_for = Some(from);
                 if self.node.role.name() == RoleName::PreCandidate {
                     // Whoever votes for another gives up its own wish to campaign.
-                    self.become_role(Role::Follower { leader: None }, Cause::GrantsVote);
+                    self.become_follower(None, Cause::GrantsVote);
                 }
                 self.reset_election_timer();
                 self.reply(from, Pledge::Vote, Body::RequestVoteReply { granted: true });

@@ -3,7 +3,7 @@
 use crate::message::{Body, Envelope, Kind};
 use crate::protocol::Step;
 use crate::refusal::Refusal;
-use crate::role::{Cause, Role};
+use crate::role::Cause;
 use crate::rules::Rules;
 use crate::types::Term;
 
@@ -63,7 +63,7 @@ impl<R: Rules> Step<'_, R> {
         self.node.current_term = term;
         self.node.promised_until = self.rules().promise_on_term_change(self.node.promised_until);
         let had_timer = !self.node.is_leader();
-        self.become_role(Role::Follower { leader: None }, Cause::HigherTerm);
+        self.become_follower(None, Cause::HigherTerm);
         if !had_timer {
             self.reset_election_timer();
         }
