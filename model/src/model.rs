@@ -107,7 +107,8 @@ impl SliceModel {
     }
 
     fn delivery(&self, state: &State, server: Interned<Server>) -> Delivery {
-        let sync = state.budget.crashes == 0 && server.disk.pending.is_empty();
+        let sync =
+            self.slice.pending == 0 || state.budget.crashes == 0 && server.disk.pending.is_empty();
         Delivery { sync, eager: self.slice.network == Network::Async }
     }
 
@@ -238,7 +239,7 @@ impl SliceModel {
 
     /// Whether a server may do anything but have its writes reported.
     fn has_room(&self, server: &Server) -> bool {
-        server.disk.pending.len() < self.slice.pending
+        server.disk.pending.len() < self.slice.pending.max(1)
     }
 
     fn timed_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {

@@ -67,7 +67,8 @@ pub struct Slice {
     pub max_term: u64,
     /// How many crashes there may be, each between any two effects.
     pub crashes: u8,
-    /// How many writes may be pending on one server; its other operations wait for a report.
+    /// How many writes may be pending on one server; its other operations wait for a report. With
+    /// 0 every write is durable at once, and a crash is a restart.
     pub pending: usize,
     /// How many commands clients propose.
     pub commands: u8,

@@ -384,37 +384,87 @@ fn liveness() -> Vec<Slice> {
 }
 
 fn replication() -> Vec<Slice> {
+    let base = Slice { election: Election::NAIVE, network: Network::Pull { parked: 1 }, ..BASE };
     vec![
         Slice {
             name: "replication",
-            pinned: Some(2_437_197),
-            about: "logs that diverge over three terms, and a command",
+            about: "logs that diverge over three terms, and two commands",
             max_term: 3,
-            commands: 1,
-            network: Network::Pull { parked: 1 },
-            election: Election::NAIVE,
-            ..BASE
+            commands: 2,
+            ..base
         },
         Slice {
             name: "replication-stepwise",
-            pinned: Some(853_598),
             about: "logs that diverge over three terms, one entry a request, and heartbeats",
             max_term: 3,
             entries: 1,
             heartbeats: true,
-            network: Network::Pull { parked: 1 },
-            election: Election::NAIVE,
-            ..BASE
+            ..base
+        },
+        Slice {
+            name: "replication-late",
+            about: "two commands, and two messages that are late: several entries a request, and requests with a stale end",
+            commands: 2,
+            network: Network::Pull { parked: 2 },
+            ..base
+        },
+        Slice {
+            name: "replication-async",
+            about: "two commands, any number of messages under way",
+            commands: 2,
+            network: Network::Async,
+            ..base
+        },
+        Slice {
+            name: "replication-restart",
+            about: "logs that diverge over three terms, a command, and a restart that loses no write",
+            max_term: 3,
+            commands: 1,
+            crashes: 1,
+            pending: 0,
+            network: Network::Async,
+            ..base
         },
         Slice {
             name: "replication-crash",
-            pinned: Some(93_629),
-            about: "logs that diverge over two terms, with a crash between any two effects",
+            about: "logs that diverge over two terms, two writes under way, with a crash between any two effects",
             crashes: 1,
-            pending: 2,
             network: Network::Pull { parked: 0 },
-            election: Election::NAIVE,
-            ..BASE
+            ..base
+        },
+        Slice {
+            name: "replication-crash-async",
+            about: "a command and a crash between any two effects, any number of messages under way",
+            commands: 1,
+            crashes: 1,
+            pending: 1,
+            network: Network::Async,
+            ..base
+        },
+        Slice {
+            name: "figure-8",
+            about: "thesis figure 3.7: four terms, in which an entry of an old term is on a majority and is replaced",
+            max_term: 4,
+            entries: 1,
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "replication-five",
+            about: "the entries of two terms among five",
+            servers: 5,
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "pipeline",
+            about: "production's elections and sender: requests follow each other in a window of two",
+            commands: 1,
+            entries: 1,
+            window: 2,
+            network: Network::Pull { parked: 1 },
+            election: Election::FULL,
+            ..base
         },
     ]
 }
@@ -434,100 +484,21 @@ fn deep() -> Vec<Slice> {
             ..BASE
         },
         Slice {
+            name: "replication-five-command",
+            about: "a command and the entries of two terms among five",
+            servers: 5,
+            commands: 1,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
+            deep: true,
+            ..BASE
+        },
+        Slice {
             name: "pre-vote-parked-two",
             about: "pre-vote election with heartbeats, two messages late, and a crash",
             crashes: 1,
             pending: 1,
             network: Network::Pull { parked: 2 },
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-p1t3c2",
-            max_term: 3,
-            commands: 2,
-            network: Network::Pull { parked: 1 },
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-p2t2c2",
-            max_term: 2,
-            commands: 2,
-            network: Network::Pull { parked: 2 },
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-at2c2",
-            max_term: 2,
-            commands: 2,
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-at2c1",
-            max_term: 2,
-            commands: 1,
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-at3c1x",
-            max_term: 3,
-            commands: 1,
-            crashes: 1,
-            pending: 1,
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-at3c0",
-            max_term: 3,
-            commands: 0,
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-p0t4c1",
-            max_term: 4,
-            commands: 1,
-            network: Network::Pull { parked: 0 },
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-p0t4c0",
-            max_term: 4,
-            commands: 0,
-            network: Network::Pull { parked: 0 },
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-5p0t2c1",
-            servers: 5,
-            max_term: 2,
-            commands: 1,
-            network: Network::Pull { parked: 0 },
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "x-p0t3c2",
-            max_term: 3,
-            commands: 2,
-            network: Network::Pull { parked: 0 },
-            election: Election::NAIVE,
             deep: true,
             ..BASE
         },
