@@ -12,6 +12,7 @@ use quorate_model::explorer::{
 };
 use quorate_model::mutation::Mutation;
 use quorate_model::slices;
+use quorate_model::state::State;
 use quorate_spec::property::{Claim, ClaimSet};
 use stateright::{Model, Path};
 
@@ -127,8 +128,33 @@ fn the_actor_model_can_be_walked_and_broken() {
     let last = follow(&walk, &link).expect("the link fits");
     assert!(false_claims(&walk, &last).contains(&"VoteOncePerTerm".to_owned()));
     assert_eq!(link.matches('/').count(), actions.len() + 2);
+    let with_command = slices::named("replication").expect("a slice");
+    let walk = ActorWalk::of(&with_command, None).expect("actors take commands");
+    assert!(walk.header().bounds.contains("ASYNC, terms ≤ 3, 1 command"));
+    let led = shortest_to(&walk, |state| state.servers[0].node.is_leader());
+    let proposals = walk.steps(&led).into_iter().filter_map(|(action, next)| {
+        let told = walk.tell(&led, &action, &next).sentence;
+        told.starts_with("a client proposes a command to n0").then_some(next)
+    });
+    let [after] = &proposals.collect::<Vec<_>>()[..] else { panic!("one server leads") };
+    assert_eq!(walk.cluster(after).servers[0].node.log().last().index.0, 2);
+    let left = |state| walk.cluster(state).budget.commands;
+    assert_eq!((left(&led), left(after)), (1, 0));
     let with_crash = slices::named("election").expect("a slice");
     assert!(ActorWalk::of(&with_crash, None).is_none(), "actors do not crash");
+}
+
+/// The nearest state in which this is so.
+fn shortest_to<W: Walk>(walk: &W, is_so: impl Fn(&State) -> bool) -> W::State {
+    let mut level = vec![walk.initial()];
+    for _ in 0..5 {
+        if let Some(state) = level.iter().find(|state| is_so(&walk.cluster(state))) {
+            return state.clone();
+        }
+        let next = level.iter().flat_map(|state| walk.steps(state));
+        level = next.map(|(_, state)| state).collect();
+    }
+    panic!("no state is near in which this is so");
 }
 
 #[test]

@@ -14,8 +14,6 @@ use super::{AS_DECLARED, Usage, unknown};
 
 /// What is explored where nothing is named.
 const DEFAULT: &str = "replication";
-/// The same for the actor model, which has no parked messages.
-const DEFAULT_OF_ACTORS: &str = "election-async";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -65,8 +63,7 @@ fn candidates(
     mutation: Option<Mutation>,
     actors: bool,
 ) -> Result<Vec<Slice>, Usage> {
-    let default = if actors { DEFAULT_OF_ACTORS } else { DEFAULT };
-    let mut names: Vec<&str> = mutation.map_or_else(|| vec![default], |m| m.slices().to_vec());
+    let mut names: Vec<&str> = mutation.map_or_else(|| vec![DEFAULT], |m| m.slices().to_vec());
     if let Some(slice) = slice {
         if let Some(mutation) = mutation.filter(|m| !m.slices().contains(&slice.name)) {
             let (mutant, finds) = (mutation.name(), mutation.slices().join(" or "));
@@ -84,8 +81,8 @@ fn candidates(
     if slices.is_empty() {
         let names = names.join(", ");
         return Err(Usage(format!(
-            "actors do not have every feature of slice {names} (crashes, commands, cuts, an \
-             established leader, PULL): leave out --actors, or name another slice"
+            "actors do not have every feature of slice {names} (crashes, operators, heartbeats \
+             beside entries, cuts, an established leader): leave out --actors, or name another slice"
         )));
     }
     Ok(slices)
