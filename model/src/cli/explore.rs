@@ -126,7 +126,6 @@ fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
 fn serve_until_told<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
     println!("Ctrl-C ends it.");
     clean_up_at_the_end();
-    serve(walk, at)
-        .map_err(|error| Usage(format!("cannot unpack the page: {error}; is TMPDIR writable?")))?;
+    serve(walk, at).map_err(|error| Usage(error.to_string()))?;
     Ok(AS_DECLARED)
 }
