@@ -1,12 +1,15 @@
 //! `quorate-model explore`.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use quorate_model::actors::can_act;
 use quorate_model::explorer::{
-    ActorWalk, Counterexample, SliceWalk, Walk, choose, clean_up_at_the_end, link, serve,
+    ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end, link,
+    serve, url,
 };
 use quorate_model::mutation::Mutation;
+use quorate_model::simulation::{Trace, run as simulate};
 use quorate_model::slice::Slice;
 use quorate_model::{narrate, slices};
 
@@ -25,6 +28,9 @@ pub(super) struct Arguments {
     /// Explore Stateright's actor model of the slice instead of the direct one
     #[arg(long)]
     actors: bool,
+    /// Walk through the run that a trace file records, as a failing test of the simulation writes it
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Where to listen; port 0 stands for any free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
     address: String,
@@ -34,16 +40,23 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
+    if let Some(file) = &arguments.trace {
+        return open_trace(file, arguments);
+    }
     let slice = arguments.slice.as_deref().map(slice_named).transpose()?;
     let mutation = arguments.mutant.as_deref().map(mutation_named).transpose()?;
     let slices = candidates(slice, mutation, arguments.actors)?;
-    let at = choose(&arguments.address, arguments.allow_remote)
-        .map_err(|error| Usage(error.to_string()))?;
+    let at = address(arguments)?;
     match (mutation, arguments.actors) {
         (None, false) => open(SliceWalk::sound(slices[0]), at),
         (Some(mutation), false) => open_counterexample(mutation, &slices, at),
         (_, true) => open_actors(&slices, mutation, at),
     }
+}
+
+fn address(arguments: &Arguments) -> Result<SocketAddr, Usage> {
+    let chosen = choose(&arguments.address, arguments.allow_remote);
+    chosen.map_err(|error| Usage(error.to_string()))
 }
 
 fn slice_named(name: &str) -> Result<Slice, Usage> {
@@ -113,6 +126,35 @@ fn open_actors(slices: &[Slice], mutation: Option<Mutation>, at: SocketAddr) -> 
     }
     println!("No violation of {claim} is near enough in the actor model; it opens at the start.\n");
     open(walk, at)
+}
+
+fn open_trace(file: &Path, arguments: &Arguments) -> Result<u8, Usage> {
+    let others = [
+        (arguments.slice.is_some(), "the slice"),
+        (arguments.mutant.is_some(), "--mutant"),
+        (arguments.actors, "--actors"),
+    ];
+    let others: Vec<_> = others.iter().filter(|(given, _)| *given).map(|(_, what)| *what).collect();
+    if !others.is_empty() {
+        let others = others.join(" and ");
+        return Err(Usage(format!("a trace file says itself what runs: leave out {others}")));
+    }
+    let shown = file.display();
+    // Serving changes the working directory, so the file is read here.
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let refused = |error: &dyn std::error::Error| Usage(format!("{shown}: {error}"));
+    let walk = TraceWalk::of_file(&name, &text).map_err(|error| refused(&error))?;
+    let (setup, trace) = Trace::parse(&text).map_err(|error| refused(&error))?;
+    let at = address(arguments)?;
+    println!("trace {name}: {setup}, {} steps", walk.last());
+    match simulate(&setup, &trace) {
+        Ok(_) => println!("Nothing is false in it.\n"),
+        Err(failure) => println!("False at the end: {}\n", failure.found),
+    }
+    println!("The last step in the Explorer: {}{}", url(at), walk.link());
+    serve_until_told(walk, at)
 }
 
 fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
