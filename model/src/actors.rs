@@ -8,8 +8,10 @@
 //!   a difference.
 //! * One server's part, [`Machine::perform`], is shared: what it gets wrong, both get wrong.
 //! * Loss is non-delivery, and nothing crashes: writes are durable at once.
-//! * The history is what the servers remember of themselves, [`Member::led`] and
-//!   [`Member::broken`]: Stateright lets messages update a history, and being elected is none.
+//! * The history is what the servers remember of themselves, [`Member::led`], [`Member::created`]
+//!   and [`Member::broken`]: Stateright lets messages update a history, and being elected is none.
+//! * Clients propose by a timer, [`Timer::Client`]. How many commands there are in all is the
+//!   model's boundary, as no actor sees what was proposed to another.
 //! * Clocks. A server's own times are kept relative to its present, as in the direct model, but
 //!   an actor cannot move the times in messages under way. Only pre-votes carry times: the names
 //!   of rounds. Without pre-vote the two models have the same states. With it each actor counts
@@ -20,9 +22,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use quorate_spec::property::ClaimSet;
-use quorate_spec::property::cluster::{log_matching, quorum_intersection};
+use quorate_spec::property::cluster::{log_matching, match_index_sound, quorum_intersection};
 use quorate_spec::property::history::Event;
+use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{
     Configuration, Durable, EntryId, Envelope, Index, Instant, Message, Node, NodeId, Term,
 };
@@ -60,6 +62,10 @@ pub struct Member {
     pub server: Server,
     /// The terms that it has led: a ghost.
     pub led: BTreeSet<Term>,
+    /// The entries that it has created as leader: a ghost.
+    pub created: BTreeSet<EntryId>,
+    /// How many commands clients have proposed to it: a ghost.
+    pub proposed: u8,
     /// The claims about steps and messages that it has broken: a ghost.
     pub broken: ClaimSet,
     /// How far its clock has moved; it stays 0 where no message carries times.
@@ -68,7 +74,7 @@ pub struct Member {
 
 internable!(Member);
 
-/// A server's timers. Both are set at all times and are set again as they fire, so that the sets
+/// A server's timers. All are set at all times and are set again as they fire, so that the sets
 /// of timers never differ: Stateright 0.31.0 hashes them without their lengths, and would merge
 /// states.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -77,19 +83,26 @@ pub enum Timer {
     Election,
     /// The promise ends, and nothing else happens.
     Promise,
+    /// A client proposes one command.
+    Client,
+}
+
+impl Timer {
+    /// All of them.
+    pub const ALL: [Timer; 3] = [Timer::Election, Timer::Promise, Timer::Client];
 }
 
 /// The actor model.
-pub type RaftModel = ActorModel<RaftActor>;
+pub type RaftModel = ActorModel<RaftActor, Slice>;
 
 /// A state of the actor model.
 pub type RaftState = ActorModelState<RaftActor>;
 
-/// Whether the actor model has all features of the slice.
+/// Whether the actor model has all features of the slice but its network: that of the actors is
+/// Stateright's, [`Network::Async`](slice::Network::Async).
 #[must_use]
 pub fn can_act(slice: &Slice) -> bool {
-    slice.network == slice::Network::Async
-        && (slice.crashes, slice.commands, slice.campaigns) == (0, 0, false)
+    (slice.crashes, slice.campaigns, slice.heartbeats) == (0, false, false)
         && slice.cuts.is_empty()
         && slice.established.is_none()
 }
@@ -107,7 +120,7 @@ pub fn actor_model(slice: &Slice) -> RaftModel {
 /// messages carry times.
 ///
 /// # Panics
-/// If the slice has crashes, commands, operators, cuts, an established leader or PULL.
+/// If the slice has crashes, operators, heartbeats beside entries, cuts or an established leader.
 #[must_use]
 pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> RaftModel {
     assert!(can_act(slice), "actors do not have every feature of slice {}", slice.name);
@@ -123,11 +136,19 @@ pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> Raft
         slice: *slice,
         clock_moves,
     };
-    let mut model = ActorModel::new((), ())
+    let network = slice::Network::Async;
+    let mut model = ActorModel::new(Slice { network, ..*slice }, ())
         .actors(ids().map(actor))
-        .init_network(Network::new_unordered_duplicating([]));
-    model.properties = properties(slice.appends);
+        .init_network(Network::new_unordered_duplicating([]))
+        .within_boundary(|slice, state| proposed(state) <= slice.commands);
+    model.properties = properties(slice);
     model
+}
+
+/// How many commands clients have proposed.
+#[must_use]
+pub fn proposed(state: &RaftState) -> u8 {
+    members(state).map(|member| member.proposed).sum()
 }
 
 impl Actor for RaftActor {
@@ -138,10 +159,15 @@ impl Actor for RaftActor {
     type Storage = ();
 
     fn on_start(&self, id: Id, _: &Option<()>, out: &mut Out<Self>) -> Member {
-        out.set_timer(Timer::Election, model_timeout());
-        out.set_timer(Timer::Promise, model_timeout());
-        let server = self.machine.first(node_id(id), self.genesis.clone());
-        Member { server, led: BTreeSet::new(), broken: ClaimSet::NONE, clock: 0 }
+        Timer::ALL.iter().for_each(|timer| out.set_timer(*timer, model_timeout()));
+        Member {
+            server: self.machine.first(node_id(id), self.genesis.clone()),
+            led: BTreeSet::new(),
+            created: BTreeSet::new(),
+            proposed: 0,
+            broken: ClaimSet::NONE,
+            clock: 0,
+        }
     }
 
     fn on_msg(
@@ -169,7 +195,8 @@ impl Actor for RaftActor {
             Timer::Promise if self.may_lapse(&state.server.node) => {
                 self.perform(state, Operation::Lapse, out);
             }
-            Timer::Election | Timer::Promise => {}
+            Timer::Client if state.server.node.is_leader() => self.propose(state, out),
+            Timer::Election | Timer::Promise | Timer::Client => {}
         }
     }
 }
@@ -190,23 +217,26 @@ impl RaftActor {
         !looks && node.promised_until() > PRESENT
     }
 
+    fn propose(&self, state: &mut Cow<Member>, out: &mut Out<Self>) {
+        if state.proposed < self.slice.commands {
+            state.to_mut().proposed += 1;
+            self.perform(state, Operation::Propose, out);
+        }
+    }
+
     fn perform(&self, state: &mut Cow<Member>, operation: Operation, out: &mut Out<Self>) {
         let outcome = self.machine.perform(&state.server, operation, DELIVERY);
         let clock = if self.slice.election.pre_vote { state.clock + outcome.elapsed } else { 0 };
         if clock > self.clock_moves * E {
             return;
         }
-        let elected = outcome.events.iter().filter_map(|event| match event {
-            Event::Elected { term, .. } => Some(*term),
-            Event::Created { .. } | Event::Committed { .. } => None,
-        });
         let mut after = Member {
             server: (*outcome.server).clone(),
-            led: state.led.clone(),
             broken: state.broken.union(outcome.broken),
             clock,
+            ..(**state).clone()
         };
-        after.led.extend(elected);
+        after.remember(&outcome.events);
         // Stateright takes an untouched state for a step that did not happen.
         if after != **state {
             *state.to_mut() = after;
@@ -217,6 +247,25 @@ impl RaftActor {
                 message.rebase(PRESENT, Instant(PRESENT.0 + clock));
             }
             out.send(Id::from(to.0 as usize), message);
+        }
+    }
+}
+
+impl Member {
+    fn remember(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Elected { term, .. } => {
+                    self.led.insert(*term);
+                }
+                Event::Created { first, last } => {
+                    for index in first.index.0..=last.0 {
+                        let fresh = self.created.insert(EntryId { index: Index(index), ..*first });
+                        self.broken.require(Claim::EntryIdentity, fresh);
+                    }
+                }
+                Event::Committed { .. } => {}
+            }
         }
     }
 }
@@ -247,12 +296,12 @@ impl Model for Forgetful {
         if let Network::UnorderedDuplicating(_, delivered) = &mut state.network {
             *delivered = None;
         }
-        Some(state)
+        Model::within_boundary(&self.0, &state).then_some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         let kept = |name| self.0.properties.iter().any(|property| property.name == name);
-        let mut properties = properties(self.0.actors[0].slice.appends);
+        let mut properties = properties(&self.0.cfg);
         properties.retain(|property| kept(property.name));
         properties
     }
@@ -286,7 +335,7 @@ pub fn protocol_states<M: Model<State = RaftState>>(model: &M) -> Reached {
         let wrong = claims.iter().filter(|claim| !(claim.condition)(model, &state));
         refuted.extend(wrong.map(|claim| claim.name));
         for next in model.next_states(&state) {
-            if seen.insert(whole(&next)) {
+            if model.within_boundary(&next) && seen.insert(whole(&next)) {
                 waiting.push(next);
             }
         }
@@ -328,10 +377,14 @@ impl Cluster for Forgetful {
 }
 
 /// The claims, and what shows that they are not empty.
-fn properties<M: Cluster>(appends: bool) -> Vec<Property<M>> {
+fn properties<M: Cluster>(slice: &Slice) -> Vec<Property<M>> {
     let mut properties = vec![
         Property::always("ElectionSafety", |_, state| {
             pairs(state).all(|(a, b)| a.led.is_disjoint(&b.led))
+        }),
+        Property::always("EntryIdentity", |_, state| {
+            let once = |member: &Member| !member.broken.contains(Claim::EntryIdentity);
+            members(state).all(once) && pairs(state).all(|(a, b)| a.created.is_disjoint(&b.created))
         }),
         Property::always("QuorumIntersection", |model: &M, state| {
             quorum_intersection(model.guards(), || {
@@ -350,17 +403,26 @@ fn properties<M: Cluster>(appends: bool) -> Vec<Property<M>> {
         Property::always("LeaderCompleteness", |_, state| {
             node_pairs(state).all(|(a, b)| is_complete(a, b) && is_complete(b, a))
         }),
+        Property::always("MatchIndexSound", |_, state| {
+            pairs(state).all(|(a, b)| knows(a, b) && knows(b, a))
+        }),
         Property::always("steps", |_, state| members(state).all(|m| m.broken.is_empty())),
         Property::sometimes("a leader is elected", |_, state| {
             members(state).any(|member| member.server.node.is_leader())
         }),
     ];
-    if appends {
+    if slice.appends {
         properties.push(Property::sometimes("a leader commits", |_, state| {
             members(state)
                 .map(|member| &member.server.node)
                 .any(|node| node.is_leader() && node.commit_index() > Index::ZERO)
         }));
+    }
+    if slice.appends && slice.commands > 0 {
+        properties
+            .push(Property::sometimes("every server knows of a committed command", |_, state| {
+                members(state).all(|member| knows_of_a_command(&member.server.node))
+            }));
     }
     properties
 }
@@ -376,6 +438,17 @@ fn pairs(state: &RaftState) -> impl Iterator<Item = (&Member, &Member)> {
 
 fn node_pairs(state: &RaftState) -> impl Iterator<Item = (&Node, &Node)> {
     pairs(state).map(|(a, b)| (&a.server.node, &b.server.node))
+}
+
+fn knows(leader: &Member, follower: &Member) -> bool {
+    let disk = &follower.server.disk.reported;
+    match_index_sound(&leader.server.node, &follower.server.node, disk)
+}
+
+/// A term's first entry is no command, and every other one is.
+fn knows_of_a_command(node: &Node) -> bool {
+    let known = committed(node, node.commit_index());
+    known.windows(2).any(|pair| pair[0].term == pair[1].term)
 }
 
 fn committed(node: &Node, upto: Index) -> Vec<EntryId> {

@@ -163,7 +163,7 @@ pub enum Operation {
     Transmit(NodeId),
     /// It is asked for a request without entries to this server.
     Beat(NodeId),
-    /// This other server's clock was moved back by so much: times that belong to it, too.
+    /// This other server's clock was moved back by so much: the times in replies to it, too.
     PeerClock(NodeId, u64),
 }
 
@@ -282,9 +282,11 @@ impl<'a, R: Rules> Run<'a, R> {
             Operation::Beat(peer) => self.transmit(peer, Limit { entries: 0 }),
             Operation::PeerClock(peer, by) => {
                 let (now, to) = (Instant(PRESENT.0 + by), PRESENT);
-                let held = self.server.gate.items_mut();
-                for (_, message) in held.filter(|(receiver, _)| *receiver == peer) {
-                    message.rebase(now, to);
+                for (receiver, message) in self.server.gate.items_mut() {
+                    // A request's times are its sender's.
+                    if *receiver == peer && !message.body.kind().is_request() {
+                        message.rebase(now, to);
+                    }
                 }
             }
         }

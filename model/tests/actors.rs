@@ -111,6 +111,20 @@ fn a_learner_has_the_same_states_in_both_models() {
     assert_the_same(Slice { learners: 1, ..plain(3, 2, Election::NAIVE) }, 18_643, 325);
 }
 
+/// Clients propose, logs diverge, and entries of one term leave in one request or in several.
+#[test]
+fn commands_have_the_same_states_in_both_models() {
+    let commands = |commands, slice| Slice { commands, ..slice };
+    let one_term = || plain(2, 1, Election::NAIVE);
+    assert_the_same(commands(2, one_term()), 495, 74);
+    assert_the_same(commands(2, Slice { entries: 1, ..one_term() }), 163, 48);
+    assert_the_same(commands(1, plain(2, 2, Election::NAIVE)), 5_951, 235);
+    assert_the_same(commands(2, plain(2, 2, Election::NAIVE)), 41_539, 595);
+    assert_the_same(commands(1, plain(3, 1, Election::NAIVE)), 101_975, 2_273);
+    let learner = Slice { learners: 1, ..plain(3, 1, Election::NAIVE) };
+    assert_the_same(commands(1, learner), 2_591, 232);
+}
+
 #[test]
 fn promises_and_lost_quorums_are_the_same_in_both_models() {
     assert_the_same(plain(2, 2, UNTOLD), 4_713, 211);
@@ -126,6 +140,8 @@ fn promises_and_lost_quorums_are_the_same_in_both_models() {
 fn every_mutant_has_the_same_states_and_verdicts_in_both_models() {
     let in_states = ClaimSet::of(&[
         Claim::ElectionSafety,
+        Claim::EntryIdentity,
+        Claim::MatchIndexSound,
         Claim::QuorumIntersection,
         Claim::LogMatching,
         Claim::StateMachineSafety,
@@ -133,7 +149,8 @@ fn every_mutant_has_the_same_states_and_verdicts_in_both_models() {
     ]);
     let quorum = Election { stickiness: false, ..UNTOLD };
     let three = Slice { appends: false, ..plain(3, 1, Election::NAIVE) };
-    let slices = [plain(2, 1, UNTOLD), plain(2, 2, quorum), three];
+    let commands = Slice { commands: 1, ..plain(2, 2, Election::NAIVE) };
+    let slices = [plain(2, 1, UNTOLD), plain(2, 2, quorum), three, commands];
     let mut refuted_somewhere = BTreeSet::new();
     for mutation in Mutation::ALL {
         for slice in slices {
@@ -149,8 +166,16 @@ fn every_mutant_has_the_same_states_and_verdicts_in_both_models() {
             refuted_somewhere.extend(actors.refuted);
         }
     }
-    let expected =
-        ["ElectionSafety", "LogMatching", "QuorumIntersection", "StateMachineSafety", "steps"];
+    let expected = [
+        "ElectionSafety",
+        "EntryIdentity",
+        "LeaderCompleteness",
+        "LogMatching",
+        "MatchIndexSound",
+        "QuorumIntersection",
+        "StateMachineSafety",
+        "steps",
+    ];
     assert_eq!(refuted_somewhere, BTreeSet::from(expected), "so agreement is not empty");
 }
 
@@ -168,9 +193,12 @@ fn forgetting_the_last_delivery_loses_no_protocol_state() {
 /// Everything is checked, by both of Stateright's searches, with no limit but the slice's.
 #[test]
 fn the_actor_model_is_exhausted_and_its_claims_hold() {
-    for (slice, unique) in
-        [(plain(2, 2, Election::NAIVE), 3_481), (plain(3, 1, Election::NAIVE), 23_168)]
-    {
+    let commands = Slice { commands: 2, ..plain(2, 1, Election::NAIVE) };
+    for (slice, unique) in [
+        (plain(2, 2, Election::NAIVE), 3_481),
+        (plain(3, 1, Election::NAIVE), 23_168),
+        (commands, 3_314),
+    ] {
         let breadth_first = actor_model(&slice).checker().threads(2).spawn_bfs().join();
         breadth_first.assert_properties();
         let depth_first = actor_model(&slice).checker().threads(2).spawn_dfs().join();
@@ -218,7 +246,7 @@ fn sets_of_timers_that_stateright_would_confuse_do_not_occur() {
     assert_eq!(hash(&first), hash(&second), "the trap is gone: Stateright has mended it");
 
     let slice = plain(3, 1, Election::NAIVE);
-    let always = vec![set(&[Timer::Election, Timer::Promise]); slice.servers];
+    let always = vec![set(&Timer::ALL); slice.servers];
     let model = actor_model(&slice);
     let mut waiting = model.init_states();
     let mut seen: HashSet<RaftState> = waiting.iter().cloned().collect();

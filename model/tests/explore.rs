@@ -8,10 +8,12 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 
 use quorate_model::explorer::{
-    ActorWalk, Counterexample, Explored, SliceWalk, TraceWalk, Walk, follow, hash, shortest,
+    ActorWalk, AddressError, Counterexample, Explored, ServeError, SliceWalk, TraceWalk, Walk,
+    choose, follow, hash, serve, shortest,
 };
 use quorate_model::mutation::Mutation;
 use quorate_model::slices;
+use quorate_model::state::State;
 use quorate_spec::property::{Claim, ClaimSet};
 use stateright::{Model, Path};
 
@@ -127,8 +129,33 @@ fn the_actor_model_can_be_walked_and_broken() {
     let last = follow(&walk, &link).expect("the link fits");
     assert!(false_claims(&walk, &last).contains(&"VoteOncePerTerm".to_owned()));
     assert_eq!(link.matches('/').count(), actions.len() + 2);
+    let with_command = slices::named("replication").expect("a slice");
+    let walk = ActorWalk::of(&with_command, None).expect("actors take commands");
+    assert!(walk.header().bounds.contains("ASYNC, terms ≤ 3, 1 command"));
+    let led = shortest_to(&walk, |state| state.servers[0].node.is_leader());
+    let proposals = walk.steps(&led).into_iter().filter_map(|(action, next)| {
+        let told = walk.tell(&led, &action, &next).sentence;
+        told.starts_with("a client proposes a command to n0").then_some(next)
+    });
+    let [after] = &proposals.collect::<Vec<_>>()[..] else { panic!("one server leads") };
+    assert_eq!(walk.cluster(after).servers[0].node.log().last().index.0, 2);
+    let left = |state| walk.cluster(state).budget.commands;
+    assert_eq!((left(&led), left(after)), (1, 0));
     let with_crash = slices::named("election").expect("a slice");
     assert!(ActorWalk::of(&with_crash, None).is_none(), "actors do not crash");
+}
+
+/// The nearest state in which this is so.
+fn shortest_to<W: Walk>(walk: &W, is_so: impl Fn(&State) -> bool) -> W::State {
+    let mut level = vec![walk.initial()];
+    for _ in 0..5 {
+        if let Some(state) = level.iter().find(|state| is_so(&walk.cluster(state))) {
+            return state.clone();
+        }
+        let next = level.iter().flat_map(|state| walk.steps(state));
+        level = next.map(|(_, state)| state).collect();
+    }
+    panic!("no state is near in which this is so");
 }
 
 #[test]
@@ -184,33 +211,61 @@ fn a_busy_port_is_named() {
     assert!(text.contains(&format!("{address} is busy")), "{text}");
 }
 
-#[cfg(unix)]
 #[test]
-fn it_serves_the_page_and_leaves_nothing_behind() {
+fn a_port_that_is_taken_after_it_was_chosen_is_named_too() {
+    let at = choose("127.0.0.1:0", false).expect("a port is free");
+    let _taken = TcpListener::bind(at).expect("it is still free");
+    let walk = SliceWalk::sound(slices::named("replication").expect("a slice"));
+    let error = serve(walk, at).expect_err("somebody listens there");
+    assert!(
+        matches!(error, ServeError::Address(AddressError::Busy(busy)) if busy == at),
+        "{error}"
+    );
+}
+
+/// The Explorer with these arguments, until it has printed its link: all that it printed, and what
+/// the page's addresses give.
+#[cfg(unix)]
+fn served(arguments: &[&str], paths: &[&str]) -> (String, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_quorate-model"))
         .args(["explore", "--address", "localhost:0"])
+        .args(arguments)
         .env("TMPDIR", folder.path())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");
+    let (mut printed, mut address) = (String::new(), None);
+    // Kept open until it ends: it has more to print.
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let link = lines
-        .find_map(|line| line.expect("UTF-8").split("http://").nth(1).map(str::to_owned))
-        .expect("it prints a link");
-    let address = link.split('/').next().expect("an address").to_owned();
-    let page = get(&address, "/");
-    let script = get(&address, "/app.js");
-    let states = get(&address, "/.states");
+    for line in &mut lines {
+        let line = line.expect("UTF-8");
+        printed.push_str(&format!("{line}\n"));
+        let link = line.split("http://").nth(1);
+        address = link.and_then(|link| link.split('/').next()).map(str::to_owned);
+        if address.is_some() {
+            break;
+        }
+    }
+    let address = address.expect("it prints a link");
+    let answers = paths.iter().map(|path| get(&address, path)).collect();
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(status.expect("kill runs").success());
     let ended = child.wait().expect("it ends");
-    assert!(page.contains("Quorate Explorer"), "{page}");
-    assert!(!(page + &script).contains("Safety holds"));
-    assert!(states.contains("fingerprint"), "{states}");
     assert_eq!(ended.code(), Some(130));
     let left = std::fs::read_dir(folder.path()).expect("it is there").count();
     assert_eq!(left, 0, "the unpacked page is removed");
+    (printed, answers)
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_the_page_and_leaves_nothing_behind() {
+    let (_, answers) = served(&[], &["/", "/app.js", "/.states"]);
+    let [page, script, states] = &answers[..] else { panic!("{answers:?}") };
+    assert!(page.contains("Quorate Explorer"), "{page}");
+    assert!(!format!("{page}{script}").contains("Safety holds"));
+    assert!(states.contains("fingerprint"), "{states}");
 }
 
 #[cfg(unix)]
@@ -225,4 +280,79 @@ fn get(address: &str, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     answer
+}
+
+/// Two ask for pre-votes, and where the mutant takes that for contact, the one who hears the other
+/// promises something.
+const RUN: &str = "# A comment.\nscenario Faults\nservers 7\nmutant PreVoteIsContact\n\
+    finds PreVoteSilent\ntimeout 0 0 0\ntimeout 1 0 0\nhear 0 0 0\n";
+
+/// The path of a file of this name with this text, among those of this test.
+fn trace_file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("it can be written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_trace_file_opens_on_its_last_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = trace_file(&folder, "a run.trace", RUN);
+    let (printed, answers) = served(&["--trace", &file], &["/.states/0"]);
+    let walk = TraceWalk::of_file("a run.trace", RUN).expect("it is a trace");
+    assert_eq!(walk.last(), 3);
+    let lines: Vec<_> = printed.lines().collect();
+    let [title, finding, "", link] = &lines[..] else { panic!("{printed}") };
+    let about = "Faults on 7 servers, mutant PreVoteIsContact";
+    assert_eq!(*title, format!("trace a run.trace: {about}, 3 steps"));
+    let claim = Claim::PreVoteSilent;
+    assert_eq!(*finding, format!("False at the end: {claim}: {}", claim.entry().sentence));
+    assert!(link.ends_with(walk.link()), "{link} is not {}", walk.link());
+    assert_eq!(false_claims(&walk, &3), ["PreVoteSilent"]);
+    assert!(false_claims(&walk, &2).is_empty());
+    assert!(answers[0].contains("n0 lets every deadline pass"), "{}", answers[0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_trace_file_in_which_nothing_is_false_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sound = RUN.replace("mutant PreVoteIsContact\nfinds PreVoteSilent\n", "");
+    let file = trace_file(&folder, "sound.trace", &sound);
+    let (printed, _) = served(&["--trace", &file], &["/"]);
+    assert!(printed.contains("Nothing is false in it."), "{printed}");
+}
+
+#[test]
+fn a_recorded_run_names_the_claims_that_it_decides() {
+    let named = |text: &str| {
+        let walk = TraceWalk::of_file("a run", text).expect("it is a trace");
+        let verdicts = walk.verdicts(&0).into_iter();
+        verdicts.map(|verdict| verdict.claim).collect::<Vec<_>>()
+    };
+    let decides = |text: &str, claim: &str| named(text).contains(&claim.to_owned());
+    assert!(decides(RUN, "PreVoteSilent") && !decides(RUN, "NoDeadlock"));
+    assert!(decides("scenario Recovery\n", "NoDeadlock"));
+    assert!(!decides("scenario Recovery\n", "NonDisruption"));
+    assert!(decides("scenario Disturbance\n", "NonDisruption"));
+}
+
+#[test]
+fn a_trace_that_cannot_be_shown_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wrong = trace_file(&folder, "wrong.trace", "servers 3\n\nfly 1 2 3\n");
+    assert!(refusal(&["--trace", &wrong]).contains("wrong.trace: line 3: "));
+    let many = trace_file(&folder, "many.trace", "servers 8\n");
+    assert!(refusal(&["--trace", &many]).contains("at most 7"));
+    let missing = folder.path().join("missing.trace");
+    let missing = missing.to_str().expect("UTF-8");
+    assert!(refusal(&["--trace", missing]).contains(&format!("cannot read {missing}: ")));
+    let run = trace_file(&folder, "run.trace", RUN);
+    let both = |more: &[&str]| refusal(&[&["--trace", &run], more].concat());
+    assert!(both(&["replication"]).contains("leave out the slice"));
+    assert!(both(&["--mutant", "CountsOldVotes"]).contains("leave out --mutant"));
+    let all = both(&["--actors", "--mutant", "CountsOldVotes", "replication"]);
+    assert!(all.contains("leave out the slice and --mutant and --actors"), "{all}");
+    assert!(both(&["--address", "0.0.0.0:0"]).contains("--allow-remote"));
 }

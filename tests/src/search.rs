@@ -48,12 +48,32 @@ pub struct Counterexample {
     pub attempts: u32,
 }
 
+impl Counterexample {
+    /// Its story, and the command that walks through it, with the file that this has written
+    /// among the temporary ones.
+    #[must_use]
+    pub fn report(&self, setup: &Setup) -> String {
+        let mutant = setup.mutation.map_or(String::new(), |mutant| format!("-{}", mutant.name()));
+        let name = format!("quorate-{:?}-{}{mutant}.trace", setup.scenario, setup.servers);
+        let path = std::env::temp_dir().join(name);
+        let (file, story) = (path.display(), tell(setup, &self.trace));
+        let lost = match std::fs::write(&path, self.trace.file(setup)) {
+            Ok(()) => String::new(),
+            Err(error) => format!(", once it is there (writing it: {error})"),
+        };
+        format!(
+            "{story}\nTo walk through it in a browser{lost}:\n\
+             cargo run --release -p quorate-model -- explore --trace {file}\n"
+        )
+    }
+}
+
 impl Search {
     /// Requires every run to hold: those that failed once, whose seeds are in `regressions`, and
     /// new random ones, `QUORATE_SCALE` times as many where that is set.
     ///
     /// # Panics
-    /// With the story of the shortest run that does not hold.
+    /// With the report on the shortest run that does not hold.
     #[must_use]
     pub fn holds(&self, regressions: &'static str) -> Seen {
         let scale = std::env::var("QUORATE_SCALE").ok().and_then(|text| text.parse().ok());
@@ -66,7 +86,7 @@ impl Search {
         };
         match self.explore(&mut TestRunner::new(config)) {
             Ok(seen) => seen,
-            Err(counterexample) => panic!("{}", tell(&self.setup, &counterexample.trace)),
+            Err(counterexample) => panic!("{}", counterexample.report(&self.setup)),
         }
     }
 

@@ -10,9 +10,14 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use quorate_model::explorer::{Counterexample, Verdict, Walk, choose, clean_up, link, serve};
+use quorate_model::explorer::{
+    Counterexample, TraceWalk, Verdict, Walk, choose, clean_up, link, serve,
+};
 use quorate_model::mutation::Mutation;
+use quorate_model::simulation::{Scenario, Setup, Watch};
 use quorate_model::slices;
+use quorate_spec::property::Claim;
+use quorate_tests::Search;
 
 const MUTANTS: [Mutation; 6] = [
     Mutation::CountsOldVotes,
@@ -68,7 +73,9 @@ impl Drop for CleanUp {
 
 /// A counterexample that is being served.
 struct Served {
-    mutation: Mutation,
+    name: &'static str,
+    /// The claim that is false at its end.
+    claim: Claim,
     address: SocketAddr,
     link: String,
     /// The link to the state before the violation.
@@ -80,18 +87,45 @@ struct Served {
 fn counterexample(mutation: Mutation) -> Served {
     let slices: Vec<_> = mutation.slices().iter().filter_map(|name| slices::named(name)).collect();
     let found = Counterexample::find(mutation, &slices).expect("the mutant is killed");
-    let address = choose("127.0.0.1:0", false).expect("a port is free");
-    let actions = found.actions();
     let last = &found.trace.steps.last().expect("a step violates it").1;
+    let verdicts = found.walk.verdicts(last);
+    let actions = found.actions();
+    served(found.walk, (mutation.name(), mutation.killer()), &actions, verdicts)
+}
+
+/// A planted mutant as random runs find it: what is left of the run after shrinking, by its file.
+fn shrunk() -> Served {
+    let (mutation, claim) = (Mutation::VotesForEveryone, Claim::VoteOncePerTerm);
+    let (scenario, watch) = (Scenario::Faults, Watch::Only(claim));
+    let setup = Setup { servers: 5, scenario, mutation: Some(mutation), watch };
+    let found = Search { setup, runs: 600, steps: 100..900 }.finds().expect("it is found");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a shrunk run.trace");
+    std::fs::write(&path, found.trace.file(&setup)).expect("it can be written");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let walk = TraceWalk::of_file("a shrunk run.trace", &text).expect("it is a trace");
+    let (actions, verdicts) = ((1..=walk.last()).collect::<Vec<_>>(), walk.verdicts(&walk.last()));
+    served(walk, ("a shrunk run.trace", claim), &actions, verdicts)
+}
+
+/// Serves it, and waits until it listens.
+fn served<W: Walk>(
+    walk: W,
+    (name, claim): (&'static str, Claim),
+    actions: &[W::Action],
+    verdicts: Vec<Verdict>,
+) -> Served {
+    let address = choose("127.0.0.1:0", false).expect("a port is free");
     let served = Served {
-        mutation,
+        name,
+        claim,
         address,
-        link: link(&found.walk, address, &actions),
-        short: link(&found.walk, address, &actions[..actions.len() - 1]),
+        link: link(&walk, address, actions),
+        short: link(&walk, address, &actions[..actions.len() - 1]),
         steps: actions.len(),
-        verdicts: found.walk.verdicts(last),
+        verdicts,
     };
-    thread::spawn(move || serve(found.walk, address));
+    thread::spawn(move || serve(walk, address));
     let patience = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(address).is_err() {
         assert!(Instant::now() < patience, "the Explorer does not listen on {address}");
@@ -108,7 +142,7 @@ fn element<'a>(dom: &'a str, from: &str, to: &str) -> &'a str {
 }
 
 fn opens_on_the_violation(browser: &PathBuf, served: &Served) {
-    let name = served.mutation.name();
+    let name = served.name;
     let dom = page(browser, &served.link);
     assert!(element(&dom, "<div id=\"message\"", ">").contains("hidden"), "{name} complains");
     let position = format!("Step {0} of {0}", served.steps);
@@ -116,7 +150,7 @@ fn opens_on_the_violation(browser: &PathBuf, served: &Served) {
     let path = element(&dom, "<ol id=\"path\"", "</ol>");
     assert_eq!(path.matches("aria-current").count(), 1, "{name}: one step is the current one");
     let current = element(path, "aria-current=\"step\"", "</li>");
-    let killer = served.mutation.killer().name();
+    let killer = served.claim.name();
     assert!(current.contains(&format!("✗ {killer} FALSE from here")), "{name}: {current}");
     assert!(path.ends_with(&format!("{current}</li>")), "{name}: it is the last one");
     let claims = element(&dom, "<ul id=\"claims\"", "</ul>");
@@ -133,10 +167,11 @@ fn opens_on_the_violation(browser: &PathBuf, served: &Served) {
 fn a_step_earlier_the_claim_holds(browser: &PathBuf, served: &Served) {
     let dom = page(browser, &served.short);
     let claims = element(&dom, "<ul id=\"claims\"", "</ul>");
-    let killer = served.mutation.killer().name();
+    let killer = served.claim.name();
     let item = element(claims, &format!("data-claim=\"{killer}\""), "</li>");
     assert!(item.contains("data-holds=\"true\""), "{item}");
-    assert!(!element(&dom, "<ol id=\"path\"", "</ol>").contains("FALSE from here"));
+    let path = element(&dom, "<ol id=\"path\"", "</ol>");
+    assert!(!path.contains(&format!("✗ {killer} FALSE from here")), "{path}");
 }
 
 fn wrong_links_say_so(browser: &PathBuf, served: &Served, other: &Served) {
@@ -145,8 +180,8 @@ fn wrong_links_say_so(browser: &PathBuf, served: &Served, other: &Served) {
     let message =
         |url: &str| element(&page(browser, url), "<div id=\"message\"", "</div>").to_owned();
     let text = message(&elsewhere);
-    assert!(text.contains(&format!("with mutant {}", other.mutation.name())), "{text}");
-    assert!(text.contains(&format!("with mutant {}", served.mutation.name())), "{text}");
+    assert!(text.contains(&format!("with mutant {}", other.name)), "{text}");
+    assert!(text.contains(&format!("with mutant {}", served.name)), "{text}");
     let too_far = served.link.replacen("#/steps/0", "#/steps/0/999", 1);
     let text = message(&too_far);
     assert!(text.contains("Step 1 of this link does not exist here"), "{text}");
@@ -156,6 +191,7 @@ fn wrong_links_say_so(browser: &PathBuf, served: &Served, other: &Served) {
     assert!(message(&format!("{here}#/nonsense")).contains("This is no link of the Explorer"));
 }
 
+// One test: what is served shares the unpacked page, which is removed at its end.
 #[test]
 fn the_link_of_a_counterexample_opens_on_its_violation() {
     let Some(browser) = browser() else {
@@ -169,6 +205,9 @@ fn the_link_of_a_counterexample_opens_on_its_violation() {
     for one in &served {
         opens_on_the_violation(&browser, one);
     }
+    let shrunk = shrunk();
+    opens_on_the_violation(&browser, &shrunk);
     a_step_earlier_the_claim_holds(&browser, &served[0]);
+    a_step_earlier_the_claim_holds(&browser, &shrunk);
     wrong_links_say_so(&browser, &served[0], &served[2]);
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use quorate_model::explorer::{TraceWalk, Walk};
 use quorate_model::mutation::Mutation;
 use quorate_model::simulation::{Scenario, Setup, Step, Trace, Verb, Watch, replay, run};
 use quorate_model::state::State;
@@ -68,6 +69,27 @@ fn a_shrunk_run_replays_from_its_file_to_the_claim_that_it_broke() {
     let broken = |state: &State| state.broken.contains(claim);
     let first = scenes.iter().position(|(_, state)| broken(state));
     assert_eq!(first, Some(scenes.len() - 1), "it is false at the end and not before");
+}
+
+/// What a failing property prints ends with a command that works as it is.
+#[test]
+fn a_report_names_the_command_and_the_file_that_it_has_written() {
+    let setup = Setup {
+        servers: 5,
+        scenario: Scenario::Faults,
+        mutation: Some(Mutation::PromiseLostAtRestart),
+        watch: Watch::Everything,
+    };
+    let found = Search { setup, runs: 600, steps: 100..900 }.finds().unwrap();
+    let report = found.report(&setup);
+    let command = "cargo run --release -p quorate-model -- explore --trace ";
+    let file = report.lines().last().unwrap().strip_prefix(command).unwrap();
+    let walk = TraceWalk::of_file("found", &std::fs::read_to_string(file).unwrap()).unwrap();
+    let broken: Vec<_> = found.failure.found.broken().iter().map(Claim::name).collect();
+    let verdicts = walk.verdicts(&walk.last()).into_iter();
+    let shown: Vec<_> = verdicts.filter(|verdict| !verdict.holds).map(|v| v.claim).collect();
+    assert!(!shown.is_empty());
+    assert_eq!(shown, broken);
 }
 
 #[test]

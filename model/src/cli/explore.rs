@@ -1,12 +1,15 @@
 //! `quorate-model explore`.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use quorate_model::actors::can_act;
 use quorate_model::explorer::{
-    ActorWalk, Counterexample, SliceWalk, Walk, choose, clean_up_at_the_end, link, serve,
+    ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end, link,
+    serve, url,
 };
 use quorate_model::mutation::Mutation;
+use quorate_model::simulation::{Trace, run as simulate};
 use quorate_model::slice::Slice;
 use quorate_model::{narrate, slices};
 
@@ -14,8 +17,6 @@ use super::{AS_DECLARED, Usage, unknown};
 
 /// What is explored where nothing is named.
 const DEFAULT: &str = "replication";
-/// The same for the actor model, which has no parked messages.
-const DEFAULT_OF_ACTORS: &str = "election-async";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -27,6 +28,9 @@ pub(super) struct Arguments {
     /// Explore Stateright's actor model of the slice instead of the direct one
     #[arg(long)]
     actors: bool,
+    /// Walk through the run that a trace file records, as a failing test of the simulation writes it
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Where to listen; port 0 stands for any free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
     address: String,
@@ -36,16 +40,23 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
+    if let Some(file) = &arguments.trace {
+        return open_trace(file, arguments);
+    }
     let slice = arguments.slice.as_deref().map(slice_named).transpose()?;
     let mutation = arguments.mutant.as_deref().map(mutation_named).transpose()?;
     let slices = candidates(slice, mutation, arguments.actors)?;
-    let at = choose(&arguments.address, arguments.allow_remote)
-        .map_err(|error| Usage(error.to_string()))?;
+    let at = address(arguments)?;
     match (mutation, arguments.actors) {
         (None, false) => open(SliceWalk::sound(slices[0]), at),
         (Some(mutation), false) => open_counterexample(mutation, &slices, at),
         (_, true) => open_actors(&slices, mutation, at),
     }
+}
+
+fn address(arguments: &Arguments) -> Result<SocketAddr, Usage> {
+    let chosen = choose(&arguments.address, arguments.allow_remote);
+    chosen.map_err(|error| Usage(error.to_string()))
 }
 
 fn slice_named(name: &str) -> Result<Slice, Usage> {
@@ -65,8 +76,7 @@ fn candidates(
     mutation: Option<Mutation>,
     actors: bool,
 ) -> Result<Vec<Slice>, Usage> {
-    let default = if actors { DEFAULT_OF_ACTORS } else { DEFAULT };
-    let mut names: Vec<&str> = mutation.map_or_else(|| vec![default], |m| m.slices().to_vec());
+    let mut names: Vec<&str> = mutation.map_or_else(|| vec![DEFAULT], |m| m.slices().to_vec());
     if let Some(slice) = slice {
         if let Some(mutation) = mutation.filter(|m| !m.slices().contains(&slice.name)) {
             let (mutant, finds) = (mutation.name(), mutation.slices().join(" or "));
@@ -84,8 +94,8 @@ fn candidates(
     if slices.is_empty() {
         let names = names.join(", ");
         return Err(Usage(format!(
-            "actors do not have every feature of slice {names} (crashes, commands, cuts, an \
-             established leader, PULL): leave out --actors, or name another slice"
+            "actors do not have every feature of slice {names} (crashes, operators, heartbeats \
+             beside entries, cuts, an established leader): leave out --actors, or name another slice"
         )));
     }
     Ok(slices)
@@ -118,6 +128,35 @@ fn open_actors(slices: &[Slice], mutation: Option<Mutation>, at: SocketAddr) -> 
     open(walk, at)
 }
 
+fn open_trace(file: &Path, arguments: &Arguments) -> Result<u8, Usage> {
+    let others = [
+        (arguments.slice.is_some(), "the slice"),
+        (arguments.mutant.is_some(), "--mutant"),
+        (arguments.actors, "--actors"),
+    ];
+    let others: Vec<_> = others.iter().filter(|(given, _)| *given).map(|(_, what)| *what).collect();
+    if !others.is_empty() {
+        let others = others.join(" and ");
+        return Err(Usage(format!("a trace file says itself what runs: leave out {others}")));
+    }
+    let shown = file.display();
+    // Serving changes the working directory, so the file is read here.
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Usage(format!("cannot read {shown}: {error}")))?;
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let refused = |error: &dyn std::error::Error| Usage(format!("{shown}: {error}"));
+    let walk = TraceWalk::of_file(&name, &text).map_err(|error| refused(&error))?;
+    let (setup, trace) = Trace::parse(&text).map_err(|error| refused(&error))?;
+    let at = address(arguments)?;
+    println!("trace {name}: {setup}, {} steps", walk.last());
+    match simulate(&setup, &trace) {
+        Ok(_) => println!("Nothing is false in it.\n"),
+        Err(failure) => println!("False at the end: {}\n", failure.found),
+    }
+    println!("The last step in the Explorer: {}{}", url(at), walk.link());
+    serve_until_told(walk, at)
+}
+
 fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
     let header = walk.header();
     println!("{} {}: {}", header.kind, header.slice, header.about);
@@ -129,7 +168,6 @@ fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
 fn serve_until_told<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
     println!("Ctrl-C ends it.");
     clean_up_at_the_end();
-    serve(walk, at)
-        .map_err(|error| Usage(format!("cannot unpack the page: {error}; is TMPDIR writable?")))?;
+    serve(walk, at).map_err(|error| Usage(error.to_string()))?;
     Ok(AS_DECLARED)
 }

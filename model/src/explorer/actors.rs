@@ -10,7 +10,9 @@ use super::link;
 use super::slice::{broken, verdicts};
 use super::story::{self, Event, Told};
 use super::walk::{Header, Verdict, Walk, shortest};
-use crate::actors::{CLOCK_MOVES, Forgetful, RaftState, Timer, actor_model_with, can_act};
+use crate::actors::{
+    CLOCK_MOVES, Forgetful, RaftState, Timer, actor_model_with, can_act, proposed,
+};
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::mutation::Mutation;
@@ -24,14 +26,13 @@ const LIMIT: usize = 300_000;
 /// Claims that the actor model decides between the servers of a state, as properties.
 const BETWEEN: ClaimSet = ClaimSet::of(&[
     Claim::ElectionSafety,
+    Claim::EntryIdentity,
     Claim::QuorumIntersection,
     Claim::LogMatching,
     Claim::StateMachineSafety,
     Claim::LeaderCompleteness,
+    Claim::MatchIndexSound,
 ]);
-
-/// What only the direct model decides, with its record of the whole run.
-const ELSEWHERE: ClaimSet = ClaimSet::of(&[Claim::EntryIdentity]).union(Verdicts::DECIDES);
 
 /// The actor model of a slice, to walk through.
 pub struct ActorWalk {
@@ -41,23 +42,25 @@ pub struct ActorWalk {
 }
 
 impl ActorWalk {
-    /// The actor model of the slice; none where the slice has features that actors do not have.
+    /// The actor model of the slice, over Stateright's network; none where the slice has features
+    /// that actors do not have.
     #[must_use]
     pub fn of(slice: &Slice, mutation: Option<Mutation>) -> Option<ActorWalk> {
         if !can_act(slice) {
             return None;
         }
         let guards = mutation.map_or_else(Guards::sound, Guards::broken);
+        let model = Forgetful(actor_model_with(slice, guards, CLOCK_MOVES));
         let header = Header {
             kind: "actors",
             slice: slice.name.to_owned(),
             about: format!("{}, as a Stateright actor model", slice.about),
-            bounds: slice.bounds(),
+            bounds: model.0.cfg.bounds(),
             mutant: mutation.map(broken),
             trace: None,
         };
-        let model = Forgetful(actor_model_with(slice, guards, CLOCK_MOVES));
-        let steps = slice.claims.iter().filter(|claim| !ELSEWHERE.contains(*claim));
+        // Those that the direct model decides between servers are here as far as actors do.
+        let steps = slice.claims.iter().filter(|claim| !Verdicts::DECIDES.contains(*claim));
         let claims = steps.fold(BETWEEN, |set, claim| set.union(ClaimSet::of(&[claim])));
         Some(ActorWalk { model, claims, header })
     }
@@ -105,7 +108,10 @@ impl Walk for ActorWalk {
             servers: members().map(|member| Interned::new(member.server.clone())).collect(),
             net,
             history: Interned::new(History::default()),
-            budget: Budget::default(),
+            budget: Budget {
+                commands: self.model.0.cfg.commands - proposed(state),
+                ..Budget::default()
+            },
             broken: members().fold(ClaimSet::NONE, |all, member| all.union(member.broken)),
         }
     }
@@ -141,6 +147,11 @@ impl Walk for ActorWalk {
             ActorModelAction::Timeout(id, Timer::Promise) => {
                 let id = node_id(*id);
                 (Event::At(id, "promise ends".to_owned()), format!("n{id}'s promise ends"))
+            }
+            ActorModelAction::Timeout(id, Timer::Client) => {
+                let id = node_id(*id);
+                let opening = format!("a client proposes a command to n{id}");
+                (Event::At(id, "command".to_owned()), opening)
             }
             // The model neither loses messages nor crashes, and its actors draw no numbers.
             other => (Event::Everywhere(String::new()), format!("{other:?}")),

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 
 /// Why it cannot listen there, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +27,7 @@ pub enum AddressError {
     Refused(SocketAddr, io::Error),
 }
 
-/// The address of this text, with a port that is free: port 0 stands for any. Stateright panics
-/// where it cannot listen, so it is tried before.
+/// The address of this text, with a port that is free: port 0 stands for any.
 ///
 /// # Errors
 /// If the text is no address, others can reach it and that was not allowed, or nobody can listen
@@ -40,11 +41,31 @@ pub fn choose(text: &str, allow_remote: bool) -> Result<SocketAddr, AddressError
     if !asked.ip().is_loopback() && !allow_remote {
         return Err(AddressError::Remote(asked));
     }
+    attempt(asked)
+}
+
+/// Listens there for a moment, and gives the address with its port.
+fn attempt(asked: SocketAddr) -> Result<SocketAddr, AddressError> {
     let listener = TcpListener::bind(asked).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => AddressError::Busy(asked),
         _ => AddressError::Refused(asked, error),
     })?;
     listener.local_addr().map_err(|error| AddressError::Refused(asked, error))
+}
+
+/// Runs what listens there. Stateright panics where somebody took the address in the meantime:
+/// that is an error here, and not printed. Any other panic stays one.
+pub(super) fn listen(at: SocketAddr, serve: impl FnOnce()) -> Result<(), AddressError> {
+    let (here, usual) = (thread::current().id(), panic::take_hook());
+    panic::set_hook(Box::new(move |what| {
+        if thread::current().id() != here || attempt(at).is_ok() {
+            usual(what);
+        }
+    }));
+    panic::catch_unwind(AssertUnwindSafe(serve)).or_else(|cause| {
+        attempt(at)?;
+        panic::resume_unwind(cause)
+    })
 }
 
 /// The page's address, for a browser on this machine.

@@ -47,17 +47,30 @@ pub fn link<W: Walk>(walk: &W, at: SocketAddr, actions: &[W::Action]) -> String 
     format!("{}{hash}", url(at))
 }
 
+/// Why nothing is served, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is no place for the page.
+    #[error("cannot unpack the page: {0}; is TMPDIR writable?")]
+    Page(#[from] io::Error),
+    /// Somebody took the address since [`choose`] tried it.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+}
+
 /// Serves the Explorer until the process ends. The working directory changes: read files before.
 ///
 /// # Errors
-/// If the page cannot be unpacked.
-///
-/// # Panics
-/// If somebody took the address since [`choose`] tried it.
-pub fn serve<W: Walk>(walk: W, at: SocketAddr) -> io::Result<()> {
+/// If the page cannot be unpacked, or nobody can listen on the address any more.
+pub fn serve<W: Walk>(walk: W, at: SocketAddr) -> Result<(), ServeError> {
     page::unpack()?;
-    Explored::new(walk).checker().serve(at);
-    Ok(())
+    let served = address::listen(at, || {
+        Explored::new(walk).checker().serve(at);
+    });
+    served.map_err(|error| {
+        clean_up();
+        ServeError::Address(error)
+    })
 }
 
 /// Removes the unpacked page: nothing can be served any more.

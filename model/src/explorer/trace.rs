@@ -7,6 +7,7 @@ use super::link;
 use super::slice::verdicts;
 use super::story::{self, Event, Told};
 use super::walk::{Header, Verdict, Walk};
+use crate::simulation::{ReplayError, Trace, replay};
 use crate::state::State;
 
 /// A run to walk through, forwards only.
@@ -39,6 +40,22 @@ impl TraceWalk {
         let actions: Vec<usize> = (1..=steps).collect();
         walk.header.trace = link::hash(&walk, &walk.header, &actions);
         walk
+    }
+
+    /// The run that a trace file of this name records: see [`replay`].
+    ///
+    /// # Errors
+    /// Where the text is no trace file, or one of more servers than a state holds.
+    pub fn of_file(name: &str, text: &str) -> Result<Self, ReplayError> {
+        let states = replay(text)?;
+        let (setup, _) = Trace::parse(text)?;
+        Ok(TraceWalk::new(name, &setup.to_string(), setup.claims(), states))
+    }
+
+    /// The number of its steps, and with it the last of its states.
+    #[must_use]
+    pub fn last(&self) -> usize {
+        self.states.len() - 1
     }
 
     /// The hash of the link to the last state.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quorate_spec::property::Claim;
+use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, NodeId, Params};
 
 use super::cluster::{Cluster, PARAMS};
@@ -82,6 +82,21 @@ impl Setup {
     #[must_use]
     pub fn sound(servers: usize, scenario: Scenario) -> Setup {
         Setup { servers, scenario, mutation: None, watch: Watch::Everything }
+    }
+
+    /// The claims that a run decides: whether a leader stays undisturbed, and whether the cluster
+    /// comes to commit, only where that is what the run is about.
+    #[must_use]
+    pub fn claims(&self) -> ClaimSet {
+        let decided = |claim: &Claim| match claim {
+            Claim::NonDisruption => self.scenario == Scenario::Disturbance,
+            Claim::NoDeadlock => {
+                matches!(self.scenario, Scenario::Disturbance | Scenario::Recovery)
+            }
+            _ => true,
+        };
+        let all = Claim::ALL.into_iter().filter(decided);
+        all.fold(ClaimSet::NONE, |set, claim| set.union(ClaimSet::of(&[claim])))
     }
 
     /// The cluster at the beginning.
