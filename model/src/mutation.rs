@@ -60,8 +60,10 @@ mutations! {
         "E17 hashicorp/raft#398, etcd db54973", "A server that is no voter campaigns.";
     UpToDateByLength: log_is_up_to_date, LeaderCompleteness, ["replication"],
         "A2 hashicorp/raft#94", "The longer log wins, whatever the terms of its entries.";
+    IgnoresLogs: log_is_up_to_date, LeaderCompleteness, ["replication"],
+        "A11 openraft 94c820c3", "A vote does not depend on logs.";
     UpToDateByTerm: log_is_up_to_date, LeaderCompleteness, ["replication"],
-        "A11 openraft 94c820c3", "The later last term wins, and length does not matter.";
+        "thesis §3.6.1", "The later last term wins, and length does not matter.";
     VotesForPastTerms: votes_for_term, VoteSound, ["election-async"],
         "A1 xraft#33", "A candidate of a past term gets the vote of the present one.";
     VotesForEveryone: vote_is_free, VoteOncePerTerm, ["election-async"],
@@ -121,7 +123,7 @@ mutations! {
     PromiseLostAtRestart: promise_on_restart, NonDisruption, ["isolated-restart"],
         "F8 tikv#15035, openraft", "A restarted server has promised nothing.";
     NeverStepsDown: keeps_leading, NoDeadlock, ["deaf-leader"],
-        "B1 Cloudflare 2020-11-02, H11 hashicorp/raft#503", "A leader without a quorum stays leader.";
+        "B1 Cloudflare 2020-11-02", "A leader without a quorum stays leader.";
     FollowsPastLeaders: takes_entries_of, QuorumLog, ["replication"],
         "thesis §3.3", "A leader of a past term is still followed.";
     BaseIsAConflict: prev_matches, ReplicationProgress, ["replication"],
@@ -131,7 +133,7 @@ mutations! {
     TruncatesAlways: conflicts, TruncateOnlyOnConflict, ["replication"],
         "C1 raftos#26, CCF#6016", "What arrives replaces the log's end, also where it agrees.";
     NeverTruncates: conflicts, LogMatching, ["replication"],
-        "G8 openraft 674e78aa", "An entry of another term is kept.";
+        "thesis §3.5", "An entry of another term is kept.";
     CommitsBeyondValidated: follower_commit, CommitBound, ["replication-stepwise"],
         "C2 rabbitmq/ra#508, NuRaft#57", "A follower takes the leader's commit index for its own log as it is.";
     CommitGoesBack: follower_commit, CommitMonotonic, ["replication"],
@@ -142,7 +144,7 @@ mutations! {
         "H1 openraft ee460f37", "A busy disk is passed over: all of a request is acknowledged at once.";
     AcksOwnLength: acknowledged, MatchIndexSound, ["replication-stepwise"],
         "C7 CCF#6016", "A follower acknowledges all of its log.";
-    CommitsOldTerms: may_commit, CommitRule, ["replication-stepwise"],
+    CommitsOldTerms: may_commit, LeaderCompleteness, ["figure-8"],
         "D1 logcabin#44, D2 PySyncObj#169", "An entry of an earlier term is committed by counting copies.";
     CountsOwnUnwritten: own_match, CommittedIsDurable, ["replication-crash"],
         "D8 etcd#14370, H2 openraft a9f696a9", "A leader counts itself before its disk has the entry.";
@@ -172,10 +174,10 @@ pub(crate) mod mutated {
     }
 
     pub(crate) fn log_is_up_to_date(m: Mutation, candidate: EntryId, voter: EntryId) -> Allowed {
-        let better = if m == Mutation::UpToDateByLength {
-            candidate.index >= voter.index
-        } else {
-            candidate.term >= voter.term
+        let better = match m {
+            Mutation::IgnoresLogs => true,
+            Mutation::UpToDateByLength => candidate.index >= voter.index,
+            _ => candidate.term >= voter.term,
         };
         if better { Ok(()) } else { Err(Refusal::LogNotUpToDate { candidate, voter }) }
     }

@@ -1,6 +1,7 @@
 //! States that have to be reachable, else a passing check has checked little.
 
-use quorate_spec::{NodeId, RoleName};
+use quorate_spec::role::Pace;
+use quorate_spec::{EntryId, NodeId, Role, RoleName};
 
 use crate::state::State;
 
@@ -23,11 +24,15 @@ pub enum Witness {
     HeldBack,
     /// A server's promise is in force while another server asks for pre-votes.
     PromiseAgainstPreCandidate,
+    /// An entry of a past term is in the logs of a majority and not committed: thesis figure 3.7.
+    OldEntryOnMajority,
+    /// Two requests with entries are under way to one follower.
+    TwoInFlight,
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 8] = [
+    pub const ALL: [Witness; 10] = [
         Witness::TwoLeaders,
         Witness::RivalCandidates,
         Witness::LeaderCommits,
@@ -36,6 +41,8 @@ impl Witness {
         Witness::CommitsOfTwoTerms,
         Witness::HeldBack,
         Witness::PromiseAgainstPreCandidate,
+        Witness::OldEntryOnMajority,
+        Witness::TwoInFlight,
     ];
 
     /// Whether this state shows it.
@@ -73,6 +80,22 @@ impl Witness {
             Witness::HeldBack => {
                 state.servers.iter().any(|server| server.gate.held().next().is_some())
             }
+            Witness::OldEntryOnMajority => of(RoleName::Leader).any(|leader| {
+                let old = |id: &EntryId| {
+                    id.term < leader.current_term()
+                        && !state.history.committed.contains_key(&id.index)
+                        && leader
+                            .log()
+                            .configuration()
+                            .is_quorum(|voter| state.server(voter).node.log().contains(*id))
+                };
+                leader.log().ids().any(|id| old(&id))
+            }),
+            Witness::TwoInFlight => of(RoleName::Leader).any(|leader| {
+                let Role::Leader(leadership) = leader.role() else { return false };
+                let full = |pace: &Pace| matches!(pace, Pace::Replicate(sent) if sent.len() > 1);
+                leadership.peers.values().any(|peer| full(&peer.pace))
+            }),
             Witness::PromiseAgainstPreCandidate => {
                 of(RoleName::PreCandidate).next().is_some()
                     && nodes().any(|node| node.promised_until() > crate::server::PRESENT)

@@ -1,0 +1,110 @@
+//! Slices of elections, with and without pre-vote.
+
+use super::BASE;
+use crate::slice::{Election, Network, Slice};
+
+/// Elections.
+pub(super) fn slices() -> Vec<Slice> {
+    vec![
+        Slice {
+            name: "single",
+            pinned: Some(355),
+            about: "a cluster of one that crashes",
+            servers: 1,
+            max_term: 4,
+            crashes: 2,
+            ..BASE
+        },
+        Slice {
+            name: "election-two",
+            pinned: Some(12_220),
+            about: "naive election among two, where half is not a majority",
+            servers: 2,
+            max_term: 3,
+            crashes: 1,
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election",
+            pinned: Some(2_859_159),
+            about: "naive election, one write at a time, with a crash between any two effects",
+            max_term: 4,
+            crashes: 1,
+            pending: 1,
+            appends: false,
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election-pipelined",
+            pinned: Some(1_449_057),
+            about: "naive election with two writes under way, and a crash",
+            max_term: 3,
+            crashes: 1,
+            appends: false,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election-async",
+            pinned: Some(42_253),
+            about: "naive election without a crash, any number of messages under way",
+            max_term: 4,
+            appends: false,
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "election-five",
+            pinned: Some(116_964),
+            about: "naive election among five",
+            servers: 5,
+            max_term: 3,
+            appends: false,
+            network: Network::Pull { parked: 0 },
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
+            name: "pre-vote",
+            pinned: Some(1_341_341),
+            about: "pre-vote election with rejections and heartbeats",
+            max_term: 3,
+            network: Network::Pull { parked: 1 },
+            ..BASE
+        },
+        Slice {
+            name: "pre-vote-crash",
+            pinned: Some(2_077_851),
+            about: "pre-vote election with heartbeats and a crash, any number of messages under way",
+            crashes: 1,
+            pending: 1,
+            ..BASE
+        },
+        Slice {
+            name: "check-quorum",
+            pinned: Some(622_865),
+            about: "leaders that lose their quorum step down, in the same term",
+            election: Election::FULL,
+            ..BASE
+        },
+        Slice {
+            name: "step-down",
+            pinned: Some(44_404),
+            about: "naive elections in which a leader without a quorum steps down",
+            network: Network::Pull { parked: 1 },
+            election: Election { check_quorum: true, ..Election::NAIVE },
+            ..BASE
+        },
+        Slice {
+            name: "learner",
+            pinned: Some(1_288),
+            about: "two voters and a learner, which never campaigns",
+            learners: 1,
+            network: Network::Pull { parked: 1 },
+            ..BASE
+        },
+    ]
+}
