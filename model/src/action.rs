@@ -30,7 +30,8 @@ impl Fates {
     /// The fate of the message at this position.
     #[must_use]
     pub fn of(self, position: usize) -> Fate {
-        let digit = u32::try_from(position).map_or(0, |p| self.0 / 3u16.pow(p) % 3);
+        let place = u32::try_from(position).ok().and_then(|p| 3u16.checked_pow(p));
+        let digit = place.map_or(0, |place| self.0 / place % 3);
         match digit {
             0 => Fate::Arrives,
             1 => Fate::Lost,

@@ -107,8 +107,10 @@ impl SliceModel {
     }
 
     fn delivery(&self, state: &State, server: Interned<Server>) -> Delivery {
-        let sync =
-            self.slice.pending == 0 || state.budget.crashes == 0 && server.disk.pending.is_empty();
+        let sync = self.slice.pending == 0
+            || self.slice.instant_writes
+                && state.budget.crashes == 0
+                && server.disk.pending.is_empty();
         Delivery { sync, eager: self.slice.network == Network::Async }
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn what_matters<R: Rules>(
             }
         }
         Body::AppendEntries { .. } => {
-            if term < settled {
+            if term < settled && rules.takes_entries_of(term, settled).is_err() {
                 spent(envelope, sender, max_term)
             } else {
                 Some(envelope)
@@ -123,7 +123,8 @@ fn vote_is_settled<R: Rules>(
 ) -> bool {
     let on_disk = receiver.disk.reported.hard_state;
     if envelope.message.term != on_disk.current_term {
-        return envelope.message.term < on_disk.current_term;
+        let (asked_in, current) = (envelope.message.term, on_disk.current_term);
+        return asked_in < current && rules.votes_for_term(asked_in, current).is_err();
     }
     let (term, vote) = (on_disk.current_term, on_disk.voted_for);
     let stays = rules.vote_in_term(term, term, vote) == vote
@@ -207,7 +208,8 @@ fn answer_counts<R: Rules>(
     let waits = peer.pace == quorate_spec::role::Pace::Probe && !contact;
     match outcome {
         AppendOutcome::Accepted { match_index } => {
-            let known = match_index <= peer.match_index && peer.match_index.0 > 0;
+            let known = rules.match_after(peer.match_index, match_index) == peer.match_index
+                && peer.match_index.0 > 0;
             let steady = peer.next_index == peer.match_index.next();
             !(waits && known && steady)
         }

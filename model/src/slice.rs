@@ -103,6 +103,11 @@ pub struct Slice {
     pub deep: bool,
     /// Whether states that differ only in the servers' names count as one.
     pub symmetric: bool,
+    /// Whether writes are durable at once where no crash is left to come. Exact where messages may
+    /// be under way for any time: one that waits for the disk and one that waits in the network
+    /// are then the same. With parked messages it is a bound: a reply that waits for the disk would
+    /// not count as parked.
+    pub instant_writes: bool,
     /// Whether messages that can have no effect are dropped.
     pub reduced: bool,
 }

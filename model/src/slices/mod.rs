@@ -128,6 +128,7 @@ const BASE: Slice = Slice {
     pinned: None,
     deep: false,
     symmetric: true,
+    instant_writes: true,
     reduced: true,
 };
 
