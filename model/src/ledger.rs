@@ -111,7 +111,7 @@ fn section(text: &mut String, claim: Claim, checked: &[Checked], killed: &[Kille
     }
     let names = |verdict: &str| -> String {
         let runs = checked.iter().filter(|run| run.slice.claims.contains(claim));
-        let runs = runs.filter(|run| run.verdict_on(claim) == verdict);
+        let runs = runs.filter(|run| run.verdict_on(claim).word() == verdict);
         runs.map(|run| format!("`{}`", run.slice.name)).collect::<Vec<_>>().join(", ")
     };
     let _ = writeln!(text, "- EXHAUSTED in: {}.", names("EXHAUSTED"));
@@ -153,7 +153,7 @@ fn slices_table(text: &mut String, checked: &[Checked]) {
             run.slice.name,
             run.slice.about,
             run.slice.bounds(),
-            run.verdict,
+            run.verdict(),
             count(run.unique),
             count(run.generated),
             run.depth.map_or("-".to_owned(), |depth| depth.to_string()),

@@ -76,6 +76,11 @@ impl SliceModel {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Takes [`SliceModel::stop`] back, and says whether it was in force.
+    pub(crate) fn resume(&self) -> bool {
+        self.stopped.swap(false, Ordering::Relaxed)
+    }
+
     /// Whether the search was ended before it was complete.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

@@ -52,7 +52,7 @@ fn a_run_that_is_stopped_is_incomplete() {
     let memory = Memory { now: || 0, peak: || 0, reset: || {} };
     let time_limit = Some(std::time::Duration::ZERO);
     let checked = check(slice, &Watch { threads: 1, time_limit, memory, progress: &progress });
-    assert_eq!(checked.verdict, Verdict::Incomplete);
+    assert_eq!(checked.verdict(), Verdict::Incomplete);
     assert!(checked.complaint().is_some());
 }
 
@@ -60,7 +60,7 @@ fn a_run_that_is_stopped_is_incomplete() {
 fn a_bounded_search_says_how_deep_it_was_and_passes_only_where_declared() {
     let election = slices::named("election").expect("it is in the catalogue");
     let bounded = run(Slice { declared: Declared::Bounded(5), pinned: None, ..election });
-    assert_eq!(bounded.verdict, Verdict::Bounded(5));
+    assert_eq!(bounded.verdict(), Verdict::Bounded(5));
     assert_eq!(bounded.complaint(), None);
     assert!(!Verdict::Bounded(5).is(Declared::Exhausted));
     assert!(!Verdict::Exhausted.is(Declared::Violated(quorate_spec::property::Claim::NoDeadlock)));

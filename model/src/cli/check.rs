@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_model::check::{Checked, Memory, Progress, Verdict, Watch, check};
+use quorate_model::check::{Checked, Memory, Phase, Progress, Verdict, Watch, check};
 use quorate_model::coverage::Coverage;
 use quorate_model::guards::{Guard, Guards};
 use quorate_model::model::SliceModel;
@@ -20,6 +20,9 @@ use super::{
     write_report,
 };
 use crate::memory;
+
+/// A trace of more steps is not printed.
+const SHOWN: usize = 200;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -48,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let checked = check_all(&chosen, threads, limit);
     print_table(&checked);
     for run in &checked {
-        print_trace(run);
+        print_traces(run);
     }
     let (enumerated, intersect) = enumeration::summary(&Sound);
     if all {
@@ -86,8 +89,13 @@ pub(super) fn check_all(
             .expect("the template is well formed"),
     );
     let progress = |now: &Progress| {
+        let what = match now.phase {
+            Phase::Search => "",
+            Phase::ShortestTrace => "searching for the shortest trace: ",
+            Phase::SecondOpinion => "searching a second time without fingerprints: ",
+        };
         bar.set_message(format!(
-            "{} states  {} states/s  depth {}  queue {}",
+            "{what}{} states  {} states/s  depth {}  queue {}",
             grouped(now.unique as u64),
             grouped(now.rate as u64),
             now.depth,
@@ -124,7 +132,7 @@ fn print_table(checked: &[Checked]) {
     for run in checked {
         rows.add_row(vec![
             run.slice.name.to_owned(),
-            run.verdict.to_string(),
+            run.verdict().to_string(),
             run.slice.claims.iter().count().to_string(),
             grouped(run.unique),
             grouped(run.generated),
@@ -139,12 +147,23 @@ fn print_table(checked: &[Checked]) {
     println!("{rows}");
 }
 
-/// Shows the shortest trace of a violation that was not declared.
-fn print_trace(run: &Checked) {
-    let (Verdict::Violated(claim), Some(trace)) = (run.verdict, &run.trace) else { return };
-    if !run.verdict.is(run.slice.declared) {
-        let model = SliceModel::new(run.slice, Guards::sound());
-        println!("\n{} of {}:\n{}", claim, run.slice.name, narrate::trace(&model, trace, claim));
+/// Shows the traces of the violations that were not declared, the shortest where one was found.
+fn print_traces(run: &Checked) {
+    let model = SliceModel::new(run.slice, Guards::sound());
+    let name = run.slice.name;
+    for violation in run.undeclared() {
+        let (claim, steps) = (violation.claim, violation.steps);
+        let about = if violation.shortest {
+            String::new()
+        } else {
+            format!(" after {steps} steps (not the shortest: that search came to its limit)")
+        };
+        println!("\n{claim} of {name}{about}:");
+        match &violation.trace {
+            Some(_) if steps > SHOWN => println!("   too long to print"),
+            Some(trace) => println!("{}", narrate::trace(&model, trace, claim)),
+            None => println!("   its steps cannot be told in the servers' own names"),
+        }
     }
 }
 
@@ -210,7 +229,7 @@ pub(super) fn conclude(checked: &[Checked]) -> u8 {
     for run in checked {
         if let Some(complaint) = run.complaint() {
             println!("{} {complaint}", run.slice.name);
-            let incomplete = run.verdict == Verdict::Incomplete;
+            let incomplete = run.verdict() == Verdict::Incomplete;
             code = if incomplete && code == AS_DECLARED {
                 INCOMPLETE
             } else if incomplete {
@@ -228,7 +247,7 @@ pub(super) fn conclude(checked: &[Checked]) -> u8 {
             checked.len(),
             grouped(unique)
         );
-        for run in checked.iter().filter(|run| matches!(run.verdict, Verdict::Violated(_))) {
+        for run in checked.iter().filter(|run| matches!(run.verdict(), Verdict::Violated(_))) {
             println!("  {} is {} on purpose", run.slice.name, declared(run.slice.declared));
         }
     }
