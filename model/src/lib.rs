@@ -24,6 +24,7 @@ pub mod explorer;
 pub mod guards;
 pub mod intern;
 pub mod ledger;
+mod memo;
 pub mod model;
 pub mod mutation;
 pub mod narrate;
