@@ -17,7 +17,7 @@ use crate::slice::{Declared, Slice};
 /// with full states in a set, which also tells the depth.
 pub const SECOND_OPINION: usize = 300_000;
 
-/// How many states the search for a shortest trace may keep.
+/// How many states the search for a shortest trace may keep unless said otherwise.
 pub const TRACE_LIMIT: usize = 4_000_000;
 
 /// How a run is limited and watched.
@@ -26,6 +26,8 @@ pub struct Watch<'a> {
     pub threads: usize,
     /// After this time a slice ends as INCOMPLETE.
     pub time_limit: Option<Duration>,
+    /// How many states the search for a shortest trace may keep.
+    pub trace_limit: usize,
     /// The bytes that the process has allocated at present, and at its peak since the last reset.
     pub memory: Memory,
     /// Told about progress several times a second.

@@ -107,8 +107,7 @@ fn shortest(
     wanted: ClaimSet,
 ) -> Vec<Violation> {
     let hook: Hook<'_> = &|now| watch.goes_on(Phase::ShortestTrace, now, start);
-    let found =
-        breadth_first_watched(model, wanted, crate::check::TRACE_LIMIT, usize::MAX, Some(hook));
+    let found = breadth_first_watched(model, wanted, watch.trace_limit, usize::MAX, Some(hook));
     let Some(path) = found.path else { return Vec::new() };
     let violation = |claim| Violation {
         claim,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_model::check::{Checked, Memory, Phase, Progress, Verdict, Watch, check};
+use quorate_model::check::{Checked, Memory, Phase, Progress, TRACE_LIMIT, Verdict, Watch, check};
 use quorate_model::coverage::Coverage;
 use quorate_model::guards::{Guard, Guards};
 use quorate_model::model::SliceModel;
@@ -104,7 +104,8 @@ pub(super) fn check_all(
         bar.tick();
     };
     let memory = Memory { now: memory::now, peak: memory::peak, reset: memory::reset };
-    let watch = Watch { threads, time_limit, memory, progress: &progress };
+    let watch =
+        Watch { threads, time_limit, trace_limit: TRACE_LIMIT, memory, progress: &progress };
     let run = |(i, slice): (usize, &Slice)| {
         bar.set_prefix(format!("{}/{} {}", i + 1, slices.len(), slice.name));
         bar.set_message("");
