@@ -52,7 +52,8 @@ impl ActorWalk {
             kind: "actors",
             slice: slice.name.to_owned(),
             about: format!("{}, as a Stateright actor model", slice.about),
-            bounds: slice.bounds(),
+            // Actors keep their names and every message.
+            bounds: Slice { symmetric: false, reduced: false, ..*slice }.bounds(),
             mutant: mutation.map(broken),
             trace: None,
         };
