@@ -71,12 +71,12 @@ fn a_declared_violation_hides_no_other_and_its_slice_is_exhausted() {
 #[test]
 fn beside_a_declared_violation_another_one_is_reported() {
     let slice = slices::named("isolated-naive").expect("it is in the catalogue");
-    let checked = check_under(slice, Guards::broken(Mutation::VotesForEveryone), &WATCH);
-    let complaint = checked.complaint().expect("two votes in a term were not declared");
-    assert!(complaint.contains("VoteOncePerTerm"), "{complaint}");
+    let checked = check_under(slice, Guards::broken(Mutation::PersistsOnlyTerms), &WATCH);
+    let complaint = checked.complaint().expect("a vote that a crash forgets was not declared");
+    assert!(complaint.contains("VoteDurability"), "{complaint}");
     assert!(complaint.ends_with("declared VIOLATED NonDisruption"), "{complaint}");
     assert_eq!(checked.verdict_on(Claim::NonDisruption).word(), "VIOLATED");
-    assert!(!checked.settles(Claim::VoteOncePerTerm));
+    assert!(!checked.settles(Claim::VoteDurability));
     assert!(checked.settles(Claim::NonDisruption));
 }
 

@@ -16,8 +16,8 @@ use quorate_spec::role::TRANSITIONS;
 use quorate_spec::{Kind, Sound};
 
 use super::{
-    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, grouped, numbers, table, threads, unknown, writable,
-    write_report,
+    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, at_least_one, counted, grouped, numbers, table,
+    threads, unknown, worse, writable, write_report,
 };
 use crate::memory;
 
@@ -35,16 +35,20 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How many checker threads to use; without it one for each core
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
     /// Give a slice up as INCOMPLETE after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<u64>,
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "give whole seconds".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let chosen = choose(&arguments.names, arguments.deep)?;
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.threads);
     writable(&arguments.json)?;
     let limit = arguments.time_limit.map(Duration::from_secs);
     let all = arguments.names.is_empty();
@@ -53,15 +57,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     for run in &checked {
         print_traces(run);
     }
-    let (enumerated, intersect) = enumeration::summary(&Sound);
     if all {
         print_unseen(&checked);
-        println!("{enumerated}");
     }
     let report = Report { slices: checked.iter().map(Into::into).collect(), ..Report::default() };
     write_report(&arguments.json, &report)?;
-    let code = conclude(&checked);
-    Ok(if intersect { code } else { VIOLATED })
+    let enumerated = enumerate(all);
+    Ok(worse(conclude(&checked), enumerated))
+}
+
+/// Enumerates pairs of majorities; says so where it is asked to, or where some are disjoint.
+pub(super) fn enumerate(told: bool) -> u8 {
+    let (summary, intersect) = enumeration::summary(&Sound);
+    if !intersect {
+        say!("{summary}: majorities that share no voter");
+        return VIOLATED;
+    }
+    if told {
+        say!("{summary}");
+    }
+    AS_DECLARED
 }
 
 fn choose(names: &[String], deep: bool) -> Result<Vec<Slice>, Usage> {
@@ -145,7 +160,7 @@ fn print_table(checked: &[Checked]) {
         ]);
     }
     numbers(&mut rows, &[2, 3, 4, 5, 6, 7, 8]);
-    println!("{rows}");
+    say!("{rows}");
 }
 
 /// Shows the traces of the violations that were not declared, the shortest where one was found.
@@ -157,13 +172,15 @@ fn print_traces(run: &Checked) {
         let about = if violation.shortest {
             String::new()
         } else {
-            format!(" after {steps} steps (not the shortest: that search came to its limit)")
+            format!(
+                " after {steps} steps (not the shortest: the search for that came to its limit)"
+            )
         };
-        println!("\n{claim} of {name}{about}:");
+        say!("\n{claim} of {name}{about}:");
         match &violation.trace {
-            Some(_) if steps > SHOWN => println!("   too long to print"),
-            Some(trace) => println!("{}", narrate::trace(&model, trace, claim)),
-            None => println!("   its steps cannot be told in the servers' own names"),
+            Some(_) if steps > SHOWN => say!("   too long to print"),
+            Some(trace) => say!("{}", narrate::trace(&model, trace, claim)),
+            None => say!("   its steps cannot be told in the servers' own names"),
         }
     }
 }
@@ -172,12 +189,12 @@ fn print_traces(run: &Checked) {
 fn print_unseen(checked: &[Checked]) {
     let seen = Coverage::default();
     checked.iter().for_each(|run| seen.absorb(&run.coverage));
-    println!();
+    say!("");
     for (what, missing) in unseen(&seen) {
         if missing.is_empty() {
-            println!("all {what} were seen");
+            say!("all {what} were seen");
         } else {
-            println!("not seen of the {what}: {}", missing.join(", "));
+            say!("not seen of the {what}: {}", missing.join(", "));
         }
     }
 }
@@ -229,27 +246,23 @@ pub(super) fn conclude(checked: &[Checked]) -> u8 {
     let mut code = AS_DECLARED;
     for run in checked {
         if let Some(complaint) = run.complaint() {
-            println!("{} {complaint}", run.slice.name);
+            say!("{} {complaint}", run.slice.name);
             let incomplete = run.verdict() == Verdict::Incomplete;
-            code = if incomplete && code == AS_DECLARED {
-                INCOMPLETE
-            } else if incomplete {
-                code
-            } else {
-                VIOLATED
-            };
+            code = worse(code, if incomplete { INCOMPLETE } else { VIOLATED });
         }
     }
     if code == AS_DECLARED {
         let seconds: f64 = checked.iter().map(|run| run.seconds).sum();
         let unique: u64 = checked.iter().map(|run| run.unique).sum();
-        println!(
-            "\n{} slices as declared, {} unique states, {seconds:.1} s",
-            checked.len(),
+        say!(
+            "\n{} as declared, {} unique states, {seconds:.1} s",
+            counted(checked.len(), "slice"),
             grouped(unique)
         );
         for run in checked.iter().filter(|run| matches!(run.verdict(), Verdict::Violated(_))) {
-            println!("  {} is {} on purpose", run.slice.name, declared(run.slice.declared));
+            let steps: usize = run.violations.iter().map(|violation| violation.steps).sum();
+            let (name, verdict) = (run.slice.name, declared(run.slice.declared));
+            say!("  {name} is {verdict} on purpose, after {}", counted(steps, "step"));
         }
     }
     code
