@@ -37,6 +37,7 @@ pub mod search;
 pub mod server;
 pub mod simulation;
 pub mod slice;
+#[allow(clippy::too_many_lines, reason = "a table: an entry for each slice")]
 pub mod slices;
 pub mod state;
 mod verdicts;
