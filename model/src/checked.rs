@@ -185,7 +185,7 @@ impl Checked {
         }
         if let Some(violation) = self.violations.iter().find(|v| v.steps == 0) {
             let claim = violation.claim;
-            return Some(format!("is VIOLATED {claim} before its first step: so nothing is shown"));
+            return Some(format!("is VIOLATED {claim} before its first step, which shows nothing"));
         }
         if let Some(counted) = self.second_opinion.filter(|counted| *counted != self.unique) {
             return Some(format!("Stateright met {} states, our search {counted}", self.unique));

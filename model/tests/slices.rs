@@ -89,6 +89,15 @@ fn a_declared_violation_that_does_not_happen_is_a_complaint() {
 }
 
 #[test]
+fn a_declared_violation_takes_a_step() {
+    let slice = slices::named("isolated-naive").expect("it is in the catalogue");
+    let mut checked = run(slice);
+    checked.violations[0].steps = 0;
+    let complaint = checked.complaint().expect("its premise would be false");
+    assert!(complaint.contains("before its first step"), "{complaint}");
+}
+
+#[test]
 fn a_violation_whose_shortest_trace_is_too_far_is_told_with_a_longer_one() {
     let slice = slices::named("election-async").expect("it is in the catalogue");
     let guards = Guards::broken(Mutation::CountsOldVotes);
