@@ -65,6 +65,8 @@ pub enum What {
 pub enum Action {
     /// An election timeout passes at this server: it campaigns, or steps down from leading.
     Timeout(NodeId, Fates),
+    /// The leader looks whether a quorum is in contact, and no time passes.
+    Tick(NodeId, Fates),
     /// The server's promise ends.
     Lapse(NodeId),
     /// An operator asks the server to campaign.
@@ -88,9 +90,9 @@ pub enum Action {
 }
 
 /// The kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 11] = [
+pub const ACTION_KINDS: [&str; 12] = [
     "Timeout", "Lapse", "Campaign", "Propose", "Report", "Crash", "Deliver", "Exchange", "Park",
-    "Heal", "Break",
+    "Heal", "Break", "Tick",
 ];
 
 impl Action {
@@ -109,6 +111,7 @@ impl Action {
             Action::Park(..) => 8,
             Action::Heal => 9,
             Action::Break => 10,
+            Action::Tick(..) => 11,
         }
     }
 
@@ -118,6 +121,7 @@ impl Action {
         match self {
             Action::Timeout(_, fates)
             | Action::Campaign(_, fates)
+            | Action::Tick(_, fates)
             | Action::Propose(_, fates)
             | Action::Report(_, _, fates)
             | Action::Deliver(_, fates)
@@ -135,6 +139,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::Timeout(id, _) => write!(f, "n{id}'s election timeout passes"),
+            Action::Tick(id, _) => write!(f, "n{id} looks whether a quorum is in contact"),
             Action::Lapse(id) => write!(f, "n{id}'s promise ends"),
             Action::Campaign(id, _) => write!(f, "an operator asks n{id} to campaign"),
             Action::Propose(id, _) => write!(f, "a client proposes a command to n{id}"),

@@ -26,6 +26,7 @@ impl SliceModel {
     pub fn explain(&self, state: &State, action: Action) -> Explained {
         let (id, operation, request) = match action {
             Action::Timeout(id, _) => (id, Operation::Timeout, None),
+            Action::Tick(id, _) => (id, Operation::Tick, None),
             Action::Lapse(id) => (id, Operation::Lapse, None),
             Action::Campaign(id, _) => (id, Operation::Campaign, None),
             Action::Propose(id, _) => (id, Operation::Propose, None),

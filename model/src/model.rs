@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dashmap::DashMap;
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Term};
@@ -13,14 +12,12 @@ use crate::canonical::Canonical;
 use crate::coverage::Coverage;
 use crate::guards::Guards;
 use crate::intern::Interned;
+use crate::memo::{Memory, silent};
 use crate::network::what_matters;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
-
-type Memo = DashMap<(Interned<Server>, Operation, Delivery), Interned<Outcome>, Fold>;
-type Fold = foldhash::fast::FixedState;
 
 /// A slice, with the rules that it checks.
 pub struct SliceModel {
@@ -28,9 +25,10 @@ pub struct SliceModel {
     pub slice: Slice,
     /// The protocol, driven one server at a time.
     pub machine: Machine<Guards>,
-    silent: Guards,
+    /// The same, for what is no step of the explored graph.
+    pub(crate) silent: Machine<Guards>,
     canonical: Option<Canonical>,
-    memo: Option<Memo>,
+    pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
     visited: AtomicUsize,
     stopped: AtomicBool,
@@ -52,9 +50,9 @@ impl SliceModel {
             verdicts: Verdicts::default(),
             visited: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            memo: Some(DashMap::with_hasher(Fold::with_seed(1))),
+            memory: Some(Memory::default()),
             slice,
-            silent: machine.protocol.rules.silent(),
+            silent: silent(&machine),
             machine,
         }
     }
@@ -62,7 +60,7 @@ impl SliceModel {
     /// The same, computing every step anew: slower, and it has to find the same states.
     #[must_use]
     pub fn without_memo(self) -> SliceModel {
-        SliceModel { memo: None, ..self }
+        SliceModel { memory: None, ..self }
     }
 
     /// How many states were expanded.
@@ -76,6 +74,11 @@ impl SliceModel {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Takes [`SliceModel::stop`] back, and says whether it was in force.
+    pub(crate) fn resume(&self) -> bool {
+        self.stopped.swap(false, Ordering::Relaxed)
+    }
+
     /// Whether the search was ended before it was complete.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -86,24 +89,6 @@ impl SliceModel {
     #[must_use]
     pub fn coverage(&self) -> &Coverage {
         &self.machine.coverage
-    }
-
-    /// What the operation does to the server, from memory if it was asked before.
-    pub(crate) fn perform(
-        &self,
-        server: Interned<Server>,
-        operation: Operation,
-        delivery: Delivery,
-    ) -> Interned<Outcome> {
-        let compute = || Interned::new(self.machine.perform(&server, operation, delivery));
-        let Some(memo) = &self.memo else { return compute() };
-        let key = (server, operation, delivery);
-        if let Some(outcome) = memo.get(&key) {
-            return *outcome;
-        }
-        let outcome = compute();
-        memo.insert(key, outcome);
-        outcome
     }
 
     fn delivery(&self, state: &State, server: Interned<Server>) -> Delivery {
@@ -158,15 +143,7 @@ impl SliceModel {
         outcome: Interned<Outcome>,
         fates: Fates,
     ) {
-        state.servers[id.0 as usize] = outcome.server;
-        state.broken = state.broken.union(outcome.broken);
-        if !outcome.events.is_empty() {
-            let mut history = (*state.history).clone();
-            for event in &outcome.events {
-                state.broken = state.broken.union(history.observe(event));
-            }
-            state.history = Interned::new(history);
-        }
+        state.take(id, outcome);
         if outcome.elapsed > 0 {
             self.move_clock(state, id, outcome.elapsed);
         }
@@ -217,7 +194,7 @@ impl SliceModel {
         if !self.slice.reduced {
             return state;
         }
-        let rules = &self.silent;
+        let rules = &self.silent.protocol.rules;
         let max_term = Term(self.slice.max_term);
         let matters = |envelope: &Interned<Envelope>| {
             let (from, to) = (state.server(envelope.from), state.server(envelope.to));
@@ -253,6 +230,8 @@ impl SliceModel {
         let check_quorum = self.slice.election.check_quorum;
         if node.is_leader() && check_quorum {
             self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+            // It changes nothing while a quorum is in contact: the guard is seen to say so.
+            self.with_fates(state, id, Operation::Tick, actions, |f| Action::Tick(id, f));
         }
         if self.slice.campaigns && !node.is_leader() && bound {
             let campaign = |f| Action::Campaign(id, f);
@@ -299,14 +278,17 @@ impl SliceModel {
         for from in self.ids() {
             for to in self.ids().filter(|to| *to != from && state.budget.is_open(from, *to)) {
                 for what in [What::Entries, What::Heartbeat] {
-                    if what == What::Heartbeat && !self.slice.heartbeats {
+                    let (parks, arrives) =
+                        (state.net.len() < parked, self.has_room(&state.server(to)));
+                    let off = what == What::Heartbeat && !self.slice.heartbeats;
+                    if off || !(parks || arrives) {
                         continue;
                     }
                     let Some((_, request)) = self.request(state, from, to, what) else { continue };
-                    if state.net.len() < parked {
+                    if parks {
                         actions.push(Action::Park(from, to, what));
                     }
-                    if self.has_room(&state.server(to)) {
+                    if arrives {
                         let receive = Operation::Receive(request);
                         let exchange = |f| Action::Exchange(from, to, what, f);
                         self.with_fates(state, to, receive, actions, exchange);
@@ -349,6 +331,7 @@ impl SliceModel {
         let fates = action.fates();
         match action {
             Action::Timeout(id, _) => self.own(&mut state, id, Operation::Timeout, fates),
+            Action::Tick(id, _) => self.own(&mut state, id, Operation::Tick, fates),
             Action::Lapse(id) => self.own(&mut state, id, Operation::Lapse, fates),
             Action::Campaign(id, _) => self.own(&mut state, id, Operation::Campaign, fates),
             Action::Propose(id, _) => {
@@ -413,7 +396,7 @@ impl SliceModel {
         let mut configuration = Configuration::of(voters);
         configuration.learners = self.ids().skip(self.slice.servers - learners).collect();
         let genesis = Durable::genesis(configuration);
-        let first = |id| Interned::new(self.machine.first(id, genesis.clone()));
+        let first = |id| Interned::new(self.silent.first(id, genesis.clone()));
         let servers: Servers = self.ids().map(first).collect();
         let budget = Budget { crashes: self.slice.crashes, commands: self.slice.commands, cut: 0 };
         let mut state = State {

@@ -1,46 +1,61 @@
 //! The premise of NonDisruption: a leader that its voters have heard, reached by the protocol itself.
 
 use quorate_spec::property::cluster::leader_undisturbed;
-use quorate_spec::{NodeId, Term};
+use quorate_spec::{Duration, Instant, NodeId, Rules, Term};
 
-use crate::action::Fates;
 use crate::model::SliceModel;
-use crate::server::{Delivery, Operation};
+use crate::server::{Delivery, E, Operation, PRESENT};
 use crate::slice::Established;
 use crate::state::State;
 
+const LEADER: NodeId = NodeId(0);
+
 impl SliceModel {
-    /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself.
+    /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself, before
+    /// the explored graph begins.
+    ///
+    /// # Panics
+    /// If that is not so at its end: then the slice would show nothing of a leader that is heard.
     pub(crate) fn establish(&self, mut state: State, premise: Established) -> State {
-        let leader = NodeId(0);
         let delivery = Delivery { sync: true, eager: false };
         let act = |state: &mut State, id: NodeId, operation| {
-            let outcome = self.perform(state.server(id), operation, delivery);
-            self.put(state, id, outcome, Fates::ON_THEIR_WAY);
-            outcome
+            let outcome = self.imagine(state.server(id), operation, delivery);
+            state.take(id, outcome);
+            outcome.sent.first().copied()
         };
-        let sent = |state: &mut State, to| {
-            let outcome = act(state, leader, Operation::Transmit(to));
-            let request = outcome.sent.first().copied();
-            state.net.clear();
-            request
-        };
-        act(&mut state, leader, Operation::Timeout);
+        act(&mut state, LEADER, Operation::Timeout);
         // Pre-votes where they are on, votes, and the first entries and heartbeats.
         for _ in 0..5 {
-            for to in self.ids().filter(|to| *to != leader) {
-                let Some(request) = sent(&mut state, to) else { continue };
-                let reply = act(&mut state, to, Operation::Receive(request)).sent.first().copied();
-                state.net.clear();
-                if let Some(reply) = reply {
-                    act(&mut state, leader, Operation::Receive(reply));
-                    state.net.clear();
+            for to in self.ids().filter(|to| *to != LEADER) {
+                let request = act(&mut state, LEADER, Operation::Transmit(to));
+                let Some(request) = request else { continue };
+                if let Some(reply) = act(&mut state, to, Operation::Receive(request)) {
+                    act(&mut state, LEADER, Operation::Receive(reply));
                 }
             }
         }
-        debug_assert!(leader_undisturbed(&state.server(leader).node, Term(1)));
-        debug_assert!(premise.flaky.iter().all(|id| *id != leader.0), "the leader is heard");
-        state.net.clear();
+        self.assert_premise(&state, premise);
         state
+    }
+
+    fn assert_premise(&self, state: &State, premise: Established) {
+        let name = self.slice.name;
+        let leader = &state.server(LEADER).node;
+        assert!(leader_undisturbed(leader, Term(1)), "{name} begins without a leader of term 1");
+        assert!(!premise.flaky.contains(&LEADER.0), "in {name} the leader itself times out");
+        let rules = &self.silent.protocol.rules;
+        // A mutant may make no promises.
+        let contact = rules.promise_on_contact(Instant(0), PRESENT, Duration(E));
+        let promises = self.slice.election.stickiness && contact > PRESENT;
+        for voter in self.ids().take(self.slice.servers - self.slice.learners).skip(1) {
+            let node = &state.server(voter).node;
+            let follows = node.leader() == Some(LEADER) && node.current_term() == Term(1);
+            assert!(follows, "in {name} n{voter} does not follow the leader at the beginning");
+            let promised = node.promised_until() > PRESENT;
+            assert!(
+                promised || !promises,
+                "in {name} n{voter} has not promised the leader its vote"
+            );
+        }
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
 //! that hear a leader do not time out; the others time out one after the other. It depends on the
-//! servers and the links alone, so its verdict is remembered by them (`verdicts`).
+//! servers and the links alone, so its verdict is remembered by them (`verdicts`). It is imagined, no
+//! part of the explored graph: what happens in it does not count as seen.
 
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Kind, NodeId, Role};
@@ -73,7 +74,7 @@ impl Run<'_> {
     fn act(&mut self, id: NodeId, operation: Operation) -> Interned<Outcome> {
         let delivery = Delivery { sync: true, eager: false };
         let at = id.0 as usize;
-        let outcome = self.model.perform(self.servers[at], operation, delivery);
+        let outcome = self.model.imagine(self.servers[at], operation, delivery);
         self.servers[at] = outcome.server;
         outcome
     }

@@ -1,5 +1,6 @@
 //! The machine-readable report: what `--json` writes.
 
+use quorate_spec::property::Claim;
 use serde::Serialize;
 
 use crate::check::{Checked, Killed};
@@ -35,7 +36,9 @@ pub struct SliceRow {
 #[derive(Serialize)]
 pub struct ClaimRow {
     id: &'static str,
-    verdict: &'static str,
+    verdict: String,
+    steps: Option<usize>,
+    shortest: Option<bool>,
 }
 
 /// A mutant.
@@ -51,10 +54,18 @@ pub struct MutantRow {
 
 impl From<&Checked> for SliceRow {
     fn from(checked: &Checked) -> Self {
-        let claims = checked.slice.claims.iter();
+        let row = |claim: Claim| {
+            let violation = checked.violation(claim);
+            ClaimRow {
+                id: claim.name(),
+                verdict: checked.verdict_on(claim).word(),
+                steps: violation.map(|violation| violation.steps),
+                shortest: violation.map(|violation| violation.shortest),
+            }
+        };
         SliceRow {
             name: checked.slice.name,
-            verdict: checked.verdict.to_string(),
+            verdict: checked.verdict().to_string(),
             declared: declared(checked.slice.declared),
             as_declared: checked.complaint().is_none(),
             bounds: checked.slice.bounds(),
@@ -64,9 +75,7 @@ impl From<&Checked> for SliceRow {
             seconds: checked.seconds,
             bytes_per_state: checked.bytes_per_state,
             collision_estimate: checked.collision_estimate(),
-            claims: claims
-                .map(|claim| ClaimRow { id: claim.name(), verdict: checked.verdict_on(claim) })
-                .collect(),
+            claims: checked.slice.claims.iter().map(row).collect(),
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::action::Action;
 use crate::model::SliceModel;
 use crate::state::State;
 
+/// A search says how far it is each time that it has looked at so many states.
+const LOOK: usize = 1 << 13;
+
 /// What a search found.
 pub struct Found {
     /// The states that were met, each once.
@@ -24,12 +27,31 @@ pub struct Found {
     pub false_claims: ClaimSet,
     /// Whether it stopped at a limit.
     pub cut_short: bool,
+    /// Whether it was told to stop.
+    pub stopped: bool,
+    /// The states that were met and not yet looked at.
+    pub queue: usize,
 }
+
+/// Told now and then how far a search is; says whether it shall go on.
+pub type Hook<'a> = &'a dyn Fn(&Found) -> bool;
 
 /// Searches until one of `wanted` is false, everything within `depth` steps was seen, or `limit`
 /// states were met.
 #[must_use]
 pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize, depth: usize) -> Found {
+    breadth_first_watched(model, wanted, limit, depth, None)
+}
+
+/// The same, under the eyes of someone who may end it.
+#[must_use]
+pub fn breadth_first_watched(
+    model: &SliceModel,
+    wanted: ClaimSet,
+    limit: usize,
+    depth: usize,
+    hook: Option<Hook<'_>>,
+) -> Found {
     let mut parents: HashMap<State, usize, foldhash::fast::RandomState> = HashMap::default();
     let mut states: Vec<(State, usize)> = Vec::new();
     let mut found = Found {
@@ -39,6 +61,8 @@ pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize, depth: 
         path: None,
         false_claims: ClaimSet::NONE,
         cut_short: false,
+        stopped: false,
+        queue: 0,
     };
     for state in model.init_states() {
         parents.insert(state.clone(), 0);
@@ -54,7 +78,11 @@ pub fn breadth_first(model: &SliceModel, wanted: ClaimSet, limit: usize, depth: 
             found.false_claims = false_claims;
             break;
         }
-        if states.len() > limit {
+        if at % LOOK == LOOK - 1 {
+            (found.unique, found.queue) = (states.len(), states.len() - at);
+            found.stopped = hook.is_some_and(|goes_on| !goes_on(&found));
+        }
+        if states.len() > limit || found.stopped {
             found.cut_short = true;
             break;
         }

@@ -1,5 +1,7 @@
 //! A slice: a bounded model that switches on the features that some claims need.
 
+use std::fmt;
+
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Duration, NodeId, Params};
 
@@ -172,49 +174,98 @@ impl Slice {
         groups
     }
 
-    /// The bounds in one line.
+    /// Everything that bounds or reduces the slice, in one line. `CLAIMS.md` defines the words.
     #[must_use]
     pub fn bounds(&self) -> String {
         let network = match self.network {
             Network::Async => "ASYNC".to_owned(),
             Network::Pull { parked } => format!("PULL-{parked}"),
         };
-        let mut parts = vec![
-            match (self.servers - self.learners, self.learners) {
-                (1, 0) => "1 voter".to_owned(),
-                (voters, 0) => format!("{voters} voters"),
-                (voters, learners) => format!("{voters} voters, {learners} learner"),
-            },
-            network,
-            format!("terms ≤ {}", self.max_term),
-        ];
-        let count = |n: u8, one: &str| match n {
-            0 => None,
-            1 => Some(format!("1 {one}")),
-            n => Some(format!("{n} {one}es")),
-        };
-        parts.extend(count(self.crashes, "crash"));
-        match self.commands {
-            0 => {}
-            1 => parts.push("1 command".to_owned()),
-            n => parts.push(format!("{n} commands")),
-        }
-        if self.entries == 1 {
-            parts.push("1 entry a request".to_owned());
-        }
+        let mut parts = vec![self.members(), network];
+        parts.push(format!("terms ≤ {}", self.max_term));
+        parts.push(self.election.to_string());
+        parts.extend(self.premise());
         if self.crashes > 0 {
-            parts.push(format!("≤ {} writes pending", self.pending));
+            let writes = counted(self.pending as u64, "write", "s");
+            parts.push(format!("{}, ≤ {writes} pending", counted(self.crashes, "crash", "es")));
         }
-        if !self.cuts.is_empty() {
-            let cut = |(from, to): &(u64, u64)| format!("n{from}↛n{to}");
-            let cuts: Vec<_> = self.cuts.iter().map(cut).collect();
-            let when = match self.cutting {
-                Cutting::Always => "",
-                Cutting::Heals => " until it heals",
-                Cutting::Breaks => " at some moment",
-            };
-            parts.push(format!("cut {}{when}", cuts.join(" ")));
+        let after = if self.crashes > 0 { " after the last crash" } else { "" };
+        parts.push(format!("writes at once{after}"));
+        if self.commands > 0 {
+            parts.push(counted(self.commands, "command", "s"));
         }
+        if self.campaigns && self.established.is_none() {
+            parts.push("campaigns by an operator".to_owned());
+        }
+        if !self.appends {
+            parts.push("no AppendEntries".to_owned());
+        }
+        match self.entries {
+            u64::MAX => {}
+            1 => parts.push("≤ 1 entry a request".to_owned()),
+            entries => parts.push(format!("≤ {entries} entries a request")),
+        }
+        if self.heartbeats {
+            parts.push("heartbeats beside entries".to_owned());
+        }
+        parts.extend(self.links());
+        let reductions =
+            [(self.symmetric, "canonical names"), (self.reduced, "dead messages dropped")];
+        parts.extend(reductions.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
         parts.join(", ")
     }
+
+    fn members(&self) -> String {
+        let voters = counted((self.servers - self.learners) as u64, "voter", "s");
+        match self.learners {
+            0 => voters,
+            learners => format!("{voters}, {}", counted(learners as u64, "learner", "s")),
+        }
+    }
+
+    /// Who leads at the beginning, and whose election timeout passes at all.
+    fn premise(&self) -> Option<String> {
+        let premise = self.established?;
+        let flaky: Vec<_> = premise.flaky.iter().map(|id| format!("n{id}")).collect();
+        let flaky = flaky.join(" and ");
+        let timers = if self.campaigns {
+            format!("no timer runs, an operator asks {flaky} to campaign")
+        } else {
+            format!("timers run at {flaky} alone")
+        };
+        let stays = if self.crashes > 0 { " and does not crash" } else { "" };
+        Some(format!("n0 leads term 1{stays}, {timers}"))
+    }
+
+    fn links(&self) -> Option<String> {
+        let cuts: Vec<_> = self.cuts.iter().map(|(from, to)| format!("n{from}↛n{to}")).collect();
+        let when = match self.cutting {
+            Cutting::Always => "",
+            Cutting::Heals => " until it heals",
+            Cutting::Breaks => " at some moment",
+        };
+        (!cuts.is_empty()).then(|| format!("cut {}{when}", cuts.join(" ")))
+    }
+}
+
+impl fmt::Display for Election {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.pre_vote, "pre-vote"),
+            (self.stickiness, "promise"),
+            (self.check_quorum, "check-quorum"),
+        ];
+        let on: Vec<_> = parts.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        match (self.pre_vote || self.stickiness, on.join(" + ")) {
+            (true, on) => f.write_str(&on),
+            (false, on) if on.is_empty() => f.write_str("naive election"),
+            (false, on) => write!(f, "naive election + {on}"),
+        }
+    }
+}
+
+/// So many of them, in words.
+fn counted(n: impl Into<u64> + Copy, one: &str, plural: &str) -> String {
+    let n: u64 = n.into();
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}{plural}") }
 }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::intern::Interned;
 use crate::internable;
-use crate::server::Server;
+use crate::server::{Outcome, Server};
 
 /// The largest cluster of a state: [`link`] has a bit for each pair in 64.
 pub const MAX_SERVERS: usize = 7;
@@ -70,6 +70,19 @@ impl State {
     #[must_use]
     pub fn server(&self, id: NodeId) -> Interned<Server> {
         self.servers[id.0 as usize]
+    }
+
+    /// The outcome of an operation of this server, and what the history has to remember of it.
+    pub(crate) fn take(&mut self, id: NodeId, outcome: Interned<Outcome>) {
+        self.servers[id.0 as usize] = outcome.server;
+        self.broken = self.broken.union(outcome.broken);
+        if !outcome.events.is_empty() {
+            let mut history = (*self.history).clone();
+            for event in &outcome.events {
+                self.broken = self.broken.union(history.observe(event));
+            }
+            self.history = Interned::new(history);
+        }
     }
 
     /// Adds a message; there is one of each.

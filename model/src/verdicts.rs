@@ -98,7 +98,7 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
     };
     let leader = |id: usize| &state.servers[id].node;
     match claim {
-        Claim::QuorumIntersection => quorum_intersection(&model.machine.protocol.rules, nodes),
+        Claim::QuorumIntersection => quorum_intersection(&model.silent.protocol.rules, nodes),
         Claim::LogMatching => {
             nodes().all(|a| nodes().all(|b| a.id() >= b.id() || log_matching(a.log(), b.log())))
         }

@@ -186,7 +186,8 @@ fn instant_writes_do_not_change_a_verdict_in_an_asynchronous_network() {
     for slice in slices {
         let waiting = Slice { instant_writes: false, pending: 2, ..slice };
         // What may leave before a write is a matter of slices with crashes.
-        let others = |mutation: &&Mutation| mutation.guard() != Guard::needs;
+        let of_writes = [Guard::needs, Guard::acknowledged_at_once];
+        let others = |mutation: &&Mutation| !of_writes.contains(&mutation.guard());
         for mutation in Mutation::ALL.iter().filter(others) {
             let guards = || Guards::broken(*mutation);
             // Not claim by claim: the moment of a write decides which claim is the first.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_model::check::{Checked, Memory, Progress, Verdict, Watch, check};
+use quorate_model::check::{Checked, Memory, Phase, Progress, TRACE_LIMIT, Verdict, Watch, check};
 use quorate_model::coverage::Coverage;
 use quorate_model::guards::{Guard, Guards};
 use quorate_model::model::SliceModel;
@@ -16,10 +16,13 @@ use quorate_spec::role::TRANSITIONS;
 use quorate_spec::{Kind, Sound};
 
 use super::{
-    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, grouped, numbers, table, threads, unknown, writable,
-    write_report,
+    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, at_least_one, counted, grouped, numbers, table,
+    threads, unknown, worse, writable, write_report,
 };
 use crate::memory;
+
+/// A trace of more steps is not printed.
+const SHOWN: usize = 200;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -32,33 +35,48 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How many checker threads to use; without it one for each core
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
     /// Give a slice up as INCOMPLETE after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<u64>,
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "give whole seconds".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let chosen = choose(&arguments.names, arguments.deep)?;
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.threads);
     writable(&arguments.json)?;
     let limit = arguments.time_limit.map(Duration::from_secs);
     let all = arguments.names.is_empty();
     let checked = check_all(&chosen, threads, limit);
     print_table(&checked);
     for run in &checked {
-        print_trace(run);
+        print_traces(run);
     }
-    let (enumerated, intersect) = enumeration::summary(&Sound);
     if all {
         print_unseen(&checked);
-        println!("{enumerated}");
     }
     let report = Report { slices: checked.iter().map(Into::into).collect(), ..Report::default() };
     write_report(&arguments.json, &report)?;
-    let code = conclude(&checked);
-    Ok(if intersect { code } else { VIOLATED })
+    let enumerated = enumerate(all);
+    Ok(worse(conclude(&checked), enumerated))
+}
+
+/// Enumerates pairs of majorities; says so where it is asked to, or where some are disjoint.
+pub(super) fn enumerate(told: bool) -> u8 {
+    let (summary, intersect) = enumeration::summary(&Sound);
+    if !intersect {
+        say!("{summary}: majorities that share no voter");
+        return VIOLATED;
+    }
+    if told {
+        say!("{summary}");
+    }
+    AS_DECLARED
 }
 
 fn choose(names: &[String], deep: bool) -> Result<Vec<Slice>, Usage> {
@@ -86,8 +104,13 @@ pub(super) fn check_all(
             .expect("the template is well formed"),
     );
     let progress = |now: &Progress| {
+        let what = match now.phase {
+            Phase::Search => "",
+            Phase::ShortestTrace => "searching for the shortest trace: ",
+            Phase::SecondOpinion => "searching a second time without fingerprints: ",
+        };
         bar.set_message(format!(
-            "{} states  {} states/s  depth {}  queue {}",
+            "{what}{} states  {} states/s  depth {}  queue {}",
             grouped(now.unique as u64),
             grouped(now.rate as u64),
             now.depth,
@@ -96,7 +119,8 @@ pub(super) fn check_all(
         bar.tick();
     };
     let memory = Memory { now: memory::now, peak: memory::peak, reset: memory::reset };
-    let watch = Watch { threads, time_limit, memory, progress: &progress };
+    let watch =
+        Watch { threads, time_limit, trace_limit: TRACE_LIMIT, memory, progress: &progress };
     let run = |(i, slice): (usize, &Slice)| {
         bar.set_prefix(format!("{}/{} {}", i + 1, slices.len(), slice.name));
         bar.set_message("");
@@ -124,7 +148,7 @@ fn print_table(checked: &[Checked]) {
     for run in checked {
         rows.add_row(vec![
             run.slice.name.to_owned(),
-            run.verdict.to_string(),
+            run.verdict().to_string(),
             run.slice.claims.iter().count().to_string(),
             grouped(run.unique),
             grouped(run.generated),
@@ -136,15 +160,28 @@ fn print_table(checked: &[Checked]) {
         ]);
     }
     numbers(&mut rows, &[2, 3, 4, 5, 6, 7, 8]);
-    println!("{rows}");
+    say!("{rows}");
 }
 
-/// Shows the shortest trace of a violation that was not declared.
-fn print_trace(run: &Checked) {
-    let (Verdict::Violated(claim), Some(trace)) = (run.verdict, &run.trace) else { return };
-    if !run.verdict.is(run.slice.declared) {
-        let model = SliceModel::new(run.slice, Guards::sound());
-        println!("\n{} of {}:\n{}", claim, run.slice.name, narrate::trace(&model, trace, claim));
+/// Shows the traces of the violations that were not declared, the shortest where one was found.
+fn print_traces(run: &Checked) {
+    let model = SliceModel::new(run.slice, Guards::sound());
+    let name = run.slice.name;
+    for violation in run.undeclared() {
+        let (claim, steps) = (violation.claim, violation.steps);
+        let about = if violation.shortest {
+            String::new()
+        } else {
+            format!(
+                " after {steps} steps (not the shortest: the search for that came to its limit)"
+            )
+        };
+        say!("\n{claim} of {name}{about}:");
+        match &violation.trace {
+            Some(_) if steps > SHOWN => say!("   too long to print"),
+            Some(trace) => say!("{}", narrate::trace(&model, trace, claim)),
+            None => say!("   its steps cannot be told in the servers' own names"),
+        }
     }
 }
 
@@ -152,12 +189,12 @@ fn print_trace(run: &Checked) {
 fn print_unseen(checked: &[Checked]) {
     let seen = Coverage::default();
     checked.iter().for_each(|run| seen.absorb(&run.coverage));
-    println!();
+    say!("");
     for (what, missing) in unseen(&seen) {
         if missing.is_empty() {
-            println!("all {what} were seen");
+            say!("all {what} were seen");
         } else {
-            println!("not seen of the {what}: {}", missing.join(", "));
+            say!("not seen of the {what}: {}", missing.join(", "));
         }
     }
 }
@@ -209,27 +246,23 @@ pub(super) fn conclude(checked: &[Checked]) -> u8 {
     let mut code = AS_DECLARED;
     for run in checked {
         if let Some(complaint) = run.complaint() {
-            println!("{} {complaint}", run.slice.name);
-            let incomplete = run.verdict == Verdict::Incomplete;
-            code = if incomplete && code == AS_DECLARED {
-                INCOMPLETE
-            } else if incomplete {
-                code
-            } else {
-                VIOLATED
-            };
+            say!("{} {complaint}", run.slice.name);
+            let incomplete = run.verdict() == Verdict::Incomplete;
+            code = worse(code, if incomplete { INCOMPLETE } else { VIOLATED });
         }
     }
     if code == AS_DECLARED {
         let seconds: f64 = checked.iter().map(|run| run.seconds).sum();
         let unique: u64 = checked.iter().map(|run| run.unique).sum();
-        println!(
-            "\n{} slices as declared, {} unique states, {seconds:.1} s",
-            checked.len(),
+        say!(
+            "\n{} as declared, {} unique states, {seconds:.1} s",
+            counted(checked.len(), "slice"),
             grouped(unique)
         );
-        for run in checked.iter().filter(|run| matches!(run.verdict, Verdict::Violated(_))) {
-            println!("  {} is {} on purpose", run.slice.name, declared(run.slice.declared));
+        for run in checked.iter().filter(|run| matches!(run.verdict(), Verdict::Violated(_))) {
+            let steps: usize = run.violations.iter().map(|violation| violation.steps).sum();
+            let (name, verdict) = (run.slice.name, declared(run.slice.declared));
+            say!("  {name} is {verdict} on purpose, after {}", counted(steps, "step"));
         }
     }
     code

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use indicatif::ProgressBar;
 use quorate_model::actors::can_act;
 use quorate_model::explorer::{
     ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end, link,
@@ -102,14 +104,18 @@ fn candidates(
 }
 
 fn open_counterexample(mutation: Mutation, slices: &[Slice], at: SocketAddr) -> Result<u8, Usage> {
-    let Some(found) = Counterexample::find(mutation, slices) else {
+    let bar = ProgressBar::new_spinner().with_message("searching for the shortest trace");
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let found = Counterexample::find(mutation, slices);
+    bar.finish_and_clear();
+    let Some(found) = found else {
         let names: Vec<_> = slices.iter().map(|slice| slice.name).collect();
         let (mutant, names) = (mutation.name(), names.join(", "));
         return Err(Usage(format!("{mutant} survives {names}: there is nothing to show")));
     };
     let text = narrate::trace(found.walk.model(), &found.trace, mutation.killer());
-    println!("{}: {}\n{text}\n", mutation.name(), mutation.about());
-    println!("The violation in the Explorer: {}", link(&found.walk, at, &found.actions()));
+    say!("{}: {}\n{text}\n", mutation.name(), mutation.about());
+    say!("The violation in the Explorer: {}", link(&found.walk, at, &found.actions()));
     serve_until_told(found.walk, at)
 }
 
@@ -117,14 +123,14 @@ fn open_actors(slices: &[Slice], mutation: Option<Mutation>, at: SocketAddr) -> 
     let mut walk = ActorWalk::of(&slices[0], mutation).expect("actors have what this slice has");
     let Some(mutation) = mutation else { return open(walk, at) };
     let (mutant, claim) = (mutation.name(), mutation.killer().name());
-    println!("{mutant}: {}", mutation.about());
+    say!("{mutant}: {}", mutation.about());
     if let Some(actions) = walk.find_counterexample() {
         let link = link(&walk, at, &actions);
-        println!("{claim} is false after {} steps of the actor model.\n", actions.len());
-        println!("The violation in the Explorer: {link}");
+        say!("{claim} is false after {} steps of the actor model.\n", actions.len());
+        say!("The violation in the Explorer: {link}");
         return serve_until_told(walk, at);
     }
-    println!("No violation of {claim} is near enough in the actor model; it opens at the start.\n");
+    say!("No violation of {claim} is near enough in the actor model; it opens at the start.\n");
     open(walk, at)
 }
 
@@ -148,25 +154,25 @@ fn open_trace(file: &Path, arguments: &Arguments) -> Result<u8, Usage> {
     let walk = TraceWalk::of_file(&name, &text).map_err(|error| refused(&error))?;
     let (setup, trace) = Trace::parse(&text).map_err(|error| refused(&error))?;
     let at = address(arguments)?;
-    println!("trace {name}: {setup}, {} steps", walk.last());
+    say!("trace {name}: {setup}, {} steps", walk.last());
     match simulate(&setup, &trace) {
-        Ok(_) => println!("Nothing is false in it.\n"),
-        Err(failure) => println!("False at the end: {}\n", failure.found),
+        Ok(_) => say!("Nothing is false in it.\n"),
+        Err(failure) => say!("False at the end: {}\n", failure.found),
     }
-    println!("The last step in the Explorer: {}{}", url(at), walk.link());
+    say!("The last step in the Explorer: {}{}", url(at), walk.link());
     serve_until_told(walk, at)
 }
 
 fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
     let header = walk.header();
-    println!("{} {}: {}", header.kind, header.slice, header.about);
-    println!("{}\n", header.bounds);
-    println!("The start in the Explorer: {}", link(&walk, at, &[]));
+    say!("{} {}: {}", header.kind, header.slice, header.about);
+    say!("{}\n", header.bounds);
+    say!("The start in the Explorer: {}", link(&walk, at, &[]));
     serve_until_told(walk, at)
 }
 
 fn serve_until_told<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
-    println!("Ctrl-C ends it.");
+    say!("Ctrl-C ends it.");
     clean_up_at_the_end();
     serve(walk, at).map_err(|error| Usage(error.to_string()))?;
     Ok(AS_DECLARED)

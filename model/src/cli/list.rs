@@ -13,12 +13,12 @@ pub(super) fn run() {
         let deep = if slice.deep { " (deep)" } else { "" };
         rows.add_row(vec![slice.name.to_owned(), format!("{}{deep}", slice.about), slice.bounds()]);
     }
-    println!("{rows}\n");
+    say!("{rows}\n");
     let mut rows = table(&["claim", "what it says", "thesis"]);
     for entry in Claim::ALL.map(Claim::entry) {
         rows.add_row(vec![entry.claim.name(), entry.sentence, entry.thesis]);
     }
-    println!("{rows}\n");
+    say!("{rows}\n");
     let mut rows = table(&["mutant", "what it breaks", "killed by", "as in"]);
     for mutation in Mutation::ALL {
         rows.add_row(vec![
@@ -28,5 +28,5 @@ pub(super) fn run() {
             mutation.bugs(),
         ]);
     }
-    println!("{rows}");
+    say!("{rows}");
 }

@@ -1,15 +1,23 @@
 //! The command line.
 
+/// Prints a line. Where nobody reads any more, as in `list | head`, the process ends quietly.
+macro_rules! say {
+    ($($text:tt)*) => { crate::cli::print_line(format_args!($($text)*)) };
+}
+
 mod check;
 mod claims;
 mod explore;
 mod list;
 mod mutants;
 
+use std::fmt;
 use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind as Wrong;
 use clap::{Parser, Subcommand};
 use quorate_model::report::Report;
 
@@ -22,9 +30,12 @@ const INCOMPLETE: u8 = 3;
 /// A claim fails that was not declared to, a count is not the pinned one, or a mutant survives.
 const VIOLATED: u8 = 12;
 
+/// What a shell shows of a process that was ended by SIGPIPE.
+const NOBODY_READS: u8 = 141;
+
 const EXIT_CODES: &str = "Exit codes: 0 all is as declared; 2 wrong arguments; \
-    3 a run did not come to its end; 12 a claim fails, a count differs, a mutant survives, \
-    or CLAIMS.md is stale.";
+    3 a run did not come to its end; 12 a claim fails that was not declared to, a count differs, \
+    a mutant survives, majorities do not intersect, or CLAIMS.md is stale.";
 
 #[derive(Parser)]
 #[command(name = "quorate-model", version, about = "Checks the Raft specification exhaustively")]
@@ -56,7 +67,11 @@ pub(crate) struct Usage(pub(crate) String);
 
 /// Runs the command.
 pub(crate) fn run() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => return refuse(&error),
+    };
+    let result = match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::List => {
             list::run();
@@ -68,20 +83,71 @@ pub(crate) fn run() -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(Usage(message)) => {
-            eprintln!("quorate-model: {message}");
-            ExitCode::from(USAGE)
+        Err(usage) => usage.exit(),
+    }
+}
+
+impl Usage {
+    fn exit(self) -> ExitCode {
+        eprintln!("quorate-model: {}", self.0);
+        ExitCode::from(USAGE)
+    }
+}
+
+/// A command line that cannot be read, in one line; help and version as they are.
+fn refuse(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        Wrong::DisplayHelp | Wrong::DisplayVersion => {
+            say!("{}", error.to_string().trim_end());
+            ExitCode::from(AS_DECLARED)
+        }
+        Wrong::MissingSubcommand | Wrong::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let commands = "check, list, mutants, claims or explore";
+            Usage(format!("what shall it do? {commands}; --help says more")).exit()
+        }
+        _ => {
+            let text = error.to_string();
+            let told = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+            // Everything that is no option is a name here: a tip to quote it helps nobody.
+            let helps = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
+            let lines = text.lines().map(str::trim).take_while(told).filter(helps);
+            let lines: Vec<&str> = lines.collect();
+            let line = lines.join("; ");
+            let line = line.strip_prefix("error: ").unwrap_or(&line);
+            Usage(format!("{line}; --help says more")).exit()
         }
     }
 }
 
-/// The number of threads from the command line, or what the machine has.
-fn threads(asked: Option<usize>) -> Result<usize, Usage> {
-    match asked {
-        Some(0) => Err(Usage("--threads 0 checks nothing: give at least 1".to_owned())),
-        Some(threads) => Ok(threads),
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+/// Writes a line, for [`say`].
+pub(crate) fn print_line(text: fmt::Arguments<'_>) {
+    let mut out = stdout().lock();
+    let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) else { return };
+    if error.kind() != ErrorKind::BrokenPipe {
+        eprintln!("quorate-model: cannot write what was found: {error}");
     }
+    std::process::exit(i32::from(NOBODY_READS));
+}
+
+/// The number of threads from the command line, or what the machine has.
+fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// A number of threads.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "give a whole number of at least 1".to_owned())
+}
+
+/// So many of them, in words.
+fn counted(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// The worse of two exit codes: a violation shows more than a run without an end.
+fn worse(a: u8, b: u8) -> u8 {
+    a.max(b)
 }
 
 /// Fails now rather than after the run where the report cannot be written.
@@ -101,11 +167,13 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Usage {
     Usage(format!("cannot write {}: {error}; choose another --json file", path.display()))
 }
 
-/// An unknown name, with the nearest known one.
+/// An unknown name, with the nearest known one if it is near.
 fn unknown(what: &str, name: &str, known: &[&str]) -> Usage {
+    let length = name.chars().count();
     let near = known.iter().min_by_key(|other| distance(name, other));
-    let hint = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
-    Usage(format!("no {what} is named {name}{hint} `quorate-model list` shows all"))
+    let near = near.filter(|near| 3 * distance(name, near) <= length.max(near.chars().count()));
+    let hint = near.map_or(String::new(), |near| format!("did you mean {near}? "));
+    Usage(format!("no {what} is named {name}: {hint}`quorate-model list` shows all"))
 }
 
 /// The number of edits between two names.

@@ -11,7 +11,7 @@ use quorate_model::narrate;
 use quorate_model::report::Report;
 
 use super::{
-    AS_DECLARED, Usage, VIOLATED, grouped, numbers, table, unknown, writable, write_report,
+    AS_DECLARED, Usage, VIOLATED, counted, grouped, numbers, table, unknown, writable, write_report,
 };
 
 #[derive(clap::Args)]
@@ -33,9 +33,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     }
     let report = Report { mutants: killed.iter().map(Into::into).collect(), ..Report::default() };
     write_report(&arguments.json, &report)?;
-    let survivors = killed.iter().filter(|run| run.trace.is_none()).count();
-    println!("\n{} mutants killed, {survivors} survived", killed.len() - survivors);
-    Ok(if survivors == 0 { AS_DECLARED } else { VIOLATED })
+    Ok(conclude(&killed))
+}
+
+/// Says how many mutants survive, and chooses the exit code.
+pub(super) fn conclude(killed: &[Killed]) -> u8 {
+    let survivors: Vec<_> = killed.iter().filter(|run| run.trace.is_none()).collect();
+    let dead = counted(killed.len() - survivors.len(), "mutant");
+    say!("\n{dead} killed, {} survived", survivors.len());
+    for run in &survivors {
+        let slices = run.mutation.slices().join(", ");
+        say!("{} survives {slices}: {}", run.mutation.name(), run.mutation.about());
+    }
+    if survivors.is_empty() { AS_DECLARED } else { VIOLATED }
 }
 
 fn choose(names: &[String]) -> Result<Vec<Mutation>, Usage> {
@@ -79,12 +89,12 @@ fn print_table(killed: &[Killed]) {
         ]);
     }
     numbers(&mut rows, &[2, 3, 4]);
-    println!("{rows}");
+    say!("{rows}");
 }
 
 fn print_trace(run: &Killed) {
     let (Some(slice), Some(trace)) = (run.slice, &run.trace) else { return };
     let model = SliceModel::new(slice, Guards::broken(run.mutation));
     let text = narrate::trace(&model, trace, run.mutation.killer());
-    println!("\n{}: {}\n{text}", run.mutation.name(), run.mutation.about());
+    say!("\n{}: {}\n{text}", run.mutation.name(), run.mutation.about());
 }

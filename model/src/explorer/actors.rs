@@ -55,7 +55,8 @@ impl ActorWalk {
             kind: "actors",
             slice: slice.name.to_owned(),
             about: format!("{}, as a Stateright actor model", slice.about),
-            bounds: model.0.cfg.bounds(),
+            // Actors keep their names and every message.
+            bounds: Slice { symmetric: false, reduced: false, ..model.0.cfg }.bounds(),
             mutant: mutation.map(broken),
             trace: None,
         };

@@ -46,6 +46,7 @@ pub(super) fn of_slice(model: &SliceModel, before: &State, action: Action, after
         Action::Park(..) => explained.request.map(Event::Leaves).into_iter().collect(),
         Action::Heal | Action::Break => vec![Event::Everywhere(action.to_string())],
         Action::Timeout(id, _)
+        | Action::Tick(id, _)
         | Action::Lapse(id)
         | Action::Campaign(id, _)
         | Action::Propose(id, _)
@@ -102,6 +103,7 @@ pub(super) fn by_difference(
 fn happening(action: Action) -> &'static str {
     match action {
         Action::Timeout(..) => "timeout",
+        Action::Tick(..) => "looks at its quorum",
         Action::Lapse(_) => "promise ends",
         Action::Campaign(..) => "told to campaign",
         Action::Propose(..) => "command",

@@ -2,7 +2,7 @@
 
 use quorate_spec::property::Claim;
 
-use super::{BASE, UNDISTURBED, flaky};
+use super::{BASE, SAFETY, UNDISTURBED, flaky};
 use crate::slice::{Cuts, Cutting, Declared, Election, Network, Slice};
 
 /// An established leader n0, n1 that hears it, and others that disturb.
@@ -31,6 +31,7 @@ pub(super) fn slices() -> Vec<Slice> {
             cuts: cut_off,
             cutting: Cutting::Heals,
             election: Election::NAIVE,
+            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -40,6 +41,7 @@ pub(super) fn slices() -> Vec<Slice> {
             cuts: cut_off,
             cutting: Cutting::Heals,
             election: Election { pre_vote: false, ..Election::FULL },
+            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -65,6 +67,7 @@ pub(super) fn slices() -> Vec<Slice> {
             about: "the same with naive election",
             cuts: &[(0, 2)],
             election: Election::NAIVE,
+            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -80,6 +83,7 @@ pub(super) fn slices() -> Vec<Slice> {
             about: "the same with naive election",
             cuts: &[(2, 0)],
             election: Election::NAIVE,
+            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -103,8 +107,10 @@ pub(super) fn slices() -> Vec<Slice> {
             name: "flaky-two-of-five-naive",
             about: "the same with naive election",
             servers: 5,
+            max_term: 2,
             established: flaky(&[3, 4]),
             election: Election::NAIVE,
+            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },

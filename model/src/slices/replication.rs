@@ -38,9 +38,8 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-restart",
-            about: "logs that diverge over three terms, a command, and a restart that loses no write",
+            about: "logs that diverge over three terms, and a restart that loses no write",
             max_term: 3,
-            commands: 1,
             crashes: 1,
             pending: 0,
             network: Network::Async,

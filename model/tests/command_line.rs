@@ -1,0 +1,77 @@
+//! What people meet who type a command: one clear line for a mistake, the words that fit the
+//! numbers, and a quiet end where nobody reads.
+
+#![allow(missing_docs)]
+
+use std::process::{Command, Output, Stdio};
+
+fn quorate_model(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_quorate-model");
+    Command::new(program).args(arguments).output().expect("the program starts")
+}
+
+/// The one line of an error, with exit code 2.
+fn refusal(arguments: &[&str]) -> String {
+    let output = quorate_model(arguments);
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert!(output.stdout.is_empty(), "{arguments:?} prints nothing else");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn a_wrong_number_is_one_clear_line() {
+    for wrong in ["x", "0", "1.5"] {
+        let text = refusal(&["check", "single", "--threads", wrong]);
+        assert!(text.contains("give a whole number of at least 1"), "{text}");
+    }
+    assert!(refusal(&["check", "--time-limit", "soon"]).contains("give whole seconds"));
+    assert!(refusal(&["check", "--thread", "2"]).contains("'--threads'"));
+    assert!(refusal(&["chekc"]).contains("'check'"));
+    assert!(refusal(&[]).contains("check, list, mutants, claims or explore"));
+}
+
+#[test]
+fn a_name_is_guessed_only_where_it_is_near() {
+    assert!(refusal(&["check", "electoin"]).contains("did you mean election?"));
+    let far = refusal(&["check", "snapshots-with-joint-consensus"]);
+    assert!(!far.contains("did you mean"), "{far}");
+    assert!(far.contains("`quorate-model list` shows all"), "{far}");
+}
+
+#[test]
+fn help_is_help() {
+    let output = quorate_model(&["check", "--help"]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text.contains("--time-limit <SECONDS>") && text.contains("Exit codes: 0"), "{text}");
+}
+
+#[test]
+fn one_slice_is_as_declared_and_two_are() {
+    let said = |arguments: &[&str]| {
+        let output = quorate_model(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    assert!(said(&["check", "single"]).contains("\n1 slice as declared,"));
+    let two = said(&["check", "isolated", "n-deaf-naive"]);
+    assert!(two.contains("\n2 slices as declared,"), "{two}");
+    assert!(two.contains("n-deaf-naive is VIOLATED NonDisruption on purpose, after 2 steps"));
+}
+
+#[test]
+fn a_list_that_nobody_reads_ends_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let child = Command::new(env!("CARGO_BIN_EXE_quorate-model"))
+        .arg("list")
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(141));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

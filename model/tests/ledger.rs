@@ -1,0 +1,78 @@
+//! The ledger counts what was shown, and says how to see it again.
+
+#![allow(missing_docs)]
+
+use quorate_model::check::{Checked, Killed, Memory, TRACE_LIMIT, Watch, check, kill};
+use quorate_model::mutation::Mutation;
+use quorate_model::{ledger, slices};
+
+fn run(name: &str, time_limit: Option<std::time::Duration>) -> Checked {
+    let slice = slices::named(name).expect("it is in the catalogue");
+    let memory = Memory { now: || 0, peak: || 0, reset: || {} };
+    check(
+        slice,
+        &Watch { threads: 2, time_limit, trace_limit: TRACE_LIMIT, memory, progress: &|_| {} },
+    )
+}
+
+fn render(checked: &[Checked], killed: &[Killed]) -> String {
+    ledger::render(checked, killed)
+}
+
+/// The lines of a claim's section.
+fn section<'a>(ledger: &'a str, claim: &str) -> &'a str {
+    let (_, rest) = ledger.split_once(&format!("\n### {claim}\n")).expect("every claim has one");
+    rest.split("\n#").next().expect("it has a beginning")
+}
+
+fn row<'a>(ledger: &'a str, start: &str) -> &'a str {
+    ledger.lines().find(|line| line.starts_with(start)).expect("there is such a row")
+}
+
+#[test]
+fn a_slice_counts_for_a_claim_only_with_a_verdict_on_it() {
+    let none = Some(std::time::Duration::ZERO);
+    let checked = [run("single", None), run("isolated-naive", None), run("election", none)];
+    let text = render(&checked, &[]);
+    assert!(row(&text, "| [ElectionSafety]").ends_with("| 2 | 0 |"), "election was given up");
+    assert!(row(&text, "| [NonDisruption]").ends_with("| 1 | 0 |"));
+    assert!(row(&text, "| [NoDeadlock]").ends_with("| 1 | 0 |"));
+    let disruption = section(&text, "NonDisruption");
+    assert!(disruption.contains("VIOLATED, as declared, in: `isolated-naive` after 3 steps."));
+    assert!(!disruption.contains("EXHAUSTED in"), "{disruption}");
+    let safety = section(&text, "ElectionSafety");
+    assert!(safety.contains("EXHAUSTED in: `single`, `isolated-naive`."), "{safety}");
+    assert!(
+        row(&text, "| `isolated-naive`").contains("VIOLATED NonDisruption; the others EXHAUSTED")
+    );
+    assert!(row(&text, "| `election` |").contains("| INCOMPLETE | - | - | - | - |"));
+    assert!(text.contains("Claims checked in every slice: {}."), "one slice was given up");
+}
+
+#[test]
+fn a_claim_is_run_again_where_its_mutants_die_or_where_three_servers_are() {
+    let checked = [run("single", None), run("isolated", None), run("election-async", None)];
+    let text = render(&checked, &[kill(Mutation::CountsOldVotes)]);
+    assert!(section(&text, "ElectionSafety").contains("-- check election-async`."));
+    // None of its own: the smallest slice of three servers.
+    let monotonic = section(&text, "TermMonotonic");
+    assert!(monotonic.contains("-- check isolated`."), "{monotonic}");
+    assert!(monotonic.contains("spec/tests/refuted.rs"), "{monotonic}");
+}
+
+#[test]
+fn the_bounds_of_a_slice_name_all_that_bounds_or_reduces_it() {
+    let bounds = |name| slices::named(name).expect("it is in the catalogue").bounds();
+    let election = bounds("election");
+    for part in ["ASYNC", "naive election", "1 crash, ≤ 1 write pending", "no AppendEntries"] {
+        assert!(election.contains(part), "{election}");
+    }
+    let reduced = "writes at once, canonical names, dead messages dropped";
+    assert!(bounds("check-quorum").contains("pre-vote + promise + check-quorum"));
+    assert!(bounds("check-quorum").ends_with(reduced), "{}", bounds("check-quorum"));
+    assert!(bounds("step-down").contains("naive election + check-quorum"));
+    assert!(bounds("flaky-two-of-five").contains("n0 leads term 1, timers run at n3 and n4 alone"));
+    assert!(bounds("operator").contains("no timer runs, an operator asks n1 and n2 to campaign"));
+    assert!(bounds("isolated-restart").contains("n0 leads term 1 and does not crash"));
+    assert!(bounds("replication-stepwise").contains("≤ 1 entry a request, heartbeats beside"));
+}
