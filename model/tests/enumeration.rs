@@ -23,7 +23,7 @@ fn any_two_majorities_of_one_to_seven_voters_share_a_voter() {
 #[test]
 fn halves_of_an_even_number_do_not_and_the_enumeration_sees_it() {
     let halves = Guards::broken(Mutation::HalfIsAQuorum);
-    // The seed of the project: six voters split into two halves in 20 ways.
+    // Six voters split into two halves in 20 ways.
     assert_eq!(enumerate(&halves, 6).disjoint, 20);
     assert_eq!(enumerate(&halves, 5).disjoint, 0);
     assert!(!summary(&halves).1);

@@ -328,3 +328,32 @@ fn a_cluster_that_restarts_keeps_what_it_committed() {
     assert_eq!(cluster.at(leader).terms(), [1, 1, 1, 1, 1, 1, 2]);
     assert_eq!(cluster.at(leader).commit(), 7);
 }
+
+/// Both followers' disks hang, and everyone hears everyone: the leader stays, and commits nothing.
+#[test]
+fn a_quorum_of_stalled_disks_does_not_depose_a_leader_that_everyone_hears() {
+    let mut leader = Setup::default().lead(&[2]);
+    let term = leader.term();
+    let start = leader.now;
+    let follower = |id| Setup { id, term, ..Setup::default() }.start();
+    let mut followers = [follower(2), follower(3)];
+    leader.step(Input::Propose { count: 1 });
+    while leader.now < start + 5 * E {
+        let next = leader.now + HEARTBEAT;
+        leader.tick_at(next);
+        for follower in &mut followers {
+            let id = follower.node.id().0;
+            let Some(request) = leader.poll(id) else { continue };
+            follower.now = leader.now;
+            let effects = follower.receive(1, term, request.message.body);
+            // Nothing is ever reported durable, so only these leave.
+            for reply in effects.send.into_iter().filter(|reply| reply.needs == WriteId::NONE) {
+                leader.receive(id, term, reply.message.body);
+            }
+        }
+    }
+    assert_eq!((leader.role(), leader.term(), leader.commit()), (RoleName::Leader, term, 0));
+    assert!(
+        followers.iter().all(|follower| follower.node.log().last() == leader.node.log().last())
+    );
+}
