@@ -19,7 +19,7 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "isolated",
-            pinned: Some(23),
+            pinned: Some(32),
             about: "n2 is cut off, times out again and again, and comes back when the network heals",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -27,6 +27,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "isolated-naive",
+            pinned: Some(1_487),
             about: "the same with naive election: n2 comes back with a high term and deposes n0",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -37,6 +38,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "rejoin-high-term",
+            pinned: Some(2_190),
             about: "without pre-votes n2 comes back with a high term: the promise of the others does not help, for n0 has to follow the higher term to serve n2 again",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -47,7 +49,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "isolated-restart",
-            pinned: Some(92),
+            pinned: Some(128),
             about: "the same as isolated, and any server may crash but the leader",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -57,13 +59,14 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "n-deaf",
-            pinned: Some(10),
+            pinned: Some(13),
             about: "n2 hears nothing from the leader, and everyone hears n2",
             cuts: &[(0, 2)],
             ..base
         },
         Slice {
             name: "n-deaf-naive",
+            pinned: Some(560),
             about: "the same with naive election",
             cuts: &[(0, 2)],
             election: Election::NAIVE,
@@ -73,13 +76,14 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "leader-deaf",
-            pinned: Some(13),
+            pinned: Some(19),
             about: "the leader hears nothing from n2, which hears the leader",
             cuts: &[(2, 0)],
             ..base
         },
         Slice {
             name: "leader-deaf-naive",
+            pinned: Some(185),
             about: "the same with naive election",
             cuts: &[(2, 0)],
             election: Election::NAIVE,
@@ -89,7 +93,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "deaf-sticky",
-            pinned: Some(22),
+            pinned: Some(29),
             about: "n2 is deaf to the leader and does not ask for pre-votes: the promise alone holds",
             cuts: &[(0, 2)],
             election: Election { pre_vote: false, ..Election::FULL },
@@ -97,7 +101,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "flaky-two-of-five",
-            pinned: Some(186),
+            pinned: Some(228),
             about: "two of five time out as they like",
             servers: 5,
             established: flaky(&[3, 4]),
@@ -105,6 +109,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "flaky-two-of-five-naive",
+            pinned: Some(67_421),
             about: "the same with naive election",
             servers: 5,
             max_term: 2,
@@ -116,7 +121,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "operator",
-            pinned: Some(3),
+            pinned: Some(5),
             about: "an operator asks servers to campaign that have just heard the leader",
             campaigns: true,
             established: flaky(&[1, 2]),

@@ -17,7 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election-two",
-            pinned: Some(12_220),
+            pinned: Some(13_576),
             about: "naive election among two, where half is not a majority",
             servers: 2,
             max_term: 3,

@@ -9,6 +9,7 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "replication",
+            pinned: Some(13_395_634),
             about: "logs that diverge over three terms, and two commands",
             max_term: 3,
             commands: 2,
@@ -16,6 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-stepwise",
+            pinned: Some(853_598),
             about: "logs that diverge over three terms, one entry a request, and heartbeats",
             max_term: 3,
             entries: 1,
@@ -24,6 +26,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-late",
+            pinned: Some(5_693_466),
             about: "two commands, and two messages that are late: several entries a request, and requests with a stale end",
             commands: 2,
             network: Network::Pull { parked: 2 },
@@ -31,6 +34,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-async",
+            pinned: Some(2_030_158),
             about: "two commands, any number of messages under way",
             commands: 2,
             network: Network::Async,
@@ -38,6 +42,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-restart",
+            pinned: Some(1_920_002),
             about: "logs that diverge over three terms, and a restart that loses no write",
             max_term: 3,
             crashes: 1,
@@ -47,6 +52,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-crash",
+            pinned: Some(109_236),
             about: "logs that diverge over two terms, two writes under way, with a crash between any two effects",
             crashes: 1,
             network: Network::Pull { parked: 0 },
@@ -54,6 +60,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-crash-async",
+            pinned: Some(1_826_787),
             about: "a command and a crash between any two effects, any number of messages under way",
             commands: 1,
             crashes: 1,
@@ -63,6 +70,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "figure-8",
+            pinned: Some(429_252),
             about: "thesis figure 3.7: four terms, in which an entry of an old term is on a majority and is replaced",
             max_term: 4,
             entries: 1,
@@ -71,6 +79,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-five",
+            pinned: Some(787_754),
             about: "the entries of two terms among five",
             servers: 5,
             network: Network::Pull { parked: 0 },
@@ -78,6 +87,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "pipeline",
+            pinned: Some(2_852_923),
             about: "production's elections and sender: requests follow each other in a window of two",
             commands: 1,
             entries: 1,

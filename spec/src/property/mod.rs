@@ -5,9 +5,9 @@
 //! * [`history`]: what holds over the whole run, by remembering who led and what was created.
 //! * [`cluster`]: what holds between servers in one state.
 
-#[allow(clippy::too_many_lines, reason = "a table: an entry for each claim")]
 pub mod claim;
 pub mod cluster;
+#[allow(clippy::too_many_lines, reason = "a table: an entry for each claim")]
 pub mod entry;
 pub mod history;
 pub mod release;
