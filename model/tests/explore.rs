@@ -79,7 +79,7 @@ fn a_state_is_json_and_a_step_names_what_it_changes() {
         serde_json::from_str(&format!("{initial:#?}")).expect("Stateright prints JSON");
     assert_eq!(state["served"]["slice"], "replication");
     assert_eq!(state["nodes"].as_array().map(Vec::len), Some(3));
-    assert_eq!(state["left"][0], "1 command");
+    assert_eq!(state["left"][0], "2 commands");
     let mut actions = Vec::new();
     model.actions(&initial, &mut actions);
     let step: serde_json::Value =
@@ -131,7 +131,7 @@ fn the_actor_model_can_be_walked_and_broken() {
     assert_eq!(link.matches('/').count(), actions.len() + 2);
     let with_command = slices::named("replication").expect("a slice");
     let walk = ActorWalk::of(&with_command, None).expect("actors take commands");
-    assert!(walk.header().bounds.contains("ASYNC, terms ≤ 3, 1 command"));
+    assert!(walk.header().bounds.contains("ASYNC, terms ≤ 3, 2 commands"));
     let led = shortest_to(&walk, |state| state.servers[0].node.is_leader());
     let proposals = walk.steps(&led).into_iter().filter_map(|(action, next)| {
         let told = walk.tell(&led, &action, &next).sentence;
