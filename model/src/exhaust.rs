@@ -82,6 +82,13 @@ fn violations(
         let others = model.slice.claims.iter().filter(undeclared);
         let others = others.fold(ClaimSet::NONE, |set, claim| set.union(ClaimSet::of(&[claim])));
         violations.extend(shortest(model, watch, start, others));
+        // The others that Stateright met fail later: each has a shortest trace of its own.
+        for claim in failing.iter().filter(|claim| undeclared(claim)) {
+            if violations.iter().all(|violation: &Violation| violation.claim != *claim) {
+                let found = shortest(model, watch, start, ClaimSet::of(&[*claim]));
+                violations.extend(found.into_iter().filter(|found| found.claim == *claim));
+            }
+        }
     }
     if failing.iter().any(|claim| declared.contains(*claim)) {
         violations.extend(shortest(model, watch, start, declared));

@@ -80,11 +80,8 @@ const CAVEATS: &str = "
 - **Canonical names**: states that differ only in the names of servers that the slice treats alike
   are one state. Exact for claims that treat all servers alike, as these do.
 - **Writes at once**: where no crash is left to come and nothing is pending on a server, what it
-  writes is durable at once. Exact under ASYNC, where a message that waits for a write and one that
-  waits in the network are the same; under PULL-K a restriction, for a message that waits for the
-  disk is late without being one of the K.
-- The reductions agree with the unreduced check on small slices, for the sound rules and for every
-  mutant (`model/tests/reductions.rs`).
+  writes is durable at once. A restriction: what would be sent or counted between a step and the
+  report of its write is left to the slices with crashes.
 - **Elections**: naive is thesis §3.4 alone; pre-vote is §9.6, promise §4.2.3 (no vote within an
   election timeout of hearing a leader), check-quorum §6.2 (a leader without a quorum steps down).
 - **No AppendEntries**: leaders send none, neither entries nor heartbeats; the no-op stays at home.

@@ -222,8 +222,8 @@ impl<R: Rules> Machine<R> {
 /// How writes and requests move on after an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Delivery {
-    /// Writes are durable at once. Exact where no crash is left to come: a message that waits for
-    /// a write and one that waits in the network are then the same.
+    /// Writes are durable at once: nothing is sent or counted between a step and the report of its
+    /// write.
     pub sync: bool,
     /// Requests are asked for at once, to all peers.
     pub eager: bool,

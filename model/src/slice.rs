@@ -105,10 +105,9 @@ pub struct Slice {
     pub deep: bool,
     /// Whether states that differ only in the servers' names count as one.
     pub symmetric: bool,
-    /// Whether writes are durable at once where no crash is left to come. Exact where messages may
-    /// be under way for any time: one that waits for the disk and one that waits in the network
-    /// are then the same. With parked messages it is a bound: a reply that waits for the disk would
-    /// not count as parked.
+    /// Whether writes are durable at once where no crash is left to come. A restriction: what would
+    /// be sent or counted between a step and the report of its write is left to slices with
+    /// crashes.
     pub instant_writes: bool,
     /// Whether messages that can have no effect are dropped.
     pub reduced: bool,

@@ -24,7 +24,7 @@ fn refusal(arguments: &[&str]) -> String {
 fn a_wrong_number_is_one_clear_line() {
     for wrong in ["x", "0", "1.5"] {
         let text = refusal(&["check", "single", "--threads", wrong]);
-        assert!(text.contains("give a whole number of at least 1"), "{text}");
+        assert!(text.contains("give a whole number from 1 to 512"), "{text}");
     }
     assert!(refusal(&["check", "--time-limit", "soon"]).contains("give whole seconds"));
     assert!(refusal(&["check", "--thread", "2"]).contains("'--threads'"));

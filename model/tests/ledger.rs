@@ -32,7 +32,7 @@ fn row<'a>(ledger: &'a str, start: &str) -> &'a str {
 #[test]
 fn a_slice_counts_for_a_claim_only_with_a_verdict_on_it() {
     let none = Some(std::time::Duration::ZERO);
-    let checked = [run("single", None), run("isolated-naive", None), run("election", none)];
+    let checked = [run("election-two", None), run("isolated-naive", None), run("election", none)];
     let text = render(&checked, &[]);
     assert!(row(&text, "| [ElectionSafety]").ends_with("| 2 | 0 |"), "election was given up");
     assert!(row(&text, "| [NonDisruption]").ends_with("| 1 | 0 |"));
@@ -41,7 +41,7 @@ fn a_slice_counts_for_a_claim_only_with_a_verdict_on_it() {
     assert!(disruption.contains("VIOLATED, as declared, in: `isolated-naive` after 3 steps."));
     assert!(!disruption.contains("EXHAUSTED in"), "{disruption}");
     let safety = section(&text, "ElectionSafety");
-    assert!(safety.contains("EXHAUSTED in: `single`, `isolated-naive`."), "{safety}");
+    assert!(safety.contains("EXHAUSTED in: `election-two`, `isolated-naive`."), "{safety}");
     assert!(
         row(&text, "| `isolated-naive`").contains("VIOLATED NonDisruption; the others EXHAUSTED")
     );
@@ -56,7 +56,7 @@ fn a_claim_is_run_again_where_its_mutants_die_or_where_three_servers_are() {
     assert!(section(&text, "ElectionSafety").contains("-- check election-async`."));
     // None of its own: the smallest slice of three servers.
     let monotonic = section(&text, "TermMonotonic");
-    assert!(monotonic.contains("-- check isolated`."), "{monotonic}");
+    assert!(monotonic.contains("-- check election-async`."), "{monotonic}");
     assert!(monotonic.contains("spec/tests/refuted.rs"), "{monotonic}");
 }
 

@@ -16,7 +16,7 @@ use quorate_spec::role::TRANSITIONS;
 use quorate_spec::{Kind, Sound};
 
 use super::{
-    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, at_least_one, counted, grouped, numbers, table,
+    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, counted, grouped, number_of_threads, numbers, table,
     threads, unknown, worse, writable, write_report,
 };
 use crate::memory;
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How many checker threads to use; without it one for each core
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = number_of_threads)]
     threads: Option<usize>,
     /// Give a slice up as INCOMPLETE after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -163,11 +163,14 @@ fn print_table(checked: &[Checked]) {
     say!("{rows}");
 }
 
-/// Shows the traces of the violations that were not declared, the shortest where one was found.
+/// Shows the shortest trace of a violation that was not declared, and names the other claims that
+/// fail.
 fn print_traces(run: &Checked) {
     let model = SliceModel::new(run.slice, Guards::sound());
     let name = run.slice.name;
-    for violation in run.undeclared() {
+    let mut violations: Vec<_> = run.undeclared().collect();
+    violations.sort_by_key(|violation| (!violation.shortest, violation.steps));
+    for (at, violation) in violations.into_iter().enumerate() {
         let (claim, steps) = (violation.claim, violation.steps);
         let about = if violation.shortest {
             String::new()
@@ -176,6 +179,10 @@ fn print_traces(run: &Checked) {
                 " after {steps} steps (not the shortest: the search for that came to its limit)"
             )
         };
+        if at > 0 {
+            say!("{claim} of {name} fails too, after {steps} steps");
+            continue;
+        }
         say!("\n{claim} of {name}{about}:");
         match &violation.trace {
             Some(_) if steps > SHOWN => say!("   too long to print"),

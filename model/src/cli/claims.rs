@@ -7,7 +7,7 @@ use quorate_model::{ledger, slices};
 
 use super::check::{check_all, conclude, enumerate};
 use super::mutants::{self, kill_all};
-use super::{AS_DECLARED, Usage, VIOLATED, at_least_one, threads, worse};
+use super::{AS_DECLARED, Usage, VIOLATED, number_of_threads, threads, worse};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "CLAIMS.md")]
     file: PathBuf,
     /// How many checker threads to use; without it one for each core
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = number_of_threads)]
     threads: Option<usize>,
 }
 

@@ -134,10 +134,13 @@ fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// More threads than any machine here has cores would only exhaust its memory.
+const MOST_THREADS: usize = 512;
+
 /// A number of threads.
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "give a whole number of at least 1".to_owned())
+fn number_of_threads(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MOST_THREADS).contains(number));
+    number.ok_or_else(|| format!("give a whole number from 1 to {MOST_THREADS}"))
 }
 
 /// So many of them, in words.
@@ -153,8 +156,14 @@ fn worse(a: u8, b: u8) -> u8 {
 /// Fails now rather than after the run where the report cannot be written.
 fn writable(path: &Option<PathBuf>) -> Result<(), Usage> {
     let Some(path) = path else { return Ok(()) };
+    let existed = path.exists();
     let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map(|_| ()).map_err(|error| cannot_write(path, &error))
+    opened.map(|_| ()).map_err(|error| cannot_write(path, &error))?;
+    if !existed {
+        // A run that is broken off leaves no empty report behind.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
 }
 
 fn write_report(path: &Option<PathBuf>, report: &Report) -> Result<(), Usage> {
