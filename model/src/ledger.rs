@@ -82,6 +82,9 @@ const CAVEATS: &str = "
 - **Writes at once**: where no crash is left to come and nothing is pending on a server, what it
   writes is durable at once. A restriction: what would be sent or counted between a step and the
   report of its write is left to the slices with crashes.
+- Canonical names and dead messages agree with the unreduced check on small slices, claim by claim,
+  for the sound rules and for every mutant; writes at once add no violation there
+  (`model/tests/reductions.rs`).
 - **Elections**: naive is thesis §3.4 alone; pre-vote is §9.6, promise §4.2.3 (no vote within an
   election timeout of hearing a leader), check-quorum §6.2 (a leader without a quorum steps down).
 - **No AppendEntries**: leaders send none, neither entries nor heartbeats; the no-op stays at home.
