@@ -4,7 +4,8 @@
 //! Not here are `NoNoOp` and `IgnoresTermOfRejection` (in each recovery a client proposes and time
 //! passes, which heals both), `VotesInsidePromise` and `VoteRequestRaisesTerm` (a server that
 //! cannot win the pre-vote asks for no vote), `NeverStepsDown` (each recovery heals every link) and
-//! `AcksOwnLength` (with a window a probe carries entries, and so ends what contradicts them).
+//! `AcksOwnLength` (with a window a probe carries entries, and so ends what contradicts them). `NeverLearnsCommit` is not either: here a
+//! recovery asks for a commit by the leader alone.
 //!
 //! `QUORATE_BLESS=1 cargo test -p quorate-tests --test mutants` writes the shrunk runs to
 //! `tests/traces`, where a change of the specification has made them show nothing.
@@ -68,6 +69,11 @@ mutants! {
     campaigns_inside_promise: CampaignsInsidePromise, 5, Disturbance, NonDisruption;
     leader_votes: LeaderVotes, 7, Disturbance, NonDisruption;
     no_promise: NoPromise, 7, Disturbance, NonDisruption;
+    ignores_logs: IgnoresLogs, 5, Naive, LeaderCompleteness;
+    votes_for_past_terms: VotesForPastTerms, 5, Faults, VoteSound;
+    follows_past_leaders: FollowsPastLeaders, 5, Naive, CommittedIsDurable;
+    acks_ahead_of_disk: AcksAheadOfDisk, 5, Faults, AckDurability;
+    base_is_a_conflict: BaseIsAConflict, 5, Recovery, NoDeadlock;
     ignores_stale_requests: IgnoresStaleRequests, 5, Recovery, NoDeadlock;
 }
 
