@@ -6,6 +6,7 @@
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::{
     committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
+    quorum_log,
 };
 use quorate_spec::role::Pace;
 use quorate_spec::{Index, Node, NodeId, Role, Term, WriteId};
@@ -57,6 +58,8 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         };
         let intersect = quorum_intersection(cluster.rules(), nodes);
         found.require_claim(Claim::QuorumIntersection, intersect);
+        let held = quorum_log(cluster.rules(), cluster.history(), nodes);
+        found.require_claim(Claim::QuorumLog, held);
     }
     if changed.durable {
         let configuration = server.node.log().configuration();
