@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use quorate_spec::{
-    Effects, EntryId, Index, Input, Instant, Limit, Moment, Node, NodeId, Persist, Protocol,
-    ReadView, Refusal, WriteId,
+    Effects, EntryId, Index, Input, Instant, Limit, Moment, Node, Persist, Protocol, ReadView,
+    Refusal, WriteId,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -218,8 +218,7 @@ impl<S: Storage> Driver<S> {
 
     /// Sends every request that is due to a peer.
     fn transmit(&mut self, now: Instant) {
-        let peers: Vec<NodeId> = self.node.log().configuration().members().collect();
-        for peer in peers {
+        for peer in self.protocol.recipients(&self.node) {
             loop {
                 let limit = Limit { entries: self.entries_that_fit(peer) };
                 let request = self.protocol.poll_transmit(&mut self.node, peer, now, limit);

@@ -6,6 +6,7 @@ use quorate_spec::{Envelope, NodeId};
 
 use crate::intern::Interned;
 use crate::render::message;
+use crate::slice::Members;
 
 /// What becomes of the messages that leave a server in an operation, one digit of base 3 each,
 /// the first in the lowest place.
@@ -73,6 +74,10 @@ pub enum Action {
     Campaign(NodeId, Fates),
     /// A client's command reaches the server, which leads.
     Propose(NodeId, Fates),
+    /// An operator asks the server, which leads, for these members.
+    ChangeMembers(NodeId, Members, Fates),
+    /// The server loses its disk for good.
+    Wipe(NodeId),
     /// The server's disk reports its first pending writes durable.
     Report(NodeId, u8, Fates),
     /// The server crashes with so many of its pending writes on disk, and restarts.
@@ -90,9 +95,21 @@ pub enum Action {
 }
 
 /// The kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 12] = [
-    "Timeout", "Lapse", "Campaign", "Propose", "Report", "Crash", "Deliver", "Exchange", "Park",
-    "Heal", "Break", "Tick",
+pub const ACTION_KINDS: [&str; 14] = [
+    "Timeout",
+    "Lapse",
+    "Campaign",
+    "Propose",
+    "Report",
+    "Crash",
+    "Deliver",
+    "Exchange",
+    "Park",
+    "Heal",
+    "Break",
+    "Tick",
+    "ChangeMembers",
+    "Wipe",
 ];
 
 impl Action {
@@ -112,6 +129,8 @@ impl Action {
             Action::Heal => 9,
             Action::Break => 10,
             Action::Tick(..) => 11,
+            Action::ChangeMembers(..) => 12,
+            Action::Wipe(_) => 13,
         }
     }
 
@@ -123,11 +142,13 @@ impl Action {
             | Action::Campaign(_, fates)
             | Action::Tick(_, fates)
             | Action::Propose(_, fates)
+            | Action::ChangeMembers(_, _, fates)
             | Action::Report(_, _, fates)
             | Action::Deliver(_, fates)
             | Action::Exchange(_, _, _, fates) => *fates,
             Action::Lapse(_)
             | Action::Crash(..)
+            | Action::Wipe(_)
             | Action::Park(..)
             | Action::Heal
             | Action::Break => Fates::ON_THEIR_WAY,
@@ -143,6 +164,10 @@ impl fmt::Display for Action {
             Action::Lapse(id) => write!(f, "n{id}'s promise ends"),
             Action::Campaign(id, _) => write!(f, "an operator asks n{id} to campaign"),
             Action::Propose(id, _) => write!(f, "a client proposes a command to n{id}"),
+            Action::ChangeMembers(id, to, _) => {
+                write!(f, "an operator asks n{id} for the members {to}")
+            }
+            Action::Wipe(id) => write!(f, "n{id}'s disk is lost"),
             Action::Report(id, writes, _) => {
                 write!(f, "n{id}'s disk reports {} durable", plural(*writes, "write"))
             }

@@ -25,9 +25,7 @@ use std::sync::Arc;
 use quorate_spec::property::cluster::{log_matching, match_index_sound, quorum_intersection};
 use quorate_spec::property::history::Event;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{
-    Configuration, Durable, EntryId, Envelope, Index, Instant, Message, Node, NodeId, Term,
-};
+use quorate_spec::{EntryId, Envelope, Index, Instant, Message, Node, NodeId, Term};
 use stateright::actor::{
     Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out, model_timeout,
 };
@@ -50,7 +48,6 @@ pub const CLOCK_MOVES: u64 = 1;
 /// A server of the actor model.
 pub struct RaftActor {
     machine: Arc<Machine<Guards>>,
-    genesis: Durable,
     slice: Slice,
     clock_moves: u64,
 }
@@ -104,6 +101,8 @@ pub type RaftState = ActorModelState<RaftActor>;
 pub fn can_act(slice: &Slice) -> bool {
     (slice.crashes, slice.campaigns, slice.heartbeats) == (0, false, false)
         && slice.cuts.is_empty()
+        && slice.changes.is_empty()
+        && slice.wiped.is_none()
         && slice.established.is_none()
 }
 
@@ -125,20 +124,11 @@ pub fn actor_model(slice: &Slice) -> RaftModel {
 pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> RaftModel {
     assert!(can_act(slice), "actors do not have every feature of slice {}", slice.name);
     let machine = Arc::new(SliceModel::new(*slice, guards).machine);
-    let ids = || (0..slice.servers as u64).map(NodeId);
-    let voters = slice.servers - slice.learners;
-    let mut configuration = Configuration::of(ids().take(voters));
-    configuration.learners = ids().skip(voters).collect();
-    let genesis = Durable::genesis(configuration);
-    let actor = |_| RaftActor {
-        machine: Arc::clone(&machine),
-        genesis: genesis.clone(),
-        slice: *slice,
-        clock_moves,
-    };
+    let ids = (0..slice.servers as u64).map(NodeId);
+    let actor = |_| RaftActor { machine: Arc::clone(&machine), slice: *slice, clock_moves };
     let network = slice::Network::Async;
     let mut model = ActorModel::new(Slice { network, ..*slice }, ())
-        .actors(ids().map(actor))
+        .actors(ids.map(actor))
         .init_network(Network::new_unordered_duplicating([]))
         .within_boundary(|slice, state| proposed(state) <= slice.commands);
     model.properties = properties(slice);
@@ -161,7 +151,7 @@ impl Actor for RaftActor {
     fn on_start(&self, id: Id, _: &Option<()>, out: &mut Out<Self>) -> Member {
         Timer::ALL.iter().for_each(|timer| out.set_timer(*timer, model_timeout()));
         Member {
-            server: self.machine.first(node_id(id), self.genesis.clone()),
+            server: self.machine.first(node_id(id), self.slice.genesis(node_id(id))),
             led: BTreeSet::new(),
             created: BTreeSet::new(),
             proposed: 0,

@@ -45,7 +45,9 @@ impl Canonical {
     pub(crate) fn of(&self, state: State) -> State {
         let keys = keys(&state);
         let mut names: Names = (0..state.servers.len() as u8).collect();
-        let ties = self.classes.iter().any(|class| sort_by_key(class, &keys, &mut names));
+        // Every class is sorted, also after one with a tie.
+        let sort = |ties, class: &Vec<usize>| sort_by_key(class, &keys, &mut names) | ties;
+        let ties = self.classes.iter().fold(false, sort);
         if !ties || self.ties_are_symmetric(&state, &keys) {
             return if is_identity(&names) { state } else { self.renamed(&state, &names) };
         }

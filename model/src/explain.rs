@@ -30,6 +30,8 @@ impl SliceModel {
             Action::Lapse(id) => (id, Operation::Lapse, None),
             Action::Campaign(id, _) => (id, Operation::Campaign, None),
             Action::Propose(id, _) => (id, Operation::Propose, None),
+            Action::ChangeMembers(id, to, _) => (id, Operation::ChangeMembers(to), None),
+            Action::Wipe(id) => return Explained { actor: Some(id), ..Explained::default() },
             Action::Report(id, writes, _) => (id, Operation::Report(writes), None),
             Action::Crash(id, kept) => (id, Operation::Crash(kept), None),
             Action::Deliver(envelope, _) => (envelope.to, Operation::Receive(envelope), None),

@@ -4,7 +4,7 @@
 use quorate_spec::rules::{Pledge, Unwritten};
 use quorate_spec::{
     Configuration, Duration, EntryId, HardState, Index, Instant, Kind, NodeId, Refusal, Rules,
-    Sound, Term, WriteId,
+    Sound, Target, Term, WriteId,
 };
 
 use crate::coverage::Coverage;
@@ -54,6 +54,10 @@ impl Guard {
             Guard::answers_stale => Some("every stale request is answered"),
             Guard::promise_on_term_change => Some("the promise does not depend on terms"),
             Guard::promise_on_pre_vote => Some("a pre-vote has no effect"),
+            Guard::is_in_force => Some("a configuration is in force as soon as it is in the log"),
+            Guard::enter_joint => Some("every change of voters goes through both majorities"),
+            Guard::leave_joint => Some("what follows a joint configuration is simple"),
+            Guard::continues_change => Some("every leader goes on with what it finds"),
             Guard::promise_on_restart => Some("every restart begins with a promise"),
             _ => None,
         }
@@ -108,7 +112,7 @@ macro_rules! guards {
 }
 
 guards! {
-    fn is_promotable(&self, id: NodeId, configuration: &Configuration) -> Result<(), Refusal> => |out| out.is_ok();
+    fn is_promotable(&self, id: NodeId, latest: &Configuration, superseded: Option<&Configuration>) -> Result<(), Refusal> => |out| out.is_ok();
     fn log_is_up_to_date(&self, candidate: EntryId, voter: EntryId) -> Result<(), Refusal> => |out| out.is_ok();
     fn votes_for_term(&self, asked_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn vote_is_free(&self, voted_for: Option<NodeId>, candidate: NodeId) -> Result<(), Refusal> => |out| out.is_ok();
@@ -122,6 +126,7 @@ guards! {
     fn begins_term_with_no_op(&self) -> bool => |out| out;
     fn vote_while_pre_candidate(&self, vote: Option<NodeId>) -> Option<NodeId> => |out| out.is_some();
     fn counts_pre_vote(&self, asked: (Term, Instant), present: (Term, Instant)) -> Result<(), Refusal> => |out| out.is_ok();
+    fn is_addressed(&self, to: NodeId, me: NodeId) -> Result<(), Refusal> => |out| out.is_ok();
     fn adopts_term(&self, kind: Kind, promise: Result<(), Refusal>) -> Result<(), Refusal> => |out| out.is_ok();
     fn answers_stale(&self, kind: Kind) -> bool => |out| out;
     fn promise_permits_vote(&self, now: Instant, until: Instant) -> Result<(), Refusal> => |out| out.is_ok();
@@ -144,4 +149,14 @@ guards! {
     fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn acknowledged_at_once(&self, validated: Index, durable: Index) -> Index => |out| out > Index::ZERO;
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index => |out| out < durable;
+    fn is_in_force(&self, at: Index, commit: Index) -> bool => |out| out;
+    fn truncates_configuration(&self, at: Index, keep: Index) -> bool => |out| out;
+    fn follows_configuration(&self, at: Index, commit: Index) -> Result<(), Refusal> => |out| out.is_ok();
+    fn has_committed_in_term(&self, committed: Option<Term>, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn has_caught_up(&self, id: NodeId, matched: Index, asked: Index, commit: Index, lag: u64) -> Result<(), Refusal> => |out| out.is_ok();
+    fn enter_joint(&self, present: &Configuration, target: &Target) -> Configuration => |out| out.is_joint();
+    fn leave_joint(&self, present: &Configuration) -> Configuration => |out| !out.is_joint();
+    fn continues_change(&self, begun: Option<Term>, current: Term) -> bool => |out| out;
+    fn manages_until(&self, at: Index, commit: Index) -> bool => |out| out;
+    fn sends_to_removed(&self, at: Index, commit: Index) -> bool => |out| out;
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Term};
+use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules, Term};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
@@ -15,7 +15,7 @@ use crate::intern::Interned;
 use crate::memo::{Memory, silent};
 use crate::network::what_matters;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
-use crate::slice::{Cutting, Network, Slice};
+use crate::slice::{Cutting, Members, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
 
@@ -264,6 +264,42 @@ impl SliceModel {
         if leads && state.budget.commands > 0 && self.has_room(&state.server(id)) {
             self.with_fates(state, id, Operation::Propose, actions, |f| Action::Propose(id, f));
         }
+        self.operator_actions(state, id, actions);
+    }
+
+    /// What an operator asks a leader for, and a disk that is lost.
+    fn operator_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        let server = state.server(id);
+        let to = self.next_change(state).filter(|_| server.node.is_leader());
+        if let Some(to) = to.filter(|_| self.has_room(&server)) {
+            let change = |f| Action::ChangeMembers(id, to, f);
+            self.with_fates(state, id, Operation::ChangeMembers(to), actions, change);
+        }
+        if state.budget.wipes > 0 && self.slice.wiped == Some(id.0) {
+            actions.push(Action::Wipe(id));
+        }
+    }
+
+    /// What an operator asks for next.
+    fn next_change(&self, state: &State) -> Option<Members> {
+        let asked = self.slice.changes.len() - usize::from(state.budget.changes);
+        self.slice.changes.get(asked).copied()
+    }
+
+    /// A disk is lost. What starts in the place of its server has another identity: it is one of
+    /// the slice's joiners, and takes nothing that is said to the lost one, which is as good as cut
+    /// off. Where the rules have it take that, it answers with nothing on its disk.
+    fn wipe(&self, state: &mut State, id: NodeId) {
+        state.budget.wipes -= 1;
+        let another = NodeId(u64::MAX);
+        if self.silent.protocol.rules.is_addressed(id, another).is_err() {
+            for other in self.ids().filter(|other| *other != id) {
+                state.budget.cut |= link(id, other) | link(other, id);
+            }
+            return;
+        }
+        let empty = Durable::genesis(Configuration::default());
+        state.servers[id.0 as usize] = Interned::new(self.silent.first(id, empty));
     }
 
     fn message_actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -338,6 +374,15 @@ impl SliceModel {
                 state.budget.commands -= 1;
                 self.own(&mut state, id, Operation::Propose, fates);
             }
+            Action::ChangeMembers(id, to, _) => {
+                let operation = Operation::ChangeMembers(to);
+                if self.act(&state, id, operation).server == state.server(id) {
+                    return None;
+                }
+                state.budget.changes -= 1;
+                self.own(&mut state, id, operation, fates);
+            }
+            Action::Wipe(id) => self.wipe(&mut state, id),
             Action::Report(id, writes, _) => {
                 self.own(&mut state, id, Operation::Report(writes), fates);
             }
@@ -391,14 +436,15 @@ impl SliceModel {
     /// The initial state, before servers are renamed: where a trace begins.
     #[must_use]
     pub fn plain_initial(&self) -> State {
-        let learners = self.slice.learners;
-        let voters = self.ids().take(self.slice.servers - learners);
-        let mut configuration = Configuration::of(voters);
-        configuration.learners = self.ids().skip(self.slice.servers - learners).collect();
-        let genesis = Durable::genesis(configuration);
-        let first = |id| Interned::new(self.silent.first(id, genesis.clone()));
+        let first = |id| Interned::new(self.silent.first(id, self.slice.genesis(id)));
         let servers: Servers = self.ids().map(first).collect();
-        let budget = Budget { crashes: self.slice.crashes, commands: self.slice.commands, cut: 0 };
+        let budget = Budget {
+            crashes: self.slice.crashes,
+            commands: self.slice.commands,
+            changes: self.slice.changes.len() as u8,
+            wipes: u8::from(self.slice.wiped.is_some()),
+            cut: 0,
+        };
         let mut state = State {
             servers,
             net: Net::new(),

@@ -58,6 +58,10 @@ macro_rules! mutations {
 mutations! {
     NonVoterCampaigns: is_promotable, LeaderIsVoter, ["learner"],
         "E17 hashicorp/raft#398, etcd db54973", "A server that is no voter campaigns.";
+    RemovedNeverCampaigns: is_promotable, NoDeadlock, ["remove-leader"],
+        "thesis figure 4.6, etcd promotable", "A server that its latest configuration removes campaigns no more, committed or not.";
+    DemotedNeverCampaigns: is_promotable, NoDeadlock, ["remove-leader"],
+        "E19 CCF#5973, E11 scylladb#10618", "A voter of the outgoing half alone does not campaign.";
     UpToDateByLength: log_is_up_to_date, LeaderCompleteness, ["replication"],
         "A2 hashicorp/raft#94", "The longer log wins, whatever the terms of its entries.";
     IgnoresLogs: log_is_up_to_date, LeaderCompleteness, ["replication"],
@@ -74,6 +78,14 @@ mutations! {
         "A7 sofa-jraft#1245, D8 etcd#14370", "A candidate counts its own vote before it is durable.";
     HalfIsAQuorum: is_quorum, ElectionSafety, ["election-two"],
         "D4 hashicorp/raft 163a55f", "Half of the voters count as a majority.";
+    CountsBothAsOne: is_quorum, JointQuorum, ["replace"],
+        "thesis §4.3", "A majority of all servers of a joint configuration decides.";
+    NewMajorityDecides: is_quorum, ElectionSafety, ["replace"],
+        "thesis §4.3", "The majority of the new voters decides alone.";
+    OldMajorityDecides: is_quorum, JointQuorum, ["grow"],
+        "E2 etcd#7280", "The majority of the old voters decides alone.";
+    LearnersCount: is_quorum, JointQuorum, ["demote"],
+        "F13 hashicorp/raft#308", "Learners count as voters.";
     ForgetsVoteOnStepDown: vote_in_term, VoteStable, ["step-down"],
         "A3 hazelcast#16643", "A leader that steps down in its own term forgets its vote.";
     PersistsOnlyTerms: hard_state_to_write, VoteDurability, ["election"],
@@ -154,6 +166,30 @@ mutations! {
         "C5 raftos#25", "An answer of an earlier term counts.";
     DurableAfterTruncation: durable_after_truncation, AckDurability, ["replication-crash"],
         "C10 rabbitmq/ra 39490978", "Truncation leaves the durable mark where it was.";
+    AnswersForTheLost: is_addressed, LeaderCompleteness, ["wiped"],
+        "E22 RaftWithReconfigJointConsensus ResetWithSameIdentity", "A server whose disk was lost answers for who it was.";
+    CommittedConfigurationCounts: is_in_force, ElectionSafety, ["grow"],
+        "E2 etcd#7280, E9 NuRaft#67", "A configuration is in force only when it is committed.";
+    TruncationKeepsConfiguration: truncates_configuration, ConfigFollowsLog, ["grow"],
+        "E7 camunda#57389, E10 canonical/raft baa8f52", "A configuration stays in force though its entry is truncated.";
+    ChangesBeforeCommitted: follows_configuration, OneConfigInFlight, ["grow"],
+        "E5 etcd bd3c759", "A configuration is appended before the one before it is committed.";
+    ChangesBeforeOwnCommit: has_committed_in_term, OneConfigInFlight, ["grow"],
+        "E1 raft-dev 2015", "A new leader appends a configuration before it has committed an entry of its term.";
+    JoinsUnseen: has_caught_up, NoDeadlock, ["join-unreachable"],
+        "E25 tikv/raft-rs#192", "New voters count before they have caught up.";
+    ChangesInOneStep: enter_joint, ElectionSafety, ["replace"],
+        "thesis figure 4.3", "The new configuration follows the old one at once.";
+    LeavesToOldVoters: leave_joint, OneConfigInFlight, ["grow"],
+        "D7 braft BallotBox", "What follows a joint configuration is the old one.";
+    OthersLeaveJointBehind: continues_change, ReconfigCompletes, ["grow"],
+        "E4 etcd#12136", "Only the leader that began a change goes on with it.";
+    RemovedLeaderLeaves: manages_until, NoDeadlock, ["remove-leader"],
+        "E20 openraft 0023cff1", "A leader that is removed steps down before that is committed.";
+    RemovedLeaderStays: manages_until, ReconfigCompletes, ["remove-leader"],
+        "E20 KAFKA-16530", "A leader that was removed never steps down.";
+    KeepsRemovedPeers: sends_to_removed, NonDisruption, ["removed"],
+        "E18 thesis §4.2.3", "A leader goes on sending to the servers that it has removed.";
 }
 
 /// What the guards become.
@@ -162,15 +198,25 @@ pub(crate) mod mutated {
     use quorate_spec::rules::{Pledge, Unwritten};
     use quorate_spec::{
         Configuration, Duration, EntryId, HardState, Index, Instant, Kind, NodeId, Refusal, Rules,
-        Sound, Term, WriteId,
+        Sound, Target, Term, WriteId,
     };
 
     use super::Mutation;
 
     type Allowed = Result<(), Refusal>;
 
-    pub(crate) fn is_promotable(_: Mutation, _: NodeId, _: &Configuration) -> Allowed {
-        Ok(())
+    pub(crate) fn is_promotable(
+        m: Mutation,
+        id: NodeId,
+        latest: &Configuration,
+        superseded: Option<&Configuration>,
+    ) -> Allowed {
+        let may = match m {
+            Mutation::RemovedNeverCampaigns => latest.is_voter(id),
+            Mutation::DemotedNeverCampaigns => latest.voters.contains(&id),
+            _ => true,
+        };
+        if may { Ok(()) } else { Err(Refusal::NotAVoter) }
     }
 
     pub(crate) fn log_is_up_to_date(m: Mutation, candidate: EntryId, voter: EntryId) -> Allowed {
@@ -199,11 +245,28 @@ pub(crate) mod mutated {
     }
 
     pub(crate) fn is_quorum(
-        _: Mutation,
+        m: Mutation,
         configuration: &Configuration,
         has: &dyn Fn(NodeId) -> bool,
     ) -> bool {
-        2 * configuration.voters.iter().filter(|id| has(**id)).count() >= configuration.voters.len()
+        let counted = |ids: &mut dyn Iterator<Item = NodeId>| {
+            ids.fold((0, 0), |(with, all), id| (with + usize::from(has(id)), all + 1))
+        };
+        let Configuration { voters, outgoing, .. } = configuration;
+        let majority = |(with, all): (usize, usize)| 2 * with > all;
+        match m {
+            Mutation::CountsBothAsOne => majority(counted(&mut configuration.all_voters())),
+            Mutation::NewMajorityDecides => majority(counted(&mut voters.iter().copied())),
+            Mutation::OldMajorityDecides if configuration.is_joint() => {
+                majority(counted(&mut outgoing.iter().copied()))
+            }
+            Mutation::OldMajorityDecides => majority(counted(&mut voters.iter().copied())),
+            Mutation::LearnersCount => majority(counted(&mut configuration.members())),
+            _ => {
+                let (with, all) = counted(&mut voters.iter().copied());
+                2 * with >= all
+            }
+        }
     }
 
     pub(crate) fn vote_in_term(
@@ -362,6 +425,59 @@ pub(crate) mod mutated {
 
     pub(crate) fn counts_answer(_: Mutation, _: Term, _: Term) -> Allowed {
         Ok(())
+    }
+
+    pub(crate) fn is_addressed(_: Mutation, _: NodeId, _: NodeId) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn is_in_force(_: Mutation, at: Index, commit: Index) -> bool {
+        at <= commit
+    }
+
+    pub(crate) fn truncates_configuration(_: Mutation, _: Index, _: Index) -> bool {
+        false
+    }
+
+    pub(crate) fn follows_configuration(_: Mutation, _: Index, _: Index) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn has_committed_in_term(_: Mutation, _: Option<Term>, _: Term) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn has_caught_up(
+        _: Mutation,
+        _: NodeId,
+        _: Index,
+        _: Index,
+        _: Index,
+        _: u64,
+    ) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn enter_joint(_: Mutation, _: &Configuration, to: &Target) -> Configuration {
+        let Target { voters, learners } = to.clone();
+        Configuration { voters, learners, ..Configuration::default() }
+    }
+
+    pub(crate) fn leave_joint(_: Mutation, present: &Configuration) -> Configuration {
+        let outgoing = std::collections::BTreeSet::new();
+        Configuration { voters: present.outgoing.clone(), outgoing, ..present.clone() }
+    }
+
+    pub(crate) fn continues_change(_: Mutation, begun: Option<Term>, current: Term) -> bool {
+        begun == Some(current)
+    }
+
+    pub(crate) fn manages_until(m: Mutation, _: Index, _: Index) -> bool {
+        m == Mutation::RemovedLeaderStays
+    }
+
+    pub(crate) fn sends_to_removed(_: Mutation, _: Index, _: Index) -> bool {
+        true
     }
 
     pub(crate) fn durable_after_truncation(_: Mutation, durable: Index, _: Index) -> Index {

@@ -198,7 +198,8 @@ fn answer_counts<R: Rules>(
         return true;
     }
     let Role::Leader(leadership) = receiver.node.role() else { return false };
-    let Some(peer) = leadership.peers.get(&envelope.from) else { return false };
+    // A server that is no peer now may be one again in this term.
+    let Some(peer) = leadership.peers.get(&envelope.from) else { return term == current };
     if term != current {
         return false;
     }

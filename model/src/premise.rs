@@ -34,6 +34,16 @@ impl SliceModel {
                 }
             }
         }
+        if let Some(members) = premise.members {
+            act(&mut state, LEADER, Operation::ChangeMembers(members));
+            for to in members.voters.iter().map(|id| NodeId(*id)).cycle().take(12) {
+                let request = act(&mut state, LEADER, Operation::Transmit(to));
+                let Some(request) = request.filter(|_| to != LEADER) else { continue };
+                if let Some(reply) = act(&mut state, to, Operation::Receive(request)) {
+                    act(&mut state, LEADER, Operation::Receive(reply));
+                }
+            }
+        }
         self.assert_premise(&state, premise);
         state
     }
@@ -47,7 +57,13 @@ impl SliceModel {
         // A mutant may make no promises.
         let contact = rules.promise_on_contact(Instant(0), PRESENT, Duration(E));
         let promises = self.slice.election.stickiness && contact > PRESENT;
-        for voter in self.ids().take(self.slice.servers - self.slice.learners).skip(1) {
+        let (at, configuration) = leader.log().latest_configuration();
+        if let Some(members) = premise.members {
+            let changed = configuration.destination() == members.target();
+            let done = changed && !configuration.is_joint() && at <= leader.commit_index();
+            assert!(done, "in {name} the members are {configuration:?} at the beginning");
+        }
+        for voter in configuration.voters.iter().copied().filter(|voter| *voter != LEADER) {
             let node = &state.server(voter).node;
             let follows = node.leader() == Some(LEADER) && node.current_term() == Term(1);
             assert!(follows, "in {name} n{voter} does not follow the leader at the beginning");

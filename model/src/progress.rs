@@ -1,6 +1,7 @@
 //! Progress without temporal logic: from a state, a benign scheduler runs the cluster without
 //! faults, and a leader has to commit, and to bring its log and its commit to everyone that it
-//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress: AG EF).
+//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress: AG EF). Where the members change, it goes
+//! on until the change is complete (claim ReconfigCompletes).
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
 //! that hear a leader do not time out; the others time out one after the other. It depends on the
@@ -8,7 +9,7 @@
 //! part of the explored graph: what happens in it does not count as seen.
 
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Kind, NodeId, Role};
+use quorate_spec::{Kind, Log, NodeId, Role};
 
 use crate::intern::Interned;
 use crate::model::SliceModel;
@@ -27,8 +28,12 @@ pub(crate) struct Benign {
 
 impl Benign {
     /// The claims that a benign run decides.
-    pub(crate) const CLAIMS: ClaimSet =
-        ClaimSet::of(&[Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress]);
+    pub(crate) const CLAIMS: ClaimSet = ClaimSet::of(&[
+        Claim::NoDeadlock,
+        Claim::CommitProgress,
+        Claim::ReplicationProgress,
+        Claim::ReconfigCompletes,
+    ]);
 
     /// A scheduler for so many servers.
     #[must_use]
@@ -48,18 +53,35 @@ impl Benign {
             heard: vec![false; self.servers],
         };
         run.write_everything();
+        let Some(leader) = self.until(&mut run, |_, _| true) else { return Benign::CLAIMS };
+        let mut broken = run.takes_along(leader);
+        if model.slice.claims.contains(Claim::ReconfigCompletes) {
+            let completes = self.until(&mut run, |run, leader| run.has_changed(leader)).is_some();
+            broken.require(Claim::ReconfigCompletes, completes);
+        }
+        broken
+    }
+
+    /// Runs until a leader commits of which this holds: gives the leader.
+    fn until(&self, run: &mut Run<'_>, holds: impl Fn(&Run<'_>, NodeId) -> bool) -> Option<NodeId> {
         for attempt in 0..3 * self.servers {
-            if let Some(leader) = run.commits() {
-                return run.takes_along(leader);
+            if let Some(leader) = run.commits().filter(|leader| holds(run, *leader)) {
+                return Some(leader);
             }
             run.let_time_pass();
-            if let Some(leader) = run.commits() {
-                return run.takes_along(leader);
+            if let Some(leader) = run.commits().filter(|leader| holds(run, *leader)) {
+                return Some(leader);
             }
             run.time_out(NodeId((attempt % self.servers) as u64));
         }
-        run.commits().map_or(Benign::CLAIMS, |leader| run.takes_along(leader))
+        run.commits().filter(|leader| holds(run, *leader))
     }
+}
+
+/// Whether two logs have the same entries. What comes before them may differ: a server that joined
+/// knows no first configuration.
+fn same_entries(a: &Log, b: &Log) -> bool {
+    a.ids().eq(b.ids()) && a.configurations().skip(1).eq(b.configurations().skip(1))
 }
 
 struct Run<'a> {
@@ -185,7 +207,16 @@ impl Run<'_> {
         done.map(|(id, _)| id)
     }
 
-    /// The claims that are false although the leader commits: every server that it reaches, and
+    /// Whether no change of the members is under way: what this leader goes by is committed, names
+    /// it, and leads to nothing else.
+    fn has_changed(&self, leader: NodeId) -> bool {
+        let node = &self.servers[leader.0 as usize].node;
+        let (at, latest) = node.log().latest_configuration();
+        let rests = !latest.is_joint() && latest.target.is_none();
+        rests && at <= node.commit_index() && latest.voters.contains(&leader)
+    }
+
+    /// The claims that are false although the leader commits: every member that it reaches, and
     /// that reaches it, has its log, with the leader's knowledge, and its commit index.
     fn takes_along(&mut self, leader: NodeId) -> ClaimSet {
         self.exchange();
@@ -193,13 +224,14 @@ impl Run<'_> {
         let reached = |id: &NodeId| {
             self.links.is_open(leader, *id) && self.links.is_open(*id, leader) && *id != leader
         };
-        let others: Vec<NodeId> = self.ids().filter(reached).collect();
+        let configuration = node.log().configuration();
+        let others: Vec<NodeId> = configuration.members().filter(reached).collect();
         let other = |id: &NodeId| &self.servers[id.0 as usize].node;
         let matched = |id: &NodeId| {
             let Role::Leader(leadership) = node.role() else { return false };
             let peer = leadership.peers.get(id);
             peer.is_some_and(|peer| peer.match_index == node.log().last().index)
-                && other(id).log() == node.log()
+                && same_entries(other(id).log(), node.log())
         };
         let mut broken = ClaimSet::NONE;
         let committed = others.iter().all(|id| other(id).commit_index() == node.commit_index());

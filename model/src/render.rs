@@ -1,8 +1,11 @@
 //! States and messages for people: sentences and a small table.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use quorate_spec::{AppendOutcome, Body, Envelope, Log, Node, Role};
+use quorate_spec::{
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Log, Node, NodeId, Role,
+};
 
 use crate::server::{PRESENT, Server};
 use crate::state::State;
@@ -37,7 +40,9 @@ pub fn message(envelope: &Envelope) -> String {
             let what = if entries.is_empty() {
                 format!("heartbeat after {prev:?}")
             } else {
-                format!("entries after {prev:?} up to {until}")
+                let with = entries.configurations.iter();
+                let with = with.map(|(at, c)| format!(" with {at}: {}", configuration(c)));
+                format!("entries after {prev:?} up to {until}{}", with.collect::<String>())
             };
             format!("AppendEntries of term {term}, {what}, commit {leader_commit}")
         }
@@ -141,11 +146,32 @@ fn row(text: &mut String, server: &Server) {
     );
 }
 
-/// The log as the terms of its entries, up to the number that fits.
+/// The log as the terms of its entries, each configuration after its entry.
 #[must_use]
 pub fn log(log: &Log) -> String {
-    let terms: Vec<_> = log.ids().map(|id| format!("t{}", id.term)).collect();
-    if terms.is_empty() { "·".to_owned() } else { terms.join(" ") }
+    let named = |id: EntryId| {
+        let here = log.configurations().skip(1).find(|(at, _)| *at == id.index);
+        here.map_or(String::new(), |(_, c)| format!(":{}", configuration(c)))
+    };
+    let entries: Vec<_> = log.ids().map(|id| format!("t{}{}", id.term, named(id))).collect();
+    if entries.is_empty() { "·".to_owned() } else { entries.join(" ") }
+}
+
+/// A configuration in few signs: `(0,1→1,2+3)` is joint, from the voters 0 and 1 to 1 and 2 and the
+/// learner 3; `(0,1⇒1,2)` waits for the new voters to catch up.
+#[must_use]
+pub fn configuration(configuration: &Configuration) -> String {
+    let list =
+        |ids: &BTreeSet<NodeId>| ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",");
+    let half = |voters, learners: &BTreeSet<NodeId>| match learners.is_empty() {
+        true => list(voters),
+        false => format!("{}+{}", list(voters), list(learners)),
+    };
+    let Configuration { voters, outgoing, learners, target } = configuration;
+    let (new, old) = (half(voters, learners), list(outgoing));
+    let to = target.as_ref().map(|to| format!("⇒{}", half(&to.voters, &to.learners)));
+    let arrow = if outgoing.is_empty() { "" } else { "→" };
+    format!("({old}{arrow}{new}{})", to.unwrap_or_default())
 }
 
 /// What changed at a server, in clauses.

@@ -4,6 +4,9 @@
 //! [`Machine::perform`] is a pure function of server and operation. The claims about single steps
 //! and leaving messages are decided here, once for each distinct step.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use quorate_spec::durable::Write;
 use quorate_spec::property::ClaimSet;
 use quorate_spec::property::history::{Event, events};
@@ -18,6 +21,7 @@ use crate::canonical::permutations;
 use crate::coverage::Coverage;
 use crate::intern::{Interned, content_hash};
 use crate::internable;
+use crate::slice::Members;
 
 /// The present, on every node's clock, between two operations. Each operation moves the origin
 /// back here, so that the number of states stays finite.
@@ -111,11 +115,16 @@ impl Server {
 
 internable!(Server, signature);
 
-/// A number that no renaming changes: the least content hash over all names of the others.
+/// A number that no renaming changes: the least content hash over all names of the others that
+/// the server mentions anywhere.
 fn signature(server: &Server) -> u64 {
     let me = server.node.id();
-    let others: Vec<NodeId> =
-        server.node.log().configuration().members().filter(|id| *id != me).collect();
+    let mentioned = RefCell::new(BTreeSet::new());
+    server.clone().rename(&|id| {
+        mentioned.borrow_mut().insert(id);
+        id
+    });
+    let others: Vec<NodeId> = mentioned.into_inner().into_iter().filter(|id| *id != me).collect();
     let indices: Vec<usize> = (0..others.len()).collect();
     let hashes = permutations(&indices).into_iter().map(|order| {
         let mut renamed = server.clone();
@@ -153,6 +162,8 @@ pub enum Operation {
     Campaign,
     /// A client proposes one command.
     Propose,
+    /// An operator asks it for these members.
+    ChangeMembers(Members),
     /// A message arrives.
     Receive(Interned<Envelope>),
     /// Its disk reports the first so many pending writes durable.
@@ -271,6 +282,7 @@ impl<'a, R: Rules> Run<'a, R> {
                 self.now = Instant(PRESENT.0 + u64::from(!promised));
                 self.step(Input::Campaign);
             }
+            Operation::ChangeMembers(to) => self.step(Input::ChangeMembers(to.target())),
             Operation::Propose => self.step(Input::Propose { count: 1 }),
             Operation::Receive(envelope) => {
                 self.machine.coverage.saw_message(envelope.message.body.kind());
@@ -354,9 +366,7 @@ impl<'a, R: Rules> Run<'a, R> {
         if !self.machine.appends && self.server.node.is_leader() {
             return;
         }
-        let me = self.server.node.id();
-        let members: Vec<_> = self.server.node.log().configuration().members().collect();
-        for peer in members.into_iter().filter(|peer| *peer != me) {
+        for peer in self.machine.protocol.recipients(&self.server.node) {
             self.transmit(peer, self.machine.limit);
         }
     }

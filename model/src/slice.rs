@@ -1,9 +1,10 @@
 //! A slice: a bounded model that switches on the features that some claims need.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Duration, NodeId, Params};
+use quorate_spec::{Configuration, Durable, Duration, NodeId, Params, Target};
 
 use crate::server::E;
 
@@ -52,6 +53,36 @@ pub enum Cutting {
 pub struct Established {
     /// The servers whose election timeout passes; for all others a leader is heard in time.
     pub flaky: &'static [u64],
+    /// What server 0 has changed the members to, if it has: who is no member any more has not
+    /// heard of that.
+    pub members: Option<Members>,
+}
+
+/// Members that an operator may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Members {
+    /// The voters.
+    pub voters: &'static [u64],
+    /// The learners.
+    pub learners: &'static [u64],
+}
+
+impl Members {
+    /// The request for them.
+    #[must_use]
+    pub fn target(self) -> Target {
+        let ids = |ids: &[u64]| ids.iter().copied().map(NodeId).collect();
+        Target { voters: ids(self.voters), learners: ids(self.learners) }
+    }
+}
+
+impl fmt::Display for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list =
+            |ids: &[u64]| ids.iter().map(|id| format!("n{id}")).collect::<Vec<_>>().join(" ");
+        f.write_str(&list(self.voters))?;
+        if self.learners.is_empty() { Ok(()) } else { write!(f, " + {}", list(self.learners)) }
+    }
 }
 
 /// A bounded model.
@@ -63,8 +94,10 @@ pub struct Slice {
     pub about: &'static str,
     /// The number of servers.
     pub servers: usize,
-    /// How many of them, the last ones, are learners.
+    /// How many of them are learners: the last ones before the joiners.
     pub learners: usize,
+    /// How many of them, the last ones, are no members at the beginning, and know no cluster.
+    pub joiners: usize,
     /// No election timeout passes in this term or a later one.
     pub max_term: u64,
     /// How many crashes there may be, each between any two effects.
@@ -74,6 +107,11 @@ pub struct Slice {
     pub pending: usize,
     /// How many commands clients propose.
     pub commands: u8,
+    /// What members an operator asks for, one after the other, each at any moment.
+    pub changes: &'static [Members],
+    /// The server that loses its disk at some moment, if one does. What starts in its place is
+    /// another server, one of the joiners.
+    pub wiped: Option<u64>,
     /// Whether an operator may ask for campaigns.
     pub campaigns: bool,
     /// Whether leaders send AppendEntries in the explored part.
@@ -148,6 +186,7 @@ impl Slice {
             check_quorum: self.election.check_quorum,
             max_in_flight: self.window,
             max_uncommitted: u64::MAX,
+            catch_up_lag: 0,
         }
     }
 
@@ -160,17 +199,41 @@ impl Slice {
     /// The servers that the slice treats alike, in groups.
     #[must_use]
     pub fn alike(&self) -> Vec<Vec<usize>> {
-        let voters = self.servers - self.learners;
         let cut = |id: u64| self.cuts.iter().any(|(from, to)| *from == id || *to == id);
         let leads = |id: u64| self.established.is_some() && id == 0;
         let alone = |id: u64| cut(id) || leads(id);
-        let mut groups: Vec<Vec<usize>> = vec![Vec::new(); 4];
-        for server in (0..self.servers).filter(|server| !alone(*server as u64)) {
-            let flaky = self.is_flaky(NodeId(server as u64));
-            groups[usize::from(server >= voters) * 2 + usize::from(flaky)].push(server);
+        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let premise = self.established.and_then(|premise| premise.members);
+        for id in (0..self.servers as u64).filter(|id| !alone(*id)) {
+            let asked = self.changes.iter().chain(&premise);
+            let in_it = |to: &Members| (to.voters.contains(&id), to.learners.contains(&id));
+            let named: Vec<_> = asked.map(in_it).collect();
+            let part = (self.part(id as usize), self.is_flaky(NodeId(id)), self.wiped == Some(id));
+            groups.entry((part, named)).or_default().push(id as usize);
         }
-        groups.retain(|group| group.len() > 1);
-        groups
+        groups.into_values().filter(|group| group.len() > 1).collect()
+    }
+
+    /// The number of voters at the beginning.
+    #[must_use]
+    pub fn voters(&self) -> usize {
+        self.servers - self.learners - self.joiners
+    }
+
+    /// What a server is at the beginning: a voter (0), a learner (1), a joiner (2).
+    fn part(&self, server: usize) -> u8 {
+        u8::from(server >= self.voters()) + u8::from(server >= self.servers - self.joiners)
+    }
+
+    /// What a server's disk holds at the beginning: the members, or no cluster at all.
+    #[must_use]
+    pub fn genesis(&self, id: NodeId) -> Durable {
+        let of = |part| (0..self.servers).filter(move |server| self.part(*server) == part);
+        let ids = |part| of(part).map(|server| NodeId(server as u64)).collect();
+        let members =
+            Configuration { voters: ids(0), learners: ids(1), ..Configuration::default() };
+        let joins = self.part(id.0 as usize) == 2;
+        Durable::genesis(if joins { Configuration::default() } else { members })
     }
 
     /// Everything that bounds or reduces the slice, in one line. `CLAIMS.md` defines the words.
@@ -192,6 +255,12 @@ impl Slice {
         parts.push(format!("writes at once{after}"));
         if self.commands > 0 {
             parts.push(counted(self.commands, "command", "s"));
+        }
+        for to in self.changes {
+            parts.push(format!("change to {to}"));
+        }
+        if let Some(id) = self.wiped {
+            parts.push(format!("n{id} loses its disk"));
         }
         if self.campaigns && self.established.is_none() {
             parts.push("campaigns by an operator".to_owned());
@@ -215,11 +284,13 @@ impl Slice {
     }
 
     fn members(&self) -> String {
-        let voters = counted((self.servers - self.learners) as u64, "voter", "s");
-        match self.learners {
-            0 => voters,
-            learners => format!("{voters}, {}", counted(learners as u64, "learner", "s")),
+        let mut members = counted(self.voters() as u64, "voter", "s");
+        for (number, name) in [(self.learners, "learner"), (self.joiners, "joiner")] {
+            if number > 0 {
+                members = format!("{members}, {}", counted(number as u64, name, "s"));
+            }
         }
+        members
     }
 
     /// Who leads at the beginning, and whose election timeout passes at all.
@@ -233,7 +304,8 @@ impl Slice {
             format!("timers run at {flaky} alone")
         };
         let stays = if self.crashes > 0 { " and does not crash" } else { "" };
-        Some(format!("n0 leads term 1{stays}, {timers}"))
+        let changed = premise.members.map(|to| format!(" and has changed the members to {to}"));
+        Some(format!("n0 leads term 1{}{stays}, {timers}", changed.unwrap_or_default()))
     }
 
     fn links(&self) -> Option<String> {

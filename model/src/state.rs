@@ -47,6 +47,10 @@ pub struct Budget {
     pub crashes: u8,
     /// Proposals.
     pub commands: u8,
+    /// Changes of the members that an operator has not asked for yet.
+    pub changes: u8,
+    /// Disks that can be lost.
+    pub wipes: u8,
     /// One bit for each link that is cut: see [`link`].
     pub cut: u64,
 }
@@ -99,9 +103,10 @@ impl Hash for State {
         for server in &self.servers {
             server.hash(state);
         }
-        let Budget { crashes, commands, cut } = self.budget;
+        let Budget { crashes, commands, changes, wipes, cut } = self.budget;
         let servers = self.servers.len() as u64;
-        let left = u64::from(crashes) << 48 | u64::from(commands) << 40;
+        let asked = u64::from(changes) << 56 | u64::from(wipes) << 62;
+        let left = asked | u64::from(crashes) << 48 | u64::from(commands) << 40;
         state.write_u64(left | servers << 32 | self.net.len() as u64);
         for envelope in &self.net {
             envelope.hash(state);

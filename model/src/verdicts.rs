@@ -56,6 +56,7 @@ impl Verdicts {
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,
+        Claim::ReconfigCompletes,
     ]);
 
     /// The claims of the model's slice that are false in this state.
@@ -109,9 +110,8 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
             nodes().all(|leader| state.servers.iter().all(|other| sound(leader, other)))
         }
         Claim::CommittedIsDurable => {
-            let configuration = leader(0).log().configuration();
             let disk = |id: NodeId| &state.servers[id.0 as usize].disk.reported;
-            committed_is_durable(&state.history, configuration, disk)
+            committed_is_durable(&model.machine.protocol.rules, &state.history, nodes, disk)
         }
         Claim::QuorumLog => quorum_log(&model.machine.protocol.rules, &state.history, nodes),
         Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),

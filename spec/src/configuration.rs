@@ -3,12 +3,18 @@
 use alloc::collections::BTreeSet;
 use core::fmt;
 
+use crate::refusal::Refusal;
 use crate::types::NodeId;
 
 /// The members of a cluster: one set of voters, or two during joint consensus, and learners.
 ///
 /// A joint configuration `C_old,new` has `outgoing = C_old` and `voters = C_new`; every decision
-/// then needs separate majorities of both (rule J3).
+/// then needs separate majorities of both (rule J3). A voter of `C_old` may be a learner, too: it
+/// is one in `C_new`.
+///
+/// A change of the voters goes through up to three entries, which any leader continues from where
+/// it finds them: a simple configuration with a `target`, until the new voters have caught up; the
+/// joint one; and [`Configuration::leave`], `C_new`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Configuration {
@@ -18,9 +24,47 @@ pub struct Configuration {
     pub outgoing: BTreeSet<NodeId>,
     /// Servers that receive entries but never count (rule J12).
     pub learners: BTreeSet<NodeId>,
+    /// Where a change is to lead that waits for its new voters to catch up (§4.2.1). They receive
+    /// entries meanwhile, as learners do. A joint configuration has none: it is on its way.
+    pub target: Option<Target>,
+}
+
+/// The members that an operator asks for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Target {
+    /// The voters.
+    pub voters: BTreeSet<NodeId>,
+    /// The learners; no server is both.
+    pub learners: BTreeSet<NodeId>,
+}
+
+impl Target {
+    /// Whether these can be the members of a cluster, which now has the voters `present`.
+    ///
+    /// # Errors
+    /// Why not, with what to ask for instead.
+    pub fn is_possible(&self, present: &BTreeSet<NodeId>) -> Result<(), Refusal> {
+        let members = self.voters.len().saturating_add(self.learners.len());
+        match (self.voters.first(), present.first()) {
+            (None, Some(last)) if present.len() == 1 => return Err(Refusal::LastVoter(*last)),
+            (None, _) => return Err(Refusal::NoVoters),
+            (Some(_), _) => {}
+        }
+        if let Some(both) = self.voters.intersection(&self.learners).next() {
+            return Err(Refusal::VoterAndLearner(*both));
+        }
+        if members > Configuration::MAX_MEMBERS {
+            return Err(Refusal::TooManyMembers { members, limit: Configuration::MAX_MEMBERS });
+        }
+        Ok(())
+    }
 }
 
 impl Configuration {
+    /// How many members an operator may ask for: every count of a quorum goes through them.
+    pub const MAX_MEMBERS: usize = 64;
+
     /// A simple configuration of these voters.
     pub fn of(voters: impl IntoIterator<Item = NodeId>) -> Self {
         Configuration { voters: voters.into_iter().collect(), ..Configuration::default() }
@@ -43,10 +87,46 @@ impl Configuration {
         self.voters.union(&self.outgoing).copied()
     }
 
-    /// Every server that receives entries: voters of both halves and learners (rule J1).
+    /// Every server that receives entries, each once: voters of both halves, learners, and who is
+    /// to become one of them (rule J1).
     pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let learners = self.learners.iter().copied().filter(|id| !self.is_voter(*id));
-        self.all_voters().chain(learners)
+        let coming = self.target.iter().flat_map(|to| to.voters.union(&to.learners)).copied();
+        let named = coming.filter(|id| !self.learners.contains(id));
+        let others = self.learners.iter().copied().chain(named);
+        self.all_voters().chain(others.filter(|id| !self.is_voter(*id)))
+    }
+
+    /// `C_old,new`: this simple configuration on its way to the target, by separate majorities of
+    /// both (§4.3).
+    #[must_use]
+    pub fn enter_joint(&self, target: &Target) -> Configuration {
+        let Target { voters, learners } = target.clone();
+        Configuration { voters, outgoing: self.voters.clone(), learners, target: None }
+    }
+
+    /// `C_new`: what follows this joint configuration (§4.3).
+    #[must_use]
+    pub fn leave(&self) -> Configuration {
+        Configuration { outgoing: BTreeSet::new(), target: None, ..self.clone() }
+    }
+
+    /// The members that this simple configuration has, or those that it is to have.
+    #[must_use]
+    pub fn destination(&self) -> Target {
+        let here = Target { voters: self.voters.clone(), learners: self.learners.clone() };
+        self.target.clone().unwrap_or(here)
+    }
+
+    /// Whether an honest leader could have written this: there are voters, nobody is voter and
+    /// learner in `C_new`, and a joint configuration has no target.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        let possible = |voters: &BTreeSet<NodeId>, learners| {
+            !voters.is_empty() && voters.is_disjoint(learners)
+        };
+        let target = self.target.as_ref();
+        possible(&self.voters, &self.learners)
+            && target.is_none_or(|to| !self.is_joint() && possible(&to.voters, &to.learners))
     }
 
     /// Whether the servers that satisfy `has` are a quorum: a strict majority of each half.
@@ -70,6 +150,20 @@ impl fmt::Debug for Configuration {
         if !self.learners.is_empty() {
             f.write_str("+")?;
             list(f, &self.learners)?;
+        }
+        if let Some(target) = &self.target {
+            write!(f, "⇒{target:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(&self.voters).finish()?;
+        if !self.learners.is_empty() {
+            f.write_str("+")?;
+            f.debug_set().entries(&self.learners).finish()?;
         }
         Ok(())
     }

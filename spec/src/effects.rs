@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::configuration::Target;
 use crate::durable::Write;
 use crate::message::{Envelope, Message};
 use crate::read_view::ReadView;
@@ -25,6 +26,11 @@ pub enum Input {
         /// How many entries; their bytes stay with the driver.
         count: u64,
     },
+    /// An operator asks for these members, whatever they are now: servers added, removed,
+    /// replaced, promoted or demoted. The leader turns it into every entry that it takes, and so
+    /// does a later leader (thesis §4.3). It has had its effect, or will, unless
+    /// [`Effects::refused`] says why not.
+    ChangeMembers(Target),
     /// An operator asks the node to campaign now. The promise not to disrupt still holds.
     Campaign,
 }

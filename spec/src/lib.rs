@@ -6,7 +6,8 @@
 //!   Receive(message) ──┤                          ├──▶ publish   what readers may see
 //!   Persisted(write) ──┼──▶ Protocol::step(node) ─┼──▶ send      replies, through the Gate
 //!   Propose ───────────┤      pure, total,        ├──▶ commit    apply up to here
-//!   Campaign ──────────┘      deterministic       └──▶ proposed  which entries those are
+//!   ChangeMembers ─────┤      deterministic       └──▶ proposed  which entries those are
+//!   Campaign ──────────┘
 //!
 //!   peer has room ──────▶ Protocol::poll_transmit(node) ──▶ the next request, through the Gate
 //! ```
@@ -45,7 +46,7 @@ mod symmetry;
 pub mod transition;
 pub mod types;
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, Target};
 pub use durable::{Durable, HardState};
 pub use effects::{Effects, Fatal, Input, Outgoing, Persist, Proposed};
 pub use gate::Gate;

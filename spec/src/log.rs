@@ -45,6 +45,13 @@ impl Entries {
         Entries { runs, configurations: Vec::new() }
     }
 
+    /// One configuration entry after `previous`.
+    #[must_use]
+    pub fn of_configuration(previous: Index, term: Term, configuration: Configuration) -> Entries {
+        let configurations = alloc::vec![(previous.next(), configuration)];
+        Entries { configurations, ..Entries::of_term(previous, term, 1) }
+    }
+
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -78,7 +85,7 @@ impl Entries {
         self.configurations.iter().all(|(index, configuration)| {
             let inside = *index > before && *index <= at.index;
             before = *index;
-            inside && !configuration.voters.is_empty()
+            inside && configuration.is_well_formed()
         })
     }
 
@@ -188,7 +195,37 @@ impl Log {
     /// The configuration in force: the latest one in the log, committed or not (rule J4).
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
-        self.entries.configurations.last().map_or(&self.base_configuration, |(_, c)| c)
+        self.latest_configuration().1
+    }
+
+    /// The configuration in force, and the index of its entry; that of the boundary where the
+    /// log has none.
+    #[must_use]
+    pub fn latest_configuration(&self) -> (Index, &Configuration) {
+        let latest = self.entries.configurations.last();
+        latest.map_or((self.base.index, &self.base_configuration), |(at, c)| (*at, c))
+    }
+
+    /// The latest configuration at or before this index, which is not before the boundary.
+    #[must_use]
+    pub fn configuration_at(&self, index: Index) -> &Configuration {
+        let earlier = self.entries.configurations.iter().rev().find(|(at, _)| *at <= index);
+        earlier.map_or(&self.base_configuration, |(_, c)| c)
+    }
+
+    /// The configuration that the latest one is to replace, where that is not known to be
+    /// committed: the one that comes back if it is truncated, and that may still be needed (§4.2.2).
+    #[must_use]
+    pub fn superseded_configuration(&self, commit_index: Index) -> Option<&Configuration> {
+        let (at, _) = self.latest_configuration();
+        (at > commit_index && at > self.base.index).then(|| self.configuration_at(at.previous()))
+    }
+
+    /// The configurations one by one, with the indices of their entries; the first is that of the
+    /// boundary.
+    pub fn configurations(&self) -> impl Iterator<Item = (Index, &Configuration)> {
+        let later = self.entries.configurations.iter().map(|(at, c)| (*at, c));
+        core::iter::once((self.base.index, &self.base_configuration)).chain(later)
     }
 
     /// At most `limit` entries that follow the entry at `previous`, which this log must have.
@@ -225,10 +262,16 @@ impl Log {
         self.entries.configurations.extend(entries.configurations.iter().cloned());
     }
 
-    /// Removes every entry after `index`. The boundary stays.
+    /// Removes every entry after `index`. The boundary stays. What was the latest configuration
+    /// before those entries is in force again (rule J4).
     pub fn truncate_after(&mut self, index: Index) {
+        self.truncate(index, |at| at <= index);
+    }
+
+    /// The same, where the rules say of the index of each configuration entry whether it stays.
+    pub(crate) fn truncate(&mut self, index: Index, keeps: impl Fn(Index) -> bool) {
         let index = index.max(self.base.index);
-        self.entries.configurations.retain(|(at, _)| *at <= index);
+        self.entries.configurations.retain(|(at, _)| keeps(*at));
         let mut from = self.base.index;
         self.entries.runs.retain_mut(|run| {
             let keep = from < index;

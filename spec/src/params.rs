@@ -29,6 +29,9 @@ pub struct Params {
     pub max_in_flight: usize,
     /// How many entries of a leader's log may be not committed; it refuses proposals beyond that.
     pub max_uncommitted: u64,
+    /// How many committed entries a server may lack that is to become a voter: with more, the
+    /// commits of the joint configuration would wait for it (thesis §4.2.1). 0 is for models.
+    pub catch_up_lag: u64,
 }
 
 impl Params {
@@ -44,6 +47,7 @@ impl Params {
             check_quorum: true,
             max_in_flight: 16,
             max_uncommitted: 65_536,
+            catch_up_lag: 1_024,
         }
     }
 
@@ -76,6 +80,9 @@ impl Params {
         if self.max_uncommitted == 0 {
             return Err(ParamsError::NoProposals);
         }
+        if self.catch_up_lag == 0 {
+            return Err(ParamsError::NoCatchUpLag);
+        }
         if !(self.pre_vote && self.stickiness && self.check_quorum) {
             return Err(ParamsError::NaiveElection);
         }
@@ -101,6 +108,8 @@ pub enum ParamsError {
     NoWindow,
     /// No proposal would ever be taken.
     NoProposals,
+    /// Under load no new server would ever have caught up.
+    NoCatchUpLag,
     /// Pre-vote, stickiness or check-quorum is off: that is for comparison, not for production.
     NaiveElection,
 }
@@ -125,6 +134,9 @@ impl fmt::Display for ParamsError {
             ParamsError::NoProposals => {
                 f.write_str("max_uncommitted is 0: no proposal would be taken; set 1 or more")
             }
+            ParamsError::NoCatchUpLag => f.write_str(
+                "catch_up_lag is 0: under load no new voter would ever catch up; set 1 or more",
+            ),
             ParamsError::NaiveElection => f.write_str(
                 "pre-vote, stickiness and check-quorum have to be on outside comparisons",
             ),

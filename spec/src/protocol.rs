@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::configuration::reached_by_quorum;
+use crate::configuration::{Configuration, reached_by_quorum};
 use crate::durable::{Durable, HardState, LogWrite, Write};
 use crate::effects::{Effects, Input, Outgoing, Persist};
 use crate::log::Entries;
@@ -55,6 +55,7 @@ impl<R: Rules> Protocol<R> {
             Input::Receive(envelope) => step.receive(envelope),
             Input::Persisted(id) => step.persisted(id),
             Input::Propose { count } => step.propose(count),
+            Input::ChangeMembers(target) => step.change_members(target),
             Input::Campaign => step.campaign(),
         }
         step.finish(before.0);
@@ -76,7 +77,7 @@ impl<R: Rules> Protocol<R> {
         match &node.role {
             Role::Follower { .. } => node.election_deadline,
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
-                let voters = node.log.configuration().all_voters();
+                let voters = self.configuration(node).all_voters();
                 let open = voters.filter(|id| *id != node.id && !campaign.granted.contains(id));
                 let due = |id| campaign.asked.get(&id).map_or(Instant(0), resend);
                 let earliest = open.map(due).min();
@@ -107,9 +108,30 @@ impl<R: Rules> Protocol<R> {
             }
             leadership.peers.get(&id).and_then(|peer| peer.last_contact)
         };
-        let configuration = node.log.configuration();
+        let configuration = self.configuration(node);
         let is_quorum = |has: &dyn Fn(NodeId) -> bool| self.rules.is_quorum(configuration, has);
         reached_by_quorum(configuration, contact, is_quorum).flatten()
+    }
+
+    /// The configuration that the node goes by: the latest in its log (rule J4).
+    #[must_use]
+    pub fn configuration<'n>(&self, node: &'n Node) -> &'n Configuration {
+        let (at, latest) = node.log.latest_configuration();
+        let in_force = self.rules.is_in_force(at, node.commit_index);
+        if in_force { latest } else { node.log.configuration_at(node.commit_index) }
+    }
+
+    /// The servers that the node may have a request for, now or once it is due: whom a driver asks
+    /// [`Protocol::poll_transmit`] for.
+    #[must_use]
+    pub fn recipients(&self, node: &Node) -> Vec<NodeId> {
+        match &node.role {
+            Role::Follower { .. } => Vec::new(),
+            Role::PreCandidate(_) | Role::Candidate(_) => {
+                self.configuration(node).all_voters().filter(|id| *id != node.id).collect()
+            }
+            Role::Leader(leadership) => leadership.peers.keys().copied().collect(),
+        }
     }
 
     /// The instant by which every deadline of the node has passed, if nothing else happens: what
@@ -217,12 +239,17 @@ impl<'a, R: Rules> Step<'a, R> {
         self.node.election_deadline = deadline.max(self.node.promised_until);
     }
 
+    /// Whether this step has changed the log: it does so once.
+    pub(crate) fn has_written_log(&self) -> bool {
+        self.log_write.is_some()
+    }
+
     /// Changes the log in memory and notes the write; at most once in a step.
     pub(crate) fn write_log(&mut self, keep: Index, entries: Entries) {
         debug_assert!(self.log_write.is_none(), "one change of the log in a step");
         if keep < self.node.log.last().index {
-            self.node.log.truncate_after(keep);
             let rules = self.rules();
+            self.node.log.truncate(keep, |at| !rules.truncates_configuration(at, keep));
             self.node.durable_index = rules.durable_after_truncation(self.node.durable_index, keep);
             for durable_to in self.node.unwritten.iter_mut().filter_map(|w| w.durable_to.as_mut()) {
                 *durable_to = rules.durable_after_truncation(*durable_to, keep);

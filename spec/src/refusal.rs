@@ -21,8 +21,39 @@ pub enum Refusal {
     },
     /// The server has voted for another candidate in this term (thesis §3.4).
     VotedForAnother(NodeId),
-    /// The server is not a voter of its latest configuration, and cannot campaign.
+    /// The server is no voter, neither of its latest configuration nor of one that may come back,
+    /// and cannot campaign.
     NotAVoter,
+    /// The message is to a server that is no more: its disk was lost, and this one is another,
+    /// though it may have the same address (thesis §3.8, bug E22).
+    AnotherIncarnation {
+        /// Whom the message is to.
+        to: NodeId,
+    },
+    /// The answer comes from a server to which the leader sends nothing (any more).
+    NotAPeer,
+    /// The cluster would have no voter.
+    NoVoters,
+    /// The cluster would lose its last voter.
+    LastVoter(NodeId),
+    /// The server is named as a voter and as a learner.
+    VoterAndLearner(NodeId),
+    /// More members are asked for than a configuration may have.
+    TooManyMembers {
+        /// How many are asked for.
+        members: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Another change of the members is under way (rule J6).
+    ChangeInFlight,
+    /// The leader has not committed an entry of its own term (rule J6, bug E1).
+    NoCommitInTerm,
+    /// The cluster has these members already, or is on its way to them.
+    NothingToChange,
+    /// The server does not have what is committed, and would hold up every commit as a voter
+    /// (thesis §4.2.1).
+    NotCaughtUp(NodeId),
     /// The message is of a term that is over.
     StaleTerm {
         /// The message's term.
@@ -72,6 +103,32 @@ impl fmt::Display for Refusal {
             }
             Refusal::VotedForAnother(other) => write!(f, "it voted for n{other} in this term"),
             Refusal::NotAVoter => f.write_str("it is not a voter of its latest configuration"),
+            Refusal::AnotherIncarnation { to } => {
+                write!(f, "the message is to n{to}, which is another server")
+            }
+            Refusal::NotAPeer => f.write_str("the answer comes from a server that is no member"),
+            Refusal::NoVoters => f.write_str("a cluster needs a voter: name at least one"),
+            Refusal::LastVoter(last) => {
+                write!(f, "n{last} is the last voter: name another one in its place")
+            }
+            Refusal::VoterAndLearner(both) => {
+                write!(f, "n{both} is named as a voter and as a learner: name it once")
+            }
+            Refusal::TooManyMembers { members, limit } => {
+                write!(f, "{members} members are more than {limit}: name fewer")
+            }
+            Refusal::ChangeInFlight => f.write_str(
+                "another change of the members is under way: ask again when it is complete",
+            ),
+            Refusal::NoCommitInTerm => f.write_str(
+                "the leader has not committed an entry of its own term yet: ask again soon",
+            ),
+            Refusal::NothingToChange => f.write_str(
+                "these are the members already, or will be soon: there is nothing to do",
+            ),
+            Refusal::NotCaughtUp(behind) => {
+                write!(f, "n{behind} has not caught up yet: wait for it, or ask for other members")
+            }
             Refusal::StaleTerm { message, current } => {
                 write!(f, "the message is of term {message}, the server in term {current}")
             }

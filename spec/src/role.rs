@@ -43,7 +43,8 @@ impl Campaign {
 /// What a leader knows of the others.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Leadership {
-    /// One entry for each other member.
+    /// One entry for each other member, and for who was one until the latest configuration is
+    /// committed: it is to learn that it was removed.
     pub peers: BTreeMap<NodeId, Progress>,
 }
 
@@ -87,6 +88,19 @@ pub enum RoleName {
     Leader,
 }
 
+impl Progress {
+    /// What a leader knows of a server that it has not heard yet.
+    pub(crate) fn unknown(next_index: Index, last_contact: Option<Instant>) -> Progress {
+        Progress {
+            match_index: Index::ZERO,
+            next_index,
+            pace: Pace::Probe,
+            sent_at: None,
+            last_contact,
+        }
+    }
+}
+
 impl fmt::Display for RoleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -126,6 +140,8 @@ pub enum Cause {
     HigherTerm,
     /// It had no contact to a quorum for an election timeout (thesis §6.2).
     LostQuorum,
+    /// It led a cluster that it is no voter of any more, until that was committed (thesis §4.2.2).
+    Removed,
 }
 
 impl fmt::Display for Cause {
@@ -137,6 +153,7 @@ impl fmt::Display for Cause {
             Cause::GrantsVote => "votes for another",
             Cause::HigherTerm => "higher term",
             Cause::LostQuorum => "quorum lost",
+            Cause::Removed => "removed",
         })
     }
 }
@@ -149,8 +166,8 @@ pub type Transition = (RoleName, RoleName, Cause);
 ///
 /// From a role to itself there is a row where a new round begins. A follower that hears of
 /// another leader or term remains one, and so does a leader that hears an answer: no row.
-pub const TRANSITIONS: [Transition; 14] = {
-    use Cause::{GrantsVote, HigherTerm, LeaderAppears, LostQuorum, Quorum, Timeout};
+pub const TRANSITIONS: [Transition; 15] = {
+    use Cause::{GrantsVote, HigherTerm, LeaderAppears, LostQuorum, Quorum, Removed, Timeout};
     use RoleName::{Candidate, Follower, Leader, PreCandidate};
     [
         (Follower, PreCandidate, Timeout),
@@ -167,6 +184,7 @@ pub const TRANSITIONS: [Transition; 14] = {
         (Candidate, Follower, HigherTerm),
         (Leader, Follower, HigherTerm),
         (Leader, Follower, LostQuorum),
+        (Leader, Follower, Removed),
     ]
 };
 

@@ -10,7 +10,7 @@
 //! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
 //! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Target};
 use crate::durable::HardState;
 use crate::message::Kind;
 use crate::refusal::Refusal;
@@ -42,10 +42,18 @@ pub struct Unwritten {
 pub trait Rules {
     // Elections: thesis §3.4 and §3.6.1.
 
-    /// Whether a server may campaign at all: only a voter of its latest configuration, in either
-    /// half (bug E17, rule J8 as etcd decides it).
-    fn is_promotable(&self, id: NodeId, configuration: &Configuration) -> Result<(), Refusal> {
-        if configuration.is_voter(id) { Ok(()) } else { Err(Refusal::NotAVoter) }
+    /// Whether a server may campaign at all: only a voter, in either half, of its latest
+    /// configuration or of the one that this `superseded` and that may come back (bug E17). Until
+    /// `C_new` is committed only a server that it removes may have it in its log, and then nobody
+    /// else can be elected (§4.2.2 with figure 4.6, rule J8, bug E19). It does not count itself.
+    fn is_promotable(
+        &self,
+        id: NodeId,
+        latest: &Configuration,
+        superseded: Option<&Configuration>,
+    ) -> Result<(), Refusal> {
+        let voter = latest.is_voter(id) || superseded.is_some_and(|before| before.is_voter(id));
+        if voter { Ok(()) } else { Err(Refusal::NotAVoter) }
     }
 
     /// The up-to-date rule, §3.6.1: the later last term wins, then the longer log (bug A2).
@@ -130,6 +138,13 @@ pub trait Rules {
     }
 
     // Terms: thesis §3.3.
+
+    /// Whether a message to this identity is for the server `me`. A server that has lost its disk
+    /// starts as another one, with an identity of its own, and what is said to the lost one is not
+    /// for it: it does not know what that had promised (§3.8, bug E22).
+    fn is_addressed(&self, to: NodeId, me: NodeId) -> Result<(), Refusal> {
+        if to == me { Ok(()) } else { Err(Refusal::AnotherIncarnation { to }) }
+    }
 
     /// Whether a message of a higher term raises the receiver's. All do, but a pre-vote and its
     /// grant, and a RequestVote to a server whose promise is in force (§4.2.3; bugs B5, E18).
@@ -266,6 +281,77 @@ pub trait Rules {
     /// Truncation takes the durable mark down in the same step (bug C10).
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index {
         durable.min(keep)
+    }
+
+    // Membership changes: thesis §4.1 to §4.3.
+
+    /// Whether the configuration entry at `at` is in force where `commit` is known to be
+    /// committed: as soon as it is in the log (rule J4, bugs E2, E9).
+    fn is_in_force(&self, _at: Index, _commit: Index) -> bool {
+        true
+    }
+
+    /// Whether the configuration entry at `at` goes when the log is truncated after `keep`: with
+    /// its entry, so that the one before it is in force again (rule J4, bugs E7, E10).
+    fn truncates_configuration(&self, at: Index, keep: Index) -> bool {
+        at > keep
+    }
+
+    /// A configuration follows only one that is committed: one change at a time, and `C_new` only
+    /// after both majorities have the joint one (rules J5, J6; bug E5).
+    fn follows_configuration(&self, at: Index, commit: Index) -> Result<(), Refusal> {
+        if at <= commit { Ok(()) } else { Err(Refusal::ChangeInFlight) }
+    }
+
+    /// A leader appends a configuration only after an entry of its own term is committed (rules
+    /// J5', J6; bug E1).
+    fn has_committed_in_term(&self, committed: Option<Term>, current: Term) -> Result<(), Refusal> {
+        if committed == Some(current) { Ok(()) } else { Err(Refusal::NoCommitInTerm) }
+    }
+
+    /// Whether a server may become a voter that has everything up to `matched`, by what it told
+    /// this leader: it has the entry `asked` that names it, and all but `lag` of what is
+    /// committed (§4.2.1, bug E25).
+    fn has_caught_up(
+        &self,
+        id: NodeId,
+        matched: Index,
+        asked: Index,
+        commit: Index,
+        lag: u64,
+    ) -> Result<(), Refusal> {
+        let heard = matched > Index::ZERO && matched >= asked;
+        let near = commit.0.saturating_sub(matched.0) <= lag;
+        if heard && near { Ok(()) } else { Err(Refusal::NotCaughtUp(id)) }
+    }
+
+    /// What follows a simple configuration on the way to other voters: the joint one (§4.3).
+    fn enter_joint(&self, present: &Configuration, target: &Target) -> Configuration {
+        present.enter_joint(target)
+    }
+
+    /// What follows a joint configuration: `C_new` (§4.3).
+    fn leave_joint(&self, present: &Configuration) -> Configuration {
+        present.leave()
+    }
+
+    /// Whether a leader of the present term goes on with the change whose last entry is of the
+    /// term `begun`: with any that it finds (rule J10, bug E4).
+    fn continues_change(&self, _begun: Option<Term>, _current: Term) -> bool {
+        true
+    }
+
+    /// Whether a leader that is no voter of its latest configuration, at `at`, stays: until that
+    /// is committed (§4.2.2, rule J7, bug E20).
+    fn manages_until(&self, at: Index, commit: Index) -> bool {
+        at > commit
+    }
+
+    /// Whether the leader goes on sending to a server that its latest configuration, at `at`, does
+    /// not name: until that is committed, and no longer, or a server that was removed could depose
+    /// it with its answers (§4.2.3, bug E18).
+    fn sends_to_removed(&self, at: Index, commit: Index) -> bool {
+        at > commit
     }
 }
 

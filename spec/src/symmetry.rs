@@ -4,7 +4,7 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Target};
 use crate::durable::{Durable, Write};
 use crate::gate::Gate;
 use crate::log::{Entries, Log};
@@ -44,6 +44,14 @@ impl Rename for Configuration {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         self.voters.rename(to);
         self.outgoing.rename(to);
+        self.learners.rename(to);
+        self.target.rename(to);
+    }
+}
+
+impl Rename for Target {
+    fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
+        self.voters.rename(to);
         self.learners.rename(to);
     }
 }

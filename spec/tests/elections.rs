@@ -391,7 +391,8 @@ fn impossible_terms_and_misdirected_messages_are_refused_without_effect() {
     assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::Malformed], 0), "from itself");
     let message = Message { term: Term(2), body: request_vote(entry(9, 9)) };
     let effects = server.step(Input::Receive(Envelope { from: n(2), to: n(3), message }));
-    assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::Malformed], 0), "to another");
+    let another = vec![Refusal::AnotherIncarnation { to: n(3) }];
+    assert_eq!((effects.refused, effects.send.len()), (another, 0), "to another");
     let last_possible = Setup { term: Term::LIMIT.0 - 1, ..Setup::default() };
     let effects = last_possible.start().time_out();
     assert_eq!(effects.refused, [Refusal::TermTooHigh]);

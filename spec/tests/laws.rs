@@ -15,7 +15,7 @@ use quorate_spec::configuration::reached_by_quorum;
 use quorate_spec::log::Run;
 use quorate_spec::{
     Configuration, Duration, Entries, EntryId, Gate, Index, Kind, Log, NodeId, Params, ParamsError,
-    Term, WriteId,
+    Target, Term, WriteId,
 };
 
 /// A change of a log.
@@ -231,8 +231,13 @@ impl Arbitrary for Members {
         if dice.one_in(2) {
             outgoing.clear();
         }
+        let mut target = None;
+        if outgoing.is_empty() && dice.one_in(2) {
+            let mut some = |odds| (1..=7).filter(|_| dice.one_in(odds)).map(NodeId).collect();
+            target = Some(Target { voters: some(2), learners: some(3) });
+        }
         let values = (0..9).map(|_| dice.below(5)).collect();
-        Members(Configuration { voters, outgoing, learners }, values)
+        Members(Configuration { voters, outgoing, learners, target }, values)
     }
 }
 
@@ -255,9 +260,12 @@ fn a_quorum_is_more_than_half_of_each_half() {
 
 /// Rule J1: who votes and who receives entries, each server once.
 #[test]
-fn members_are_the_voters_of_both_halves_and_the_learners() {
+fn members_are_the_voters_of_both_halves_the_learners_and_who_is_to_become_one() {
     fn law(Members(configuration, _): Members) {
-        let Configuration { voters, outgoing, learners } = &configuration;
+        let Configuration { voters, outgoing, learners, target } = &configuration;
+        let coming = |id: &NodeId| {
+            target.iter().any(|to| to.voters.contains(id) || to.learners.contains(id))
+        };
         let votes = |id: &NodeId| voters.contains(id) || outgoing.contains(id);
         let (voting, not): (Vec<_>, Vec<_>) = (0..9).map(NodeId).partition(votes);
         assert_eq!(configuration.all_voters().collect::<Vec<_>>(), voting);
@@ -265,8 +273,8 @@ fn members_are_the_voters_of_both_halves_and_the_learners() {
         assert!(!not.iter().any(|id| configuration.is_voter(*id)));
         let mut members: Vec<NodeId> = configuration.members().collect();
         members.sort_unstable();
-        let everyone = (0..9).map(NodeId).filter(|id| votes(id) || learners.contains(id));
-        assert_eq!(members, everyone.collect::<Vec<_>>());
+        let named = |id: &NodeId| votes(id) || learners.contains(id) || coming(id);
+        assert_eq!(members, (0..9).map(NodeId).filter(named).collect::<Vec<_>>());
     }
     check(2_000, law as fn(Members));
 }
@@ -388,6 +396,7 @@ fn parameters_that_cannot_work_are_refused() {
         (Params { election_jitter: Duration(0), ..good }, ParamsError::ZeroJitter),
         (short, too_short),
         (Params { max_in_flight: 0, ..good }, ParamsError::NoWindow),
+        (Params { catch_up_lag: 0, ..good }, ParamsError::NoCatchUpLag),
         (Params { pre_vote: false, ..good }, ParamsError::NaiveElection),
         (Params { stickiness: false, ..good }, ParamsError::NaiveElection),
         (Params { check_quorum: false, ..good }, ParamsError::NaiveElection),
@@ -402,9 +411,11 @@ fn parameters_that_cannot_work_are_refused() {
         ParamsError::ZeroJitter,
         too_short,
         ParamsError::NoWindow,
+        ParamsError::NoCatchUpLag,
         ParamsError::NaiveElection,
     ];
-    let advice = ["set one", "set it to", "raise it", "set 1 or more", "have to be on"];
+    let more = "set 1 or more";
+    let advice = ["set one", "set it to", "raise it", more, more, "have to be on"];
     for (error, advice) in errors.into_iter().zip(advice) {
         assert!(error.to_string().contains(advice), "what would work: {error}");
     }

@@ -196,7 +196,7 @@ fn learners_receive_entries_and_never_count() {
     server.receive(4, 1, accepted(1));
     assert_eq!((server.progress(4).match_index, server.commit()), (Index(1), 0));
     let effects = server.receive(9, 1, accepted(1));
-    assert!(refused(&effects, Refusal::Malformed), "nor do strangers");
+    assert!(refused(&effects, Refusal::NotAPeer), "nor do strangers");
     assert_eq!(server.commit(), 0);
 }
 

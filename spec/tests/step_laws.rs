@@ -156,20 +156,28 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
     assert_eq!(
         seen,
         [
+            "AnotherIncarnation",
             "AnotherRound",
+            "ChangeInFlight",
             "EarlierTerm",
             "IsLeader",
+            "LastVoter",
             "LogNotUpToDate",
             "Malformed",
+            "NoCommitInTerm",
+            "NoVoters",
+            "NotAPeer",
             "NotAVoter",
             "NotInThatRole",
             "NotLeader",
+            "NothingToChange",
             "PreVoteHasNoTerm",
             "PromiseInForce",
             "StaleTerm",
             "TermNotAhead",
             "TermTooHigh",
             "VotedForAnother",
+            "VoterAndLearner",
         ]
     );
 }
@@ -386,6 +394,10 @@ fn a_step_commutes_with_renaming_the_servers() {
                 Move::Input(Input::Receive(mut envelope)) => {
                     envelope.rename(&other_name);
                     Move::Input(Input::Receive(envelope))
+                }
+                Move::Input(Input::ChangeMembers(mut target)) => {
+                    target.rename(&other_name);
+                    Move::Input(Input::ChangeMembers(target))
                 }
                 Move::Poll(peer, limit) => Move::Poll(other_name(peer), limit),
                 Move::Wait(_) | Move::Input(_) => chosen.clone(),

@@ -50,6 +50,8 @@ pub(super) fn of_slice(model: &SliceModel, before: &State, action: Action, after
         | Action::Lapse(id)
         | Action::Campaign(id, _)
         | Action::Propose(id, _)
+        | Action::ChangeMembers(id, ..)
+        | Action::Wipe(id)
         | Action::Report(id, ..)
         | Action::Crash(id, _) => vec![Event::At(id, happening(action).to_owned())],
     };
@@ -107,6 +109,8 @@ fn happening(action: Action) -> &'static str {
         Action::Lapse(_) => "promise ends",
         Action::Campaign(..) => "told to campaign",
         Action::Propose(..) => "command",
+        Action::ChangeMembers(..) => "change of members",
+        Action::Wipe(_) => "disk lost",
         Action::Report(..) => "disk reports",
         Action::Crash(..) => "crash, restart",
         Action::Deliver(..) | Action::Exchange(..) | Action::Park(..) => "message",

@@ -106,6 +106,8 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
     let left = [
         ("crash", "crashes", state.budget.crashes),
         ("command", "commands", state.budget.commands),
+        ("change of members", "changes of members", state.budget.changes),
+        ("lost disk", "lost disks", state.budget.wipes),
     ];
     let left = left.into_iter().filter(|(_, _, n)| *n > 0);
     let mut view = StateView {

@@ -49,22 +49,21 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
     let knows = |a: &Server, b: &Server| match_index_sound(&a.node, &b.node, &b.disk.reported);
     let sound = others().all(|other| knows(server, other) && knows(other, server));
     found.require_claim(Claim::MatchIndexSound, sound);
+    let nodes = || -> Box<dyn Iterator<Item = &Node>> {
+        Box::new(servers.iter().map(|server| &server.node))
+    };
     if changed.log {
         let log = server.node.log();
         let matching = others().all(|other| log_matching(log, other.node.log()));
         found.require_claim(Claim::LogMatching, matching);
-        let nodes = || -> Box<dyn Iterator<Item = &Node>> {
-            Box::new(servers.iter().map(|server| &server.node))
-        };
         let intersect = quorum_intersection(cluster.rules(), nodes);
         found.require_claim(Claim::QuorumIntersection, intersect);
         let held = quorum_log(cluster.rules(), cluster.history(), nodes);
         found.require_claim(Claim::QuorumLog, held);
     }
     if changed.durable {
-        let configuration = server.node.log().configuration();
         let disk = |id: NodeId| &servers[id.0 as usize].disk.reported;
-        let durable = committed_is_durable(cluster.history(), configuration, disk);
+        let durable = committed_is_durable(cluster.rules(), cluster.history(), nodes, disk);
         found.require_claim(Claim::CommittedIsDurable, durable);
     }
     found

@@ -158,7 +158,7 @@ impl Cluster {
         turn.perform(happening.clone());
         let (me, limit) = (before.id(), Limit { entries: 1 + draw % 4 });
         let mut room_everywhere = true;
-        for peer in before.log().configuration().members() {
+        for peer in turn.recipients() {
             let room = self.network.room(me, peer);
             room_everywhere &= room > 0;
             turn.transmit(peer, room, limit);

@@ -138,6 +138,11 @@ impl<'a> Turn<'a> {
         self.outcome.disk = true;
     }
 
+    /// Whom it may have requests for.
+    pub(crate) fn recipients(&self) -> Vec<NodeId> {
+        self.protocol.recipients(&self.server.node)
+    }
+
     /// Asks for the requests to a peer until there is none or no room.
     pub(crate) fn transmit(&mut self, peer: NodeId, room: usize, limit: Limit) {
         let now = *self.now;

@@ -3,6 +3,7 @@
 mod deep;
 mod disruption;
 mod elections;
+mod membership;
 mod replication;
 
 use quorate_spec::property::{Claim, ClaimSet};
@@ -41,6 +42,9 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::AckDurability,
     Claim::CommittedIsDurable,
     Claim::QuorumLog,
+    Claim::JointQuorum,
+    Claim::OneConfigInFlight,
+    Claim::ConfigFollowsLog,
     Claim::QuorumIntersection,
 ]);
 
@@ -48,6 +52,7 @@ const LIVE: ClaimSet = SAFETY.union(ClaimSet::of(&[
     Claim::NoDeadlock,
     Claim::CommitProgress,
     Claim::ReplicationProgress,
+    Claim::ReconfigCompletes,
 ]));
 
 /// A slice with an established leader says nothing of elections that do not happen in it.
@@ -59,21 +64,25 @@ const UNDISTURBED: ClaimSet = ClaimSet::of(&[Claim::NonDisruption]);
 pub fn refutable(slice: &Slice) -> ClaimSet {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
-        CommitRule, CommittedIsDurable, CommittedPrefixStable, ElectionSafety, LeaderAppendOnly,
-        LeaderCompleteness, LeaderIsVoter, LogMatching, MatchIndexMonotonic, MatchIndexSound,
-        MessageTermPersisted, NoDeadlock, NonDisruption, PreVoteSilent, PreVoteSound, PromiseKept,
-        QuorumIntersection, QuorumLog, ReplicationProgress, RestartIsFollower, StateMachineSafety,
+        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, ElectionSafety,
+        JointQuorum, LeaderAppendOnly, LeaderCompleteness, LeaderIsVoter, LogMatching,
+        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
+        OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog,
+        ReconfigCompletes, ReplicationProgress, RestartIsFollower, StateMachineSafety,
         TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
+    let changes = !slice.changes.is_empty();
     let refutes = |claim: &Claim| match claim {
         PreVoteSound => slice.election.pre_vote,
         PreVoteSilent => several && slice.election.pre_vote,
         PromiseKept => slice.election.stickiness,
         CheckQuorumSoundness => slice.election.check_quorum,
         RestartIsFollower => slice.crashes > 0,
-        LeaderIsVoter => slice.learners > 0,
+        LeaderIsVoter => slice.learners + slice.joiners > 0 || changes,
+        JointQuorum => several,
+        OneConfigInFlight | ConfigFollowsLog | ReconfigCompletes => changes,
         NonDisruption => slice.established.is_some(),
         ElectionSafety | VoteOncePerTerm | VoteSound | VoteDurability | MessageTermPersisted
         | QuorumIntersection => several,
@@ -109,10 +118,13 @@ const BASE: Slice = Slice {
     about: "",
     servers: 3,
     learners: 0,
+    joiners: 0,
     max_term: 2,
     crashes: 0,
     pending: 2,
     commands: 0,
+    changes: &[],
+    wiped: None,
     campaigns: false,
     appends: true,
     entries: u64::MAX,
@@ -139,6 +151,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(disruption::slices());
     slices.extend(disruption::liveness());
     slices.extend(replication::slices());
+    slices.extend(membership::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
         slice.claims = slice.claims.intersection(refutable(slice));
@@ -155,5 +168,5 @@ pub fn named(name: &str) -> Option<Slice> {
 /// The premise of NonDisruption, with these servers flaky.
 #[must_use]
 pub const fn flaky(flaky: &'static [u64]) -> Option<Established> {
-    Some(Established { flaky })
+    Some(Established { flaky, members: None })
 }

@@ -28,7 +28,8 @@ pub enum Claim {
     PreVoteSound,
     /// A pre-vote changes nothing at the server that is asked.
     PreVoteSilent,
-    /// A server becomes leader only as a voter of its own latest configuration.
+    /// A server becomes leader only as a voter of its latest configuration, or of the one before
+    /// where the latest is not known to be committed.
     LeaderIsVoter,
     /// No step and no restart shortens a promise not to vote.
     PromiseKept,
@@ -64,6 +65,13 @@ pub enum Claim {
     CommittedIsDurable,
     /// Every committed entry is in the logs of a quorum.
     QuorumLog,
+    /// Whoever is elected and whatever is committed has a majority of each half.
+    JointQuorum,
+    /// A leader appends a configuration only when the one before is committed, and the right one.
+    OneConfigInFlight,
+    /// The configuration in force is the latest in the log, through every append, truncation and
+    /// restart.
+    ConfigFollowsLog,
     /// Any two servers that could each win an election now need intersecting quorums.
     QuorumIntersection,
     /// A leader that its voters hear is not deposed by servers that do not.
@@ -74,11 +82,13 @@ pub enum Claim {
     CommitProgress,
     /// That leader's log reaches every server that it reaches.
     ReplicationProgress,
+    /// That leader, or the next, ends with a committed configuration that leads nowhere else.
+    ReconfigCompletes,
 }
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 34] = [
+    pub const ALL: [Claim; 38] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -108,11 +118,15 @@ impl Claim {
         Claim::AckDurability,
         Claim::CommittedIsDurable,
         Claim::QuorumLog,
+        Claim::JointQuorum,
+        Claim::OneConfigInFlight,
+        Claim::ConfigFollowsLog,
         Claim::QuorumIntersection,
         Claim::NonDisruption,
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,
+        Claim::ReconfigCompletes,
     ];
 
     /// The claim's name, as it is written everywhere.
@@ -148,11 +162,15 @@ impl Claim {
             Claim::AckDurability => "AckDurability",
             Claim::CommittedIsDurable => "CommittedIsDurable",
             Claim::QuorumLog => "QuorumLog",
+            Claim::JointQuorum => "JointQuorum",
+            Claim::OneConfigInFlight => "OneConfigInFlight",
+            Claim::ConfigFollowsLog => "ConfigFollowsLog",
             Claim::QuorumIntersection => "QuorumIntersection",
             Claim::NonDisruption => "NonDisruption",
             Claim::NoDeadlock => "NoDeadlock",
             Claim::CommitProgress => "CommitProgress",
             Claim::ReplicationProgress => "ReplicationProgress",
+            Claim::ReconfigCompletes => "ReconfigCompletes",
         }
     }
 }

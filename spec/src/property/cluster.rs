@@ -1,5 +1,6 @@
 //! What holds between servers in one state.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
@@ -7,9 +8,10 @@ use crate::durable::Durable;
 use crate::log::Log;
 use crate::node::Node;
 use crate::property::history::History;
+use crate::property::membership::may_lead;
 use crate::role::{Role, RoleName};
 use crate::rules::Rules;
-use crate::types::{EntryId, Index, NodeId, Term};
+use crate::types::{EntryId, NodeId, Term};
 
 /// Any two servers that could each win an election now have configurations whose quorums
 /// intersect (§3.4, §4.3).
@@ -30,14 +32,14 @@ pub fn quorum_intersection<'a>(rules: &impl Rules, nodes: impl Fn() -> NodeIter<
 /// The nodes of a cluster, one after the other.
 pub type NodeIter<'a> = alloc::boxed::Box<dyn Iterator<Item = &'a Node> + 'a>;
 
-/// Whether a quorum of the node's own configuration has no more up-to-date log than the node, so
-/// that nothing but time and messages stands between it and leadership.
+/// Whether the node may campaign, and a quorum of its own configuration has no more up-to-date log
+/// than the node, so that nothing but time and messages stands between it and leadership.
 fn could_win<'a>(rules: &impl Rules, node: &Node, nodes: NodeIter<'a>) -> bool {
     let configuration = node.log().configuration();
     let mine = node.log().last();
     let behind: Vec<NodeId> =
         nodes.filter(|other| other.log().last() <= mine).map(Node::id).collect();
-    configuration.is_voter(node.id()) && rules.is_quorum(configuration, &|id| behind.contains(&id))
+    may_lead(node) && rules.is_quorum(configuration, &|id| behind.contains(&id))
 }
 
 /// Whether every quorum of `a` shares a server with every quorum of `b`: there is no set that is
@@ -61,14 +63,21 @@ pub fn leader_undisturbed(node: &Node, term: Term) -> bool {
     node.role().name() == RoleName::Leader && node.current_term() == term
 }
 
-/// If both logs have an entry of one index and term, they agree up to it (§3.2). Runs of equal
-/// terms make this a comparison of a few numbers.
+/// If both logs have an entry of one index and term, they agree up to it, configurations included
+/// (§3.2). Runs of equal terms make this a comparison of a few numbers.
 #[must_use]
 pub fn log_matching(a: &Log, b: &Log) -> bool {
     let common = a.ids().filter(|id| b.contains(*id)).last();
     let Some(common) = common else { return true };
     let below = |log: &Log| log.ids().take_while(|id| id.index <= common.index).collect::<Vec<_>>();
-    below(a) == below(b)
+    // What the boundary stands for is not in the log: a server that joined knows no first
+    // configuration.
+    let from = a.base().index.max(b.base().index);
+    let shared = |log: &Log| {
+        let all = log.configurations().filter(|(at, _)| *at > from && *at <= common.index);
+        all.map(|(at, configuration)| (at, configuration.clone())).collect::<Vec<_>>()
+    };
+    below(a) == below(b) && shared(a) == shared(b)
 }
 
 /// What a leader believes a follower has is on the follower's disk and equal, or the follower is
@@ -84,36 +93,55 @@ pub fn match_index_sound(leader: &Node, follower: &Node, disk: &Durable) -> bool
     leader.log().ids().take_while(|id| id.index <= peer.match_index).all(|id| has(&id))
 }
 
-/// Every committed entry is in the logs of a quorum of each configuration by which some server
-/// could win an election now (§3.6.3).
+/// Every committed entry is in so many logs that no server that could win an election now has a
+/// quorum without it (§3.6.3).
 pub fn quorum_log<'a>(
     rules: &impl Rules,
     history: &History,
     nodes: impl Fn() -> NodeIter<'a>,
 ) -> bool {
-    let committed = || history.committed.iter();
-    let has = |node: &Node, (index, (term, _)): (&Index, &(Term, Term))| {
-        *index <= node.log().base().index
-            || node.log().contains(EntryId { term: *term, index: *index })
-    };
-    nodes().filter(|node| could_win(rules, node, nodes())).all(|electable| {
-        committed().all(|entry| {
-            let holders: Vec<NodeId> =
-                nodes().filter(|node| has(node, entry)).map(Node::id).collect();
-            electable.log().configuration().is_quorum(|voter| holders.contains(&voter))
-        })
-    })
+    let has =
+        |node: &Node, id: EntryId| id.index <= node.log().base().index || node.log().contains(id);
+    held_by_quorums(rules, history, &nodes, has)
 }
 
-/// Every committed entry is on the disks of a quorum of the configuration that the log of some
-/// server puts in force for it (§3.5).
+/// Every committed entry is on so many disks that no server that could win an election now has a
+/// quorum without it (§3.5).
 pub fn committed_is_durable<'a>(
+    rules: &impl Rules,
     history: &History,
-    configuration: &Configuration,
+    nodes: impl Fn() -> NodeIter<'a>,
     disk: impl Fn(NodeId) -> &'a Durable,
 ) -> bool {
+    let has = |node: &Node, id: EntryId| {
+        let log = &disk(node.id()).log;
+        id.index <= log.base().index || log.contains(id)
+    };
+    held_by_quorums(rules, history, &nodes, has)
+}
+
+/// Whether for each committed entry, and each server that could win an election now, the servers
+/// that have the entry are a majority of its voters. A majority of one half of a joint
+/// configuration is in the way of every quorum, too.
+fn held_by_quorums<'a>(
+    rules: &impl Rules,
+    history: &History,
+    nodes: &impl Fn() -> NodeIter<'a>,
+    has: impl Fn(&Node, EntryId) -> bool,
+) -> bool {
+    let electable = || nodes().filter(|node| could_win(rules, node, nodes()));
+    let mut configurations: Vec<&Configuration> = Vec::new();
+    for configuration in electable().map(|node| node.log().configuration()) {
+        if !configurations.contains(&configuration) {
+            configurations.push(configuration);
+        }
+    }
     history.committed.iter().all(|(index, (term, _))| {
         let id = EntryId { term: *term, index: *index };
-        configuration.is_quorum(|voter| disk(voter).log.contains(id))
+        let holders: Vec<NodeId> = nodes().filter(|node| has(node, id)).map(Node::id).collect();
+        let majority = |half: &BTreeSet<NodeId>| {
+            2 * half.iter().filter(|id| holders.contains(id)).count() > half.len()
+        };
+        configurations.iter().all(|c| majority(&c.voters) || majority(&c.outgoing))
     })
 }

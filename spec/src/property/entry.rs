@@ -91,7 +91,7 @@ impl Claim {
                 "",
             ),
             Claim::LeaderIsVoter => (
-                "A server becomes leader only as a voter of its own latest configuration.",
+                "A server becomes leader only as a voter of its own latest configuration, or of the one before it while the latest is not known to be committed.",
                 "§4.2.2, §4.3",
                 "step::leader_is_voter",
                 "",
@@ -187,19 +187,37 @@ impl Claim {
                 "The disk keeps what it reported durable.",
             ),
             Claim::CommittedIsDurable => (
-                "Every committed entry is on the disks of a quorum.",
+                "Every committed entry is on so many disks that no server that could win an election now has a quorum without it: a majority of the voters, and of either half in a joint configuration.",
                 "§3.5, §3.8",
                 "cluster::committed_is_durable",
                 "The disk keeps what it reported durable.",
             ),
             Claim::QuorumLog => (
-                "Every committed entry is in the logs of a quorum.",
+                "Every committed entry is in so many logs that no server that could win an election now has a quorum without it: a majority of the voters, and of either half in a joint configuration.",
                 "§3.6.3",
                 "cluster::quorum_log",
                 "In memory; CommittedIsDurable says the same of disks.",
             ),
+            Claim::JointQuorum => (
+                "Whoever is elected, and whatever a leader commits, has a majority of the voters of its latest configuration, and of the outgoing ones where that is joint.",
+                "§4.3",
+                "membership::joint_quorum",
+                "",
+            ),
+            Claim::OneConfigInFlight => (
+                "A leader appends a configuration only when the one before it and an entry of its own term are committed; to a joint one follows exactly its C_new, to a simple one a joint one or one with the same voters.",
+                "§4.1, §4.3",
+                "membership::one_config_in_flight",
+                "",
+            ),
+            Claim::ConfigFollowsLog => (
+                "The configuration in force is that of the latest configuration entry in the log, through every append, truncation and restart, and a leader sends to everyone in it.",
+                "§4.1, §4.3",
+                "membership::config_follows_log",
+                "",
+            ),
             Claim::QuorumIntersection => (
-                "Any two servers that could each win an election now have configurations whose quorums intersect; and so do any two majorities of 1 to 7 voters.",
+                "Any two servers that could each win an election now have configurations whose quorums intersect; and so do any two majorities of 1 to 7 voters, and those of any joint configuration of up to 6 servers with each other and with those of both its halves.",
                 "§3.4, §4.3",
                 "cluster::quorum_intersection",
                 "",
@@ -228,6 +246,12 @@ impl Claim {
                 "quorate_model::progress::Benign::progress",
                 "As for NoDeadlock.",
             ),
+            Claim::ReconfigCompletes => (
+                "In that run, which goes on where a leader that was removed steps down, some leader ends with a committed simple configuration that names it and has no target.",
+                "§4.2.2, §4.3",
+                "quorate_model::progress::Benign::progress",
+                "As for NoDeadlock, and every server that is named is reached: a joint configuration whose new voters cannot be reached waits for them by design.",
+            ),
         };
         let file = match self {
             Claim::ElectionSafety
@@ -255,15 +279,19 @@ impl Claim {
             | Claim::CommitMonotonic
             | Claim::CommitRule
             | Claim::TruncateOnlyOnConflict => "spec/src/property/step.rs",
+            Claim::JointQuorum | Claim::OneConfigInFlight | Claim::ConfigFollowsLog => {
+                "spec/src/property/membership.rs"
+            }
             Claim::LogMatching
             | Claim::MatchIndexSound
             | Claim::CommittedIsDurable
             | Claim::QuorumLog
             | Claim::QuorumIntersection
             | Claim::NonDisruption => "spec/src/property/cluster.rs",
-            Claim::NoDeadlock | Claim::CommitProgress | Claim::ReplicationProgress => {
-                "model/src/progress.rs"
-            }
+            Claim::NoDeadlock
+            | Claim::CommitProgress
+            | Claim::ReplicationProgress
+            | Claim::ReconfigCompletes => "model/src/progress.rs",
         };
         Entry { claim: self, sentence, thesis, function, file, caveat }
     }

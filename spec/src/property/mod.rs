@@ -1,6 +1,7 @@
 //! The claims, as pure functions. The model, the simulation and the tests evaluate the same ones.
 //!
 //! * [`step`]: what every step of one server keeps, whatever the others do.
+//! * [`membership`]: what steps keep while the members change.
 //! * [`release`]: what every message keeps that leaves a server.
 //! * [`history`]: what holds over the whole run, by remembering who led and what was created.
 //! * [`cluster`]: what holds between servers in one state.
@@ -10,6 +11,7 @@ pub mod cluster;
 #[allow(clippy::too_many_lines, reason = "a table: an entry for each claim")]
 pub mod entry;
 pub mod history;
+pub mod membership;
 pub mod release;
 pub mod step;
 

@@ -10,6 +10,10 @@ use crate::message::{Body, Envelope};
 use crate::node::Node;
 use crate::params::Params;
 use crate::property::claim::{Claim, ClaimSet};
+use crate::property::membership::{
+    commits_as_leader, config_follows_log, config_is_recovered, joint_quorum, may_lead,
+    one_config_in_flight,
+};
 use crate::role::{Campaign, Role, RoleName, may_change};
 use crate::types::{Index, NodeId};
 
@@ -33,6 +37,9 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::MatchIndexMonotonic, match_index_monotonic(before, after));
     broken.require(Claim::CheckQuorumSoundness, check_quorum_sound(params, before, input, after));
     broken.require(Claim::TruncateOnlyOnConflict, truncate_only_on_conflict(before, after));
+    broken.require(Claim::JointQuorum, joint_quorum(before, input, after));
+    broken.require(Claim::OneConfigInFlight, one_config_in_flight(before, after));
+    broken.require(Claim::ConfigFollowsLog, config_follows_log(before, input, after));
     broken
 }
 
@@ -51,6 +58,7 @@ pub fn broken_by_restart(
     broken.require(Claim::TermMonotonic, kept);
     broken.require(Claim::RestartIsFollower, restart_is_follower(after));
     broken.require(Claim::PromiseKept, promise_kept(before, after));
+    broken.require(Claim::ConfigFollowsLog, config_is_recovered(recovered, after));
     broken
 }
 
@@ -108,11 +116,13 @@ pub fn state_transitions(before: &Node, after: &Node) -> bool {
     term_fits && may_change(from, to)
 }
 
-/// A server becomes leader as a voter of its own latest configuration (§4.2.2).
+/// A server becomes leader as a voter of its own latest configuration, or of the one before where
+/// it does not know that the latest is committed: until then only it may be electable (§4.2.2,
+/// figure 4.6).
 #[must_use]
 pub fn leader_is_voter(before: &Node, after: &Node) -> bool {
     let elected = after.is_leader() && !before.is_leader();
-    !elected || before.log().configuration().is_voter(after.id())
+    !elected || may_lead(before)
 }
 
 /// The promise not to vote is never shortened, whatever becomes of term, role and leader (§6.4.1).
@@ -150,7 +160,7 @@ pub fn commit_monotonic(before: &Node, after: &Node) -> bool {
 /// A leader commits an entry of its own term, and what precedes it (§3.6.2).
 #[must_use]
 pub fn commit_rule(before: &Node, after: &Node) -> bool {
-    let advanced = after.is_leader() && after.commit_index() > before.commit_index();
+    let advanced = commits_as_leader(before, after);
     !advanced || after.log().term_at(after.commit_index()) == Some(after.current_term())
 }
 
@@ -189,14 +199,18 @@ fn answers(input: &Input, leader: &Node, from: NodeId) -> bool {
 }
 
 /// Whether the candidate has the vote of `from`, or gets it by this input.
-fn voted(candidate: &Node, input: &Input, from: NodeId) -> bool {
+pub(super) fn voted(candidate: &Node, input: &Input, from: NodeId) -> bool {
     let Role::Candidate(campaign) = candidate.role() else { return false };
     let arrives = match input {
         Input::Receive(Envelope { from: sender, message, .. }) => {
             let grant = message.body == Body::RequestVoteReply { granted: true };
             grant && *sender == from && message.term == candidate.current_term()
         }
-        Input::Tick | Input::Persisted(_) | Input::Propose { .. } | Input::Campaign => false,
+        Input::Tick
+        | Input::Persisted(_)
+        | Input::Propose { .. }
+        | Input::ChangeMembers(_)
+        | Input::Campaign => false,
     };
     campaign.granted.contains(&from) || arrives
 }

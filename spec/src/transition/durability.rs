@@ -18,6 +18,7 @@ impl<R: Rules> Step<'_, R> {
         if written > 0 {
             self.tally_votes();
             self.advance_commit();
+            self.continue_change();
         }
     }
 }

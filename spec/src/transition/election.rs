@@ -2,12 +2,13 @@
 
 use alloc::collections::BTreeMap;
 
+use crate::configuration::Configuration;
 use crate::log::Entries;
 use crate::protocol::Step;
 use crate::refusal::Refusal;
-use crate::role::{Campaign, Cause, Leadership, Pace, Progress, Role};
+use crate::role::{Campaign, Cause, Leadership, Progress, Role};
 use crate::rules::Rules;
-use crate::types::{Index, NodeId, Term};
+use crate::types::{NodeId, Term};
 
 impl<R: Rules> Step<'_, R> {
     pub(crate) fn tick(&mut self) {
@@ -40,7 +41,9 @@ impl<R: Rules> Step<'_, R> {
         if self.node.current_term.next() >= Term::LIMIT {
             return Err(Refusal::TermTooHigh);
         }
-        self.rules().is_promotable(self.node.id, self.node.log.configuration())?;
+        let latest = self.configuration();
+        let superseded = self.node.log.superseded_configuration(self.node.commit_index);
+        self.rules().is_promotable(self.node.id, latest, superseded)?;
         if self.params().stickiness {
             self.rules().promise_permits_campaign(self.now(), self.node.promised_until)?;
         }
@@ -66,7 +69,7 @@ impl<R: Rules> Step<'_, R> {
         if let Role::PreCandidate(campaign) = &self.node.role {
             let id = self.node.id;
             let has = |voter: NodeId| voter == id || campaign.granted.contains(&voter);
-            if self.rules().is_quorum(self.node.log.configuration(), &has) {
+            if self.rules().is_quorum(self.configuration(), &has) {
                 self.become_candidate(Cause::Quorum);
             }
         }
@@ -80,7 +83,7 @@ impl<R: Rules> Step<'_, R> {
             let has = |voter: NodeId| {
                 if voter == id { own } else { campaign.granted.contains(&voter) }
             };
-            if self.rules().is_quorum(self.node.log.configuration(), &has) {
+            if self.rules().is_quorum(self.configuration(), &has) {
                 self.become_leader();
             }
         }
@@ -104,14 +107,12 @@ impl<R: Rules> Step<'_, R> {
             let voted = granted.is_some_and(|granted| granted.contains(id));
             (self.params().check_quorum && voted).then_some(self.now())
         };
-        let progress = |id: NodeId| Progress {
-            match_index: Index::ZERO,
-            next_index,
-            pace: Pace::Probe,
-            sent_at: None,
-            last_contact: contact(&id),
-        };
-        let others = self.node.log.configuration().members().filter(|id| *id != self.node.id);
+        let progress = |id: NodeId| Progress::unknown(next_index, contact(&id));
+        // Whom the latest configuration removes is to learn of it, until that is committed.
+        let superseded = self.node.log.superseded_configuration(self.node.commit_index);
+        let leaving = superseded.into_iter().flat_map(Configuration::members);
+        let members = self.configuration().members().chain(leaving);
+        let others = members.filter(|id| *id != self.node.id);
         Leadership { peers: others.map(|id| (id, progress(id))).collect::<BTreeMap<_, _>>() }
     }
 
@@ -124,10 +125,15 @@ impl<R: Rules> Step<'_, R> {
         let reached = self.protocol.quorum_contact(self.node);
         let e = self.params().election_timeout;
         if !self.rules().keeps_leading(self.now(), reached, e) {
-            let term = self.node.current_term;
-            self.node.voted_for = self.rules().vote_in_term(term, term, self.node.voted_for);
-            self.become_follower(None, Cause::LostQuorum);
-            self.reset_election_timer();
+            self.step_down(Cause::LostQuorum);
         }
+    }
+
+    /// Leads no more in a term that goes on, and keeps the vote that it gave itself (bug A3).
+    pub(crate) fn step_down(&mut self, cause: Cause) {
+        let term = self.node.current_term;
+        self.node.voted_for = self.rules().vote_in_term(term, term, self.node.voted_for);
+        self.become_follower(None, cause);
+        self.reset_election_timer();
     }
 }

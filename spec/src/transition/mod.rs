@@ -8,12 +8,14 @@
 //! | `request_vote` | granting and counting votes | §3.4, §3.6.1 |
 //! | `append_entries` | a follower takes entries and heartbeats | §3.5 |
 //! | `replication` | a leader proposes, hears answers and commits | §3.5, §3.6.2 |
+//! | `membership` | a change of the members, from the request to `C_new` | §4.1 to §4.3 |
 //! | `durability` | a write has become durable | §3.8 |
 //! | `transmit` | requests to a peer are built here and nowhere else | §3.4, §3.5, §9.6 |
 
 mod append_entries;
 mod durability;
 mod election;
+mod membership;
 mod pre_vote;
 mod replication;
 mod request_vote;

@@ -45,7 +45,7 @@ impl<R: Rules> Step<'_, R> {
             return self.effects.refused.push(Refusal::NotInThatRole);
         };
         let Some(peer) = leadership.peers.get_mut(&from) else {
-            return self.effects.refused.push(Refusal::Malformed);
+            return self.effects.refused.push(Refusal::NotAPeer);
         };
         if check_quorum {
             peer.last_contact = Some(now);
@@ -58,6 +58,7 @@ impl<R: Rules> Step<'_, R> {
                 peer.match_index = rules.match_after(peer.match_index, match_index);
                 accept(peer, log.last().index, window);
                 self.advance_commit();
+                self.continue_change();
             }
             AppendOutcome::Conflict { prev_index, hint } => {
                 // Only the answer to the request that is still live moves the probe (bug C9).
@@ -89,7 +90,7 @@ impl<R: Rules> Step<'_, R> {
             }
             leadership.peers.get(&id).map_or(Index::ZERO, |peer| peer.match_index)
         };
-        let configuration = log.configuration();
+        let configuration = self.configuration();
         let is_quorum = |has: &dyn Fn(NodeId) -> bool| self.rules().is_quorum(configuration, has);
         let Some(reached) = reached_by_quorum(configuration, has, is_quorum) else { return };
         if reached > self.node.commit_index {

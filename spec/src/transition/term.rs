@@ -10,7 +10,10 @@ use crate::types::Term;
 impl<R: Rules> Step<'_, R> {
     pub(crate) fn receive(&mut self, envelope: Envelope) {
         let Envelope { from, to, message } = envelope;
-        if to != self.node.id || from == self.node.id {
+        if let Err(refusal) = self.rules().is_addressed(to, self.node.id) {
+            return self.refuse(refusal);
+        }
+        if from == self.node.id {
             return self.refuse(Refusal::Malformed);
         }
         let term = message.term;

@@ -30,7 +30,7 @@ impl<R: Rules> Protocol<R> {
         now: Instant,
         limit: Limit,
     ) -> Option<Outgoing> {
-        let (last, voter) = (node.log.last(), node.log.configuration().is_voter(peer));
+        let (last, voter) = (node.log.last(), self.configuration(node).is_voter(peer));
         if peer == node.id {
             return None;
         }

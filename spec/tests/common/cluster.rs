@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_spec::property::history::{Event, History};
-use quorate_spec::{Body, Envelope, Input, Outgoing, Params};
+use quorate_spec::{Body, Configuration, Durable, Envelope, Input, Outgoing, Params};
 
 use super::{E, Server, Setup, n, voters};
 
@@ -34,6 +34,15 @@ impl Cluster {
         };
         let servers = ids.iter().map(|id| server(*id)).collect();
         Cluster { servers, cut: BTreeSet::new(), now: E, history: History::default() }
+    }
+
+    /// A server with an empty disk starts: it knows no cluster, and waits to be named.
+    pub(crate) fn join(&mut self, id: u64) {
+        let disk = Durable::genesis(Configuration::default());
+        let params = self.servers.values().next().expect("a server").protocol.params;
+        let mut server = Server::start(id, disk, params, self.now);
+        server.draw = (id - 1) * E / 10;
+        self.servers.insert(id, server);
     }
 
     pub(crate) fn ids(&self) -> Vec<u64> {

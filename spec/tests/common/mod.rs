@@ -7,8 +7,8 @@ pub(crate) mod script;
 pub(crate) mod server;
 
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, Duration, Effects, Entries, EntryId, Index, Instant, Limit,
-    Log, NodeId, Params, Refusal, Term, WriteId,
+    AppendOutcome, Body, Configuration, Duration, Effects, Entries, EntryId, Index, Input, Instant,
+    Limit, Log, NodeId, Params, Refusal, Target, Term, WriteId,
 };
 
 pub(crate) use server::{Server, Setup};
@@ -40,6 +40,12 @@ pub(crate) fn voters(ids: &[u64]) -> Configuration {
 /// `C_old,new`.
 pub(crate) fn joint(old: &[u64], new: &[u64]) -> Configuration {
     Configuration { outgoing: voters(old).voters, ..voters(new) }
+}
+
+/// An operator asks for these voters and learners.
+pub(crate) fn ask_for(voters: &[u64], learners: &[u64]) -> Input {
+    let ids = |ids: &[u64]| ids.iter().copied().map(NodeId).collect();
+    Input::ChangeMembers(Target { voters: ids(voters), learners: ids(learners) })
 }
 
 /// Entries of these terms, one each, after `previous`.

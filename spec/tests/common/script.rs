@@ -3,7 +3,7 @@
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Entries, EntryId, Envelope, Index, Input, Instant, Limit,
-    Message, Node, NodeId, Params, RoleName, Term, WriteId,
+    Message, Node, NodeId, Params, RoleName, Target, Term, WriteId,
 };
 
 use super::dice::Dice;
@@ -31,6 +31,7 @@ impl Start {
             voters(&[1, 2, 3]),
             voters(&[1, 2, 3, 4]),
             joint(&[1, 2, 3], &[1, 4]),
+            joint(&[1], &[2]),
             Configuration { learners: voters(&[4]).voters, ..voters(&[1, 2]) },
             voters(&[2, 3]),
         ]);
@@ -83,12 +84,19 @@ impl Turn {
             }
             6..8 => Move::Input(Input::Tick),
             8 => Move::Input(Input::Campaign),
+            9 if dice.one_in(2) => Move::Input(Input::ChangeMembers(some_members(&mut dice))),
             9 => Move::Input(Input::Propose { count: dice.below(4) }),
             10..13 => Move::Input(Input::Persisted(some_write(&mut dice, node))),
             _ => Move::Input(Input::Receive(some_envelope(&mut dice, node))),
         };
         (chosen, draw)
     }
+}
+
+/// Members to ask for: sometimes impossible ones.
+fn some_members(dice: &mut Dice) -> Target {
+    let mut some = |odds| (1..=5).filter(|_| dice.one_in(odds)).map(NodeId).collect();
+    Target { voters: some(2), learners: some(6) }
 }
 
 fn some_write(dice: &mut Dice, node: &Node) -> WriteId {

@@ -34,7 +34,10 @@ pub(crate) fn committed_on_disks() -> Case {
     let (has, lacks) = (durable(1, None, &[1]), durable(1, None, &[]));
     let with = |owners: &[u64]| {
         let disk = |id: NodeId| if owners.contains(&id.0) { &has } else { &lacks };
-        let holds = committed_is_durable(&history, &voters(&[1, 2, 3]), disk);
+        let nodes: Vec<Node> =
+            (1..=3).map(|id| Server::start(id, has.clone(), params(), 0).node).collect();
+        let all = || -> NodeIter<'_> { Box::new(nodes.iter()) };
+        let holds = committed_is_durable(&Sound, &history, all, disk);
         where_it(Claim::CommittedIsDurable, holds)
     };
     Case { near: with(&[1, 3]), refuted: with(&[1]) }

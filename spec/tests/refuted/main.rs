@@ -5,12 +5,17 @@
 mod between;
 #[path = "../common/mod.rs"]
 mod common;
+mod membership;
 
 use between::{
     committed_in_logs, committed_on_disks, disjoint_but_not_electable, disjoint_quorums,
     logs_match, match_index, non_disruption,
 };
 use common::*;
+use membership::{
+    committed_by_one_half, config_lost_at_restart, config_outlives_its_entry, elected_by_one_half,
+    one_config_in_flight,
+};
 use quorate_spec::property::history::{Event, History};
 use quorate_spec::property::release::{SentVote, broken_by_release};
 use quorate_spec::property::step::{broken_by_restart, broken_by_step};
@@ -59,9 +64,15 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::AckDurability => vec![ack_durability()],
         Claim::CommittedIsDurable => vec![committed_on_disks()],
         Claim::QuorumLog => vec![committed_in_logs()],
+        Claim::JointQuorum => vec![committed_by_one_half(), elected_by_one_half()],
+        Claim::OneConfigInFlight => one_config_in_flight(),
+        Claim::ConfigFollowsLog => vec![config_outlives_its_entry(), config_lost_at_restart()],
         Claim::QuorumIntersection => vec![disjoint_quorums(), disjoint_but_not_electable()],
         Claim::NonDisruption => vec![non_disruption()],
-        Claim::NoDeadlock | Claim::CommitProgress | Claim::ReplicationProgress => vec![],
+        Claim::NoDeadlock
+        | Claim::CommitProgress
+        | Claim::ReplicationProgress
+        | Claim::ReconfigCompletes => vec![],
     }
 }
 
@@ -70,7 +81,12 @@ fn cases(claim: Claim) -> Vec<Case> {
 fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
     for claim in Claim::ALL {
         let cases = cases(claim);
-        let progress = [Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress];
+        let progress = [
+            Claim::NoDeadlock,
+            Claim::CommitProgress,
+            Claim::ReplicationProgress,
+            Claim::ReconfigCompletes,
+        ];
         assert_eq!(cases.is_empty(), progress.contains(&claim), "{claim}");
         for (i, Case { near, refuted }) in cases.into_iter().enumerate() {
             assert!(refuted.contains(claim), "case {i} does not refute {claim}, but {refuted:?}");
@@ -81,6 +97,7 @@ fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
 
 // The protocol with one guard broken each.
 
+#[macro_export]
 macro_rules! broken_rules {
     ($($name:ident: $guard:ident($($argument:ident: $type:ty),*) -> $result:ty = $body:expr;)*) => {
         $(struct $name;
@@ -102,7 +119,11 @@ broken_rules! {
     CountsAnyRound: counts_pre_vote(_a: (Term, Instant), _b: (Term, Instant)) -> Result<(), Refusal>
         = Ok(());
     LeadsAtOnce: leads_after_restart(_id: NodeId, _recovered: HardState) -> bool = true;
-    AnyoneCampaigns: is_promotable(_id: NodeId, _c: &Configuration) -> Result<(), Refusal> = Ok(());
+    AnyoneCampaigns: is_promotable(
+        _id: NodeId,
+        _c: &Configuration,
+        _before: Option<&Configuration>
+    ) -> Result<(), Refusal> = Ok(());
     LeaderVotes: leader_may_vote() -> Result<(), Refusal> = Ok(());
     ForgetsPromise: promise_on_term_change(_promised: Instant) -> Instant = Instant(0);
     RestartsWithoutPromise: promise_on_restart(_now: Instant, _e: Duration) -> Instant = Instant(0);
