@@ -111,6 +111,8 @@ pub struct Slice {
     pub instant_writes: bool,
     /// Whether messages that can have no effect are dropped.
     pub reduced: bool,
+    /// Whether states forget what no server can ask about any more.
+    pub forgets: bool,
 }
 
 /// Which protections of elections are on.
@@ -208,8 +210,11 @@ impl Slice {
             parts.push("heartbeats beside entries".to_owned());
         }
         parts.extend(self.links());
-        let reductions =
-            [(self.symmetric, "canonical names"), (self.reduced, "dead messages dropped")];
+        let reductions = [
+            (self.symmetric, "canonical names"),
+            (self.reduced, "dead messages dropped"),
+            (self.forgets, "spent votes forgotten"),
+        ];
         parts.extend(reductions.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
         parts.join(", ")
     }

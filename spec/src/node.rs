@@ -221,6 +221,12 @@ impl Node {
         self.election_deadline = now;
     }
 
+    /// Forgets for whom it voted, and not that it did: its own name stands for whoever it was. For
+    /// models, where that one can no longer use the vote.
+    pub fn forget_for_whom(&mut self) {
+        self.voted_for = self.voted_for.map(|_| self.id);
+    }
+
     /// Renumbers the writes so that the last one that was reported becomes [`WriteId::NONE`], and
     /// says by how much. A step does not depend on the numbers, only on their order.
     pub fn renumber_writes(&mut self) -> u64 {

@@ -28,29 +28,6 @@ pub(super) fn slices() -> Vec<Slice> {
             ..BASE
         },
         Slice {
-            name: "replication-five-command",
-            pinned: Some(16_457_058),
-            about: "a command and the entries of two terms among five",
-            servers: 5,
-            commands: 1,
-            network: Network::Pull { parked: 0 },
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
-            name: "replication-restart-command",
-            about: "logs that diverge over three terms, a command, and a restart that loses no write",
-            max_term: 3,
-            commands: 1,
-            crashes: 1,
-            pending: 0,
-            network: Network::Async,
-            election: Election::NAIVE,
-            deep: true,
-            ..BASE
-        },
-        Slice {
             name: "pre-vote-parked-two",
             about: "pre-vote election with heartbeats, two messages late, and a crash",
             crashes: 1,

@@ -43,8 +43,9 @@ pub(super) fn slices() -> Vec<Slice> {
         Slice {
             name: "replication-restart",
             pinned: Some(1_920_002),
-            about: "logs that diverge over three terms, and a restart that loses no write",
+            about: "logs that diverge over three terms, a command, and a restart that loses no write",
             max_term: 3,
+            commands: 1,
             crashes: 1,
             pending: 0,
             network: Network::Async,
@@ -80,8 +81,9 @@ pub(super) fn slices() -> Vec<Slice> {
         Slice {
             name: "replication-five",
             pinned: Some(787_754),
-            about: "the entries of two terms among five",
+            about: "a command and the entries of two terms among five",
             servers: 5,
+            commands: 1,
             network: Network::Pull { parked: 0 },
             ..base
         },
