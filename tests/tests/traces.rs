@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use quorate_model::simulation::{Scenario, Setup, Trace, Watch, replay, run, tell};
+use quorate_model::simulation::{Cluster, Scenario, Setup, Trace, Watch, replay, run, tell};
+use quorate_spec::property::Claim;
 
 #[test]
 fn kept_runs_break_nothing_under_the_sound_rules() {
@@ -74,6 +75,29 @@ fn looking_at_what_changed_is_looking_at_everything() {
             assert_eq!(part.found(), all.found(), "{name}, step {number}");
         }
     }
+}
+
+/// A leader that takes half for a majority commits when its disk reports: no log changes then.
+const COMMITS_ALONE: &str = "servers 2
+mutant HalfIsAQuorum
+timeout 0 0 0
+report 0 0 0
+report 0 0 0
+";
+
+#[test]
+fn a_commit_is_looked_at_though_no_log_has_changed() {
+    let (setup, trace) = Trace::parse(COMMITS_ALONE).unwrap();
+    let mut cluster = setup.cluster();
+    let (last, before) = trace.0.split_last().unwrap();
+    let lacks_a_quorum = |cluster: &Cluster| cluster.found().broken().contains(Claim::QuorumLog);
+    before.iter().for_each(|step| cluster.apply(step));
+    assert!(!lacks_a_quorum(&cluster));
+    let log = cluster.servers()[0].node.log().clone();
+    cluster.apply(last);
+    let node = &cluster.servers()[0].node;
+    assert_eq!((node.log(), node.commit_index()), (&log, log.last().index));
+    assert!(lacks_a_quorum(&cluster), "{:?}", cluster.found());
 }
 
 fn kept() -> Vec<(String, Setup, Trace)> {
