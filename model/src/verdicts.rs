@@ -84,7 +84,7 @@ fn decide(model: &SliceModel, state: &State) -> ClaimSet {
     }
     let mut broken = ClaimSet::NONE;
     if !model.slice.claims.intersection(Benign::CLAIMS).is_empty() {
-        broken = broken.union(Benign::new(state.servers.len()).progress(model, state));
+        broken = broken.union(model.benign.progress(model, state));
     }
     for claim in model.slice.claims.intersection(Verdicts::DECIDES).iter() {
         broken.require(claim, holds(model, state, claim));
