@@ -95,7 +95,7 @@ pub struct Slice {
     pub established: Option<Established>,
     /// Pre-vote, stickiness, check-quorum.
     pub election: Election,
-    /// The claims that are checked.
+    /// The claims that are checked: those of the catalogue's slices follow from their features.
     pub claims: ClaimSet,
     /// What it has to show.
     pub declared: Declared,
