@@ -80,13 +80,16 @@ const CAVEATS: &str = "
 - **Canonical names**: states that differ only in the names of servers that the slice treats alike
   are one state. Exact for claims that treat all servers alike, as these do.
 - **Writes at once**: where no crash is left to come and nothing is pending on a server, what it
-  writes is durable at once. A restriction: what would be sent or counted between a step and the
-  report of its write is left to the slices with crashes.
+  writes is durable at once; where crashes are restarts that lose no write, always. A restriction:
+  what would be sent or counted between a step and the report of its write is left to the slices
+  with crashes.
 - Canonical names and dead messages agree with the unreduced check on small slices, claim by claim,
   for the sound rules and for every mutant; writes at once add no violation there
   (`model/tests/reductions.rs`).
 - **Elections**: naive is thesis §3.4 alone; pre-vote is §9.6, promise §4.2.3 (no vote within an
   election timeout of hearing a leader), check-quorum §6.2 (a leader without a quorum steps down).
+- **A window of N**: at most N requests with entries follow each other without an answer. Where the
+  row has none, each waits for the answer to the one before it.
 - **No AppendEntries**: leaders send none, neither entries nor heartbeats; the no-op stays at home.
 - **Hash collisions**: a state is skipped if its 64-bit fingerprint equals another's. The estimate
   n²/2⁶⁵ is optimistic. Slices of up to 300,000 states are searched a second time without
