@@ -14,6 +14,7 @@ use crate::forget::Oblivion;
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::memo::{Memory, silent};
+use crate::progress::Benign;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
@@ -27,6 +28,7 @@ pub struct SliceModel {
     pub machine: Machine<Guards>,
     /// The same, for what is no step of the explored graph.
     pub(crate) silent: Machine<Guards>,
+    pub(crate) benign: Benign,
     canonical: Option<Canonical>,
     oblivion: Oblivion,
     pub(crate) memory: Option<Memory>,
@@ -47,6 +49,7 @@ impl SliceModel {
             coverage,
         };
         SliceModel {
+            benign: Benign::new(slice.servers),
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
             oblivion: Oblivion::default(),
             verdicts: Verdicts::default(),
