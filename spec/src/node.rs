@@ -148,16 +148,6 @@ impl Node {
         &self.unwritten
     }
 
-    /// The first entry that the next request to this peer would carry, if this node leads: where
-    /// a driver begins to count bytes for [`Limit`](crate::Limit).
-    #[must_use]
-    pub fn next_index(&self, peer: NodeId) -> Option<Index> {
-        match &self.role {
-            Role::Leader(leadership) => leadership.peers.get(&peer).map(|peer| peer.next_index),
-            Role::Follower { .. } | Role::PreCandidate(_) | Role::Candidate(_) => None,
-        }
-    }
-
     /// What readers may know at present.
     #[must_use]
     pub fn read_view(&self) -> ReadView {
