@@ -352,9 +352,12 @@ mod tests {
         assert_eq!(
             slices::named("pipeline").expect("it is in the catalogue").bounds(),
             "3 voters, PULL-1, terms ≤ 2, pre-vote + promise + check-quorum, writes at once, \
-             1 command, ≤ 1 entry a request, a window of 2, canonical names, dead messages dropped"
+             1 command, ≤ 1 entry a request, a window of 2, canonical names, dead messages dropped, \
+             spent votes forgotten"
         );
-        let bare = bounds(|slice| *slice = Slice { symmetric: false, reduced: false, ..*slice });
+        let bare = bounds(|slice| {
+            *slice = Slice { symmetric: false, reduced: false, forgets: false, ..*slice }
+        });
         assert!(bare.ends_with("writes at once, 2 commands"), "{bare}");
     }
 }
