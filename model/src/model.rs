@@ -4,16 +4,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules, Term};
+use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
 use crate::canonical::Canonical;
 use crate::coverage::Coverage;
+use crate::forget::Oblivion;
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::memo::{Memory, silent};
-use crate::network::what_matters;
+use crate::progress::Benign;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
 use crate::slice::{Cutting, Members, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
@@ -27,7 +28,9 @@ pub struct SliceModel {
     pub machine: Machine<Guards>,
     /// The same, for what is no step of the explored graph.
     pub(crate) silent: Machine<Guards>,
+    pub(crate) benign: Benign,
     canonical: Option<Canonical>,
+    oblivion: Oblivion,
     pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
     visited: AtomicUsize,
@@ -46,7 +49,9 @@ impl SliceModel {
             coverage,
         };
         SliceModel {
+            benign: Benign::new(slice.servers),
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
+            oblivion: Oblivion::default(),
             verdicts: Verdicts::default(),
             visited: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -189,27 +194,13 @@ impl SliceModel {
         }
     }
 
-    /// Drops what can have no effect any more.
-    fn reduce(&self, mut state: State) -> State {
-        if !self.slice.reduced {
-            return state;
-        }
-        let rules = &self.silent.protocol.rules;
-        let max_term = Term(self.slice.max_term);
-        let matters = |envelope: &Interned<Envelope>| {
-            let (from, to) = (state.server(envelope.from), state.server(envelope.to));
-            what_matters(rules, *envelope, &from, &to, max_term)
-        };
-        let mut net: Net = state.net.iter().filter_map(matters).collect();
-        net.sort_unstable();
-        net.dedup();
-        state.net = net;
-        state
-    }
-
-    /// The state as it is stored: under its canonical names.
+    /// The state as it is stored: without what nobody can ask about, under its canonical names.
     #[must_use]
     pub fn stored(&self, state: State) -> State {
+        let rules = &self.silent.protocol.rules;
+        // A disk that is lost brings back what was settled, under a mutant.
+        let forgets = self.slice.forgets && state.budget.wipes == 0;
+        let state = if forgets { self.oblivion.of(rules, state) } else { state };
         match &self.canonical {
             Some(canonical) => canonical.of(state),
             None => state,
@@ -458,7 +449,7 @@ impl SliceModel {
         if self.slice.cutting != Cutting::Breaks {
             state.budget.cut = self.cuts();
         }
-        self.reduce(state)
+        self.without_the_dead(state)
     }
 
     /// The states that `last` leads to, with the actions, before servers are renamed: what a
@@ -467,7 +458,8 @@ impl SliceModel {
     pub fn plain_steps(&self, last: &State) -> Vec<(Action, State)> {
         let mut actions = Vec::new();
         self.actions(last, &mut actions);
-        let step = |action| self.after(last, action).map(|state| (action, self.reduce(state)));
+        let step =
+            |action| self.after(last, action).map(|state| (action, self.without_the_dead(state)));
         actions.into_iter().filter_map(step).collect()
     }
 }
@@ -500,7 +492,7 @@ impl Model for SliceModel {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         self.coverage().saw_action(action.kind());
         let state = self.after(last, action)?;
-        let state = self.stored(self.reduce(state));
+        let state = self.stored(self.without_the_dead(state));
         (state != *last).then_some(state)
     }
 

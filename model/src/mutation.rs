@@ -78,11 +78,11 @@ mutations! {
         "A7 sofa-jraft#1245, D8 etcd#14370", "A candidate counts its own vote before it is durable.";
     HalfIsAQuorum: is_quorum, ElectionSafety, ["election-two"],
         "D4 hashicorp/raft 163a55f", "Half of the voters count as a majority.";
-    CountsBothAsOne: is_quorum, JointQuorum, ["replace"],
+    CountsBothAsOne: is_quorum, JointQuorum, ["overlap"],
         "thesis §4.3", "A majority of all servers of a joint configuration decides.";
-    NewMajorityDecides: is_quorum, ElectionSafety, ["replace"],
+    NewMajorityDecides: is_quorum, ElectionSafety, ["grow-to-five"],
         "thesis §4.3", "The majority of the new voters decides alone.";
-    OldMajorityDecides: is_quorum, JointQuorum, ["grow"],
+    OldMajorityDecides: is_quorum, JointQuorum, ["shrink"],
         "E2 etcd#7280", "The majority of the old voters decides alone.";
     LearnersCount: is_quorum, JointQuorum, ["demote"],
         "F13 hashicorp/raft#308", "Learners count as voters.";
@@ -168,9 +168,9 @@ mutations! {
         "C10 rabbitmq/ra 39490978", "Truncation leaves the durable mark where it was.";
     AnswersForTheLost: is_addressed, LeaderCompleteness, ["wiped"],
         "E22 RaftWithReconfigJointConsensus ResetWithSameIdentity", "A server whose disk was lost answers for who it was.";
-    CommittedConfigurationCounts: is_in_force, ElectionSafety, ["grow"],
+    CommittedConfigurationCounts: is_in_force, JointQuorum, ["shrink"],
         "E2 etcd#7280, E9 NuRaft#67", "A configuration is in force only when it is committed.";
-    TruncationKeepsConfiguration: truncates_configuration, ConfigFollowsLog, ["grow"],
+    TruncationKeepsConfiguration: truncates_configuration, ConfigFollowsLog, ["rivals"],
         "E7 camunda#57389, E10 canonical/raft baa8f52", "A configuration stays in force though its entry is truncated.";
     ChangesBeforeCommitted: follows_configuration, OneConfigInFlight, ["grow"],
         "E5 etcd bd3c759", "A configuration is appended before the one before it is committed.";
@@ -178,7 +178,7 @@ mutations! {
         "E1 raft-dev 2015", "A new leader appends a configuration before it has committed an entry of its term.";
     JoinsUnseen: has_caught_up, NoDeadlock, ["join-unreachable"],
         "E25 tikv/raft-rs#192", "New voters count before they have caught up.";
-    ChangesInOneStep: enter_joint, ElectionSafety, ["replace"],
+    ChangesInOneStep: enter_joint, ElectionSafety, ["grow-to-five"],
         "thesis figure 4.3", "The new configuration follows the old one at once.";
     LeavesToOldVoters: leave_joint, OneConfigInFlight, ["grow"],
         "D7 braft BallotBox", "What follows a joint configuration is the old one.";

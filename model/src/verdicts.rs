@@ -85,7 +85,7 @@ fn decide(model: &SliceModel, state: &State) -> ClaimSet {
     }
     let mut broken = ClaimSet::NONE;
     if !model.slice.claims.intersection(Benign::CLAIMS).is_empty() {
-        broken = broken.union(Benign::new(state.servers.len()).progress(model, state));
+        broken = broken.union(model.benign.progress(model, state));
     }
     for claim in model.slice.claims.intersection(Verdicts::DECIDES).iter() {
         broken.require(claim, holds(model, state, claim));
@@ -111,9 +111,9 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
         }
         Claim::CommittedIsDurable => {
             let disk = |id: NodeId| &state.servers[id.0 as usize].disk.reported;
-            committed_is_durable(&model.machine.protocol.rules, &state.history, nodes, disk)
+            committed_is_durable(&model.silent.protocol.rules, &state.history, nodes, disk)
         }
-        Claim::QuorumLog => quorum_log(&model.machine.protocol.rules, &state.history, nodes),
+        Claim::QuorumLog => quorum_log(&model.silent.protocol.rules, &state.history, nodes),
         Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),
         // The others are decided in each step, and by the history.
         _ => true,

@@ -46,6 +46,29 @@ fn every_default_slice_is_as_declared_and_together_they_see_everything() {
 }
 
 #[test]
+fn a_slice_checks_what_it_can_refute() {
+    let checks = |name, claim| {
+        let slice = slices::named(name).expect("it is in the catalogue");
+        slice.claims.contains(claim)
+    };
+    // A leader that stays, one that is deposed, and nobody who leads at the beginning.
+    for (name, leader_stays, safety, progress) in [
+        ("isolated", true, false, false),
+        ("isolated-naive", true, true, false),
+        ("pre-vote", false, true, true),
+    ] {
+        assert_eq!(checks(name, Claim::NonDisruption), leader_stays, "slice {name}");
+        assert_eq!(checks(name, Claim::ElectionSafety), safety, "slice {name}");
+        assert_eq!(checks(name, Claim::LogMatching), safety, "slice {name}");
+        assert_eq!(checks(name, Claim::NoDeadlock), progress, "slice {name}");
+        assert_eq!(checks(name, Claim::CommitProgress), progress, "slice {name}");
+    }
+    // Features decide: without entries no log, without others nobody to agree with.
+    assert!(!checks("election", Claim::LogMatching) && !checks("single", Claim::ElectionSafety));
+    assert!(checks("learner", Claim::LeaderIsVoter) && !checks("pre-vote", Claim::LeaderIsVoter));
+}
+
+#[test]
 fn every_exhausted_slice_pins_its_number_of_states() {
     for slice in slices::all().into_iter().filter(|s| !s.deep) {
         // A slice with a declared violation may: its whole graph is searched all the same.
@@ -107,7 +130,7 @@ fn a_violation_whose_shortest_trace_is_too_far_is_told_with_a_longer_one() {
     assert!(!violation.shortest);
     let trace = violation.trace.as_ref().expect("the steps are told");
     assert_eq!(trace.steps.len(), violation.steps);
-    let plain = SliceModel::new(Slice { symmetric: false, ..slice }, guards);
+    let plain = SliceModel::new(Slice { symmetric: false, forgets: false, ..slice }, guards);
     let (_, last) = trace.steps.last().expect("it has steps");
     assert!(!plain.holds(last, claim));
 }

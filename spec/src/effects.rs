@@ -81,7 +81,7 @@ impl Effects {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Fatal {
     /// The entries of the present term's leader contradict an entry that this server knows to be
-    /// committed (claim CommittedPrefixStable).
+    /// committed (claim LeaderCompleteness). Nothing is overwritten, so CommittedPrefixStable holds.
     CommittedConflict(Index),
 }
 

@@ -100,15 +100,18 @@ impl Entries {
 
     /// The entries one by one, as names, where they follow `previous`.
     pub fn ids(&self, previous: Index) -> impl Iterator<Item = EntryId> + '_ {
-        self.runs
-            .iter()
-            .scan(previous, |at, run| {
-                let first = at.next();
-                *at = run.last;
-                Some((first.0..=run.last.0).map(|i| EntryId { term: run.term, index: Index(i) }))
-            })
-            .flatten()
+        ids(&self.runs, previous)
     }
+}
+
+/// The entries of these runs, as names, where they follow `previous`.
+fn ids(runs: &[Run], previous: Index) -> impl Iterator<Item = EntryId> + '_ {
+    let of_run = |at: &mut Index, run: &Run| {
+        let (first, term) = (at.next(), run.term);
+        *at = run.last;
+        Some((first.0..=run.last.0).map(move |i| EntryId { term, index: Index(i) }))
+    };
+    runs.iter().scan(previous, of_run).flatten()
 }
 
 /// A server's log: everything after `base`, which is what its snapshot ends with.
@@ -284,6 +287,12 @@ impl Log {
     /// The entries one by one, as names, after the boundary.
     pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
         self.entries.ids(self.base.index)
+    }
+
+    /// The same, after the entry at `previous`, which this log must have.
+    pub fn ids_after(&self, previous: Index) -> impl Iterator<Item = EntryId> + '_ {
+        let from = self.entries.runs.partition_point(|run| run.last <= previous);
+        ids(&self.entries.runs[from..], previous)
     }
 
     pub(crate) fn configurations_mut(&mut self) -> impl Iterator<Item = &mut Configuration> {

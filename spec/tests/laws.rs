@@ -420,3 +420,17 @@ fn parameters_that_cannot_work_are_refused() {
         assert!(error.to_string().contains(advice), "what would work: {error}");
     }
 }
+
+/// The names of the entries after each place are the end of all names.
+#[test]
+fn ids_after_are_the_end_of_the_ids() {
+    fn law(changes: Vec<Change>) {
+        let (log, list) = changed(changes);
+        let ids: Vec<EntryId> = log.ids().collect();
+        for previous in 0..=list.0.len() {
+            let after: Vec<EntryId> = log.ids_after(Index(previous as u64)).collect();
+            assert_eq!(after, ids[previous..], "after {previous}: {log:?}");
+        }
+    }
+    check(300, law as fn(Vec<Change>));
+}

@@ -58,10 +58,11 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         found.require_claim(Claim::LogMatching, matching);
         let intersect = quorum_intersection(cluster.rules(), nodes);
         found.require_claim(Claim::QuorumIntersection, intersect);
+    }
+    // A commit needs no change of a log, and who could win depends on logs.
+    if changed.log || changed.durable {
         let held = quorum_log(cluster.rules(), cluster.history(), nodes);
         found.require_claim(Claim::QuorumLog, held);
-    }
-    if changed.durable {
         let disk = |id: NodeId| &servers[id.0 as usize].disk.reported;
         let durable = committed_is_durable(cluster.rules(), cluster.history(), nodes, disk);
         found.require_claim(Claim::CommittedIsDurable, durable);

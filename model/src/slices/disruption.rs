@@ -2,7 +2,7 @@
 
 use quorate_spec::property::Claim;
 
-use super::{BASE, SAFETY, UNDISTURBED, flaky};
+use super::{BASE, flaky};
 use crate::slice::{Cuts, Cutting, Declared, Election, Network, Slice};
 
 /// An established leader n0, n1 that hears it, and others that disturb.
@@ -12,7 +12,6 @@ pub(super) fn slices() -> Vec<Slice> {
         network: Network::Pull { parked: 1 },
         established: flaky(&[2]),
         election: Election::FULL,
-        claims: UNDISTURBED,
         ..BASE
     };
     let cut_off: Cuts = &[(0, 2), (1, 2), (2, 0), (2, 1)];
@@ -27,23 +26,21 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "isolated-naive",
-            pinned: Some(1_487),
+            pinned: Some(1_177),
             about: "the same with naive election: n2 comes back with a high term and deposes n0",
             cuts: cut_off,
             cutting: Cutting::Heals,
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
         Slice {
             name: "rejoin-high-term",
-            pinned: Some(2_190),
+            pinned: Some(2_173),
             about: "without pre-votes n2 comes back with a high term: the promise of the others does not help, for n0 has to follow the higher term to serve n2 again",
             cuts: cut_off,
             cutting: Cutting::Heals,
             election: Election { pre_vote: false, ..Election::FULL },
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -66,11 +63,10 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "n-deaf-naive",
-            pinned: Some(560),
+            pinned: Some(489),
             about: "the same with naive election",
             cuts: &[(0, 2)],
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -83,17 +79,16 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "leader-deaf-naive",
-            pinned: Some(185),
+            pinned: Some(206),
             about: "the same with naive election",
             cuts: &[(2, 0)],
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
         Slice {
             name: "deaf-sticky",
-            pinned: Some(29),
+            pinned: Some(26),
             about: "n2 is deaf to the leader and does not ask for pre-votes: the promise alone holds",
             cuts: &[(0, 2)],
             election: Election { pre_vote: false, ..Election::FULL },
@@ -109,13 +104,12 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "flaky-two-of-five-naive",
-            pinned: Some(62_383),
+            pinned: Some(29_820),
             about: "the same with naive election",
             servers: 5,
             max_term: 2,
             established: flaky(&[3, 4]),
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -136,7 +130,7 @@ pub(super) fn liveness() -> Vec<Slice> {
     vec![
         Slice {
             name: "partition",
-            pinned: Some(886_960),
+            pinned: Some(288_462),
             about: "one of three is lost for good at some moment, and the other two still commit",
             network: Network::Pull { parked: 0 },
             max_term: 3,
@@ -146,7 +140,7 @@ pub(super) fn liveness() -> Vec<Slice> {
         },
         Slice {
             name: "deaf-leader",
-            pinned: Some(242_632),
+            pinned: Some(105_072),
             about: "n0 goes deaf at some moment, and the others still commit",
             network: Network::Pull { parked: 0 },
             cuts: &[(1, 0), (2, 0)],

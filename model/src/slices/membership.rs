@@ -1,9 +1,9 @@
 //! Slices in which the members change: joint consensus (thesis §4.3).
 
-use quorate_spec::property::{Claim, ClaimSet};
+use quorate_spec::property::Claim;
 
-use super::{BASE, LIVE, SAFETY, UNDISTURBED};
-use crate::slice::{Cuts, Cutting, Declared, Election, Established, Members, Network, Slice};
+use super::BASE;
+use crate::slice::{Declared, Election, Established, Members, Network, Slice};
 
 /// These voters and no learners.
 const fn to(voters: &'static [u64]) -> Members {
@@ -17,6 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "grow",
+            pinned: Some(17_160),
             about: "two become three: the new one catches up first",
             joiners: 1,
             changes: const { &[to(&[0, 1, 2])] },
@@ -25,6 +26,7 @@ pub(super) fn slices() -> Vec<Slice> {
         Slice { name: "shrink", about: "three become one", changes: const { &[to(&[2])] }, ..base },
         Slice {
             name: "remove-leader",
+            pinned: Some(2_745),
             about: "two become one, and the one that leads may be the one that goes",
             servers: 2,
             max_term: 3,
@@ -33,6 +35,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replace",
+            pinned: Some(233),
             about: "one is replaced by another one: the old and the new voters have nobody in common",
             servers: 2,
             joiners: 1,
@@ -42,6 +45,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "overlap",
+            pinned: Some(10_391),
             about: "one of two voters is replaced",
             joiners: 1,
             changes: const { &[to(&[1, 2])] },
@@ -49,12 +53,14 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "demote",
+            pinned: Some(92_839),
             about: "one of three voters becomes a learner",
             changes: const { &[Members { voters: &[0, 1], learners: &[2] }] },
             ..base
         },
         Slice {
             name: "promote",
+            pinned: Some(85_589),
             about: "a learner becomes a voter, and a new server a learner",
             learners: 1,
             joiners: 1,
@@ -64,6 +70,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "rivals",
+            pinned: Some(349_988),
             about: "two leaders want other members: one joint configuration is truncated",
             max_term: 3,
             changes: const { &[to(&[0, 1]), to(&[0, 2])] },
@@ -75,19 +82,21 @@ pub(super) fn slices() -> Vec<Slice> {
             servers: 5,
             learners: 2,
             changes: const { &[to(&[0, 1, 2, 3, 4])] },
+            deep: true,
             ..quiet
         },
         Slice {
             name: "join-unreachable",
+            pinned: Some(175),
             about: "a new voter is not reached: the change waits, and the others go on",
             joiners: 1,
             changes: const { &[to(&[0, 2])] },
             cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
-            claims: SAFETY.union(ClaimSet::of(&[Claim::NoDeadlock])),
             ..quiet
         },
         Slice {
             name: "wiped",
+            pinned: Some(1_446_151),
             about: "a voter loses its disk, and a new server takes its place",
             servers: 4,
             joiners: 1,
@@ -98,8 +107,8 @@ pub(super) fn slices() -> Vec<Slice> {
         removed(Election { pre_vote: false, ..Election::FULL }),
         Slice {
             name: "removed-naive",
+            pinned: Some(74),
             about: "the same with naive election: the removed server deposes the leader",
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..removed(Election::NAIVE)
         },
@@ -110,14 +119,12 @@ pub(super) fn slices() -> Vec<Slice> {
 fn removed(election: Election) -> Slice {
     Slice {
         name: "removed",
+        pinned: Some(26),
         about: "n2 was removed without hearing of it, and campaigns again and again",
         max_term: 3,
         network: Network::Pull { parked: 1 },
         established: Some(Established { flaky: &[2], members: Some(to(&[0, 1])) }),
         election,
-        claims: UNDISTURBED,
         ..BASE
     }
 }
-
-const _: (Cuts, Cutting, ClaimSet) = (&[], Cutting::Always, LIVE);

@@ -10,13 +10,26 @@ use crate::role::{Campaign, Pace, Role};
 use crate::rules::{Pledge, Rules};
 use crate::types::{EntryId, Instant, NodeId};
 
-/// How much the peer has room for now. A driver that has no room for entries still asks, with 0:
+/// How much the peer has room for now. A driver that has no room for entries still asks for requests:
 /// heartbeats keep leadership and cost little.
+pub trait Room {
+    /// How many of these entries, from the first on, fit into one request; with 0 only heartbeats
+    /// leave. Asked where they could leave now, and nowhere else: only a driver knows their bytes, and
+    /// may have to read them.
+    fn fits(&self, entries: &mut dyn Iterator<Item = EntryId>) -> u64;
+}
+
+/// Room for a number of entries, whichever they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
-    /// At most this many entries in one request. The driver knows their bytes, and
-    /// [`Node::next_index`] where they begin.
+    /// At most this many entries in one request.
     pub entries: u64,
+}
+
+impl Room for Limit {
+    fn fits(&self, _: &mut dyn Iterator<Item = EntryId>) -> u64 {
+        self.entries
+    }
 }
 
 impl<R: Rules> Protocol<R> {
@@ -28,7 +41,7 @@ impl<R: Rules> Protocol<R> {
         node: &mut Node,
         peer: NodeId,
         now: Instant,
-        limit: Limit,
+        room: impl Room,
     ) -> Option<Outgoing> {
         let (last, voter) = (node.log.last(), self.configuration(node).is_voter(peer));
         if peer == node.id {
@@ -48,7 +61,7 @@ impl<R: Rules> Protocol<R> {
                 due.then(|| self.address(node, peer, Pledge::Candidacy, body))
             }
             Role::Leader(_) => {
-                let body = self.next_append(node, peer, now, limit)?;
+                let body = self.next_append(node, peer, now, &room)?;
                 Some(self.address(node, peer, Pledge::Term, body))
             }
         }
@@ -71,24 +84,30 @@ impl<R: Rules> Protocol<R> {
         node: &mut Node,
         peer: NodeId,
         now: Instant,
-        limit: Limit,
+        room: &impl Room,
     ) -> Option<Body> {
         let Role::Leader(leadership) = &mut node.role else { return None };
         let progress = leadership.peers.get_mut(&peer)?;
         let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval));
         let prev_index = progress.next_index.previous();
         let prev = EntryId { term: node.log.term_at(prev_index)?, index: prev_index };
-        let mut entries = node.log.entries_after(prev_index, limit.entries);
+        let open = match &progress.pace {
+            Pace::Probe => due,
+            Pace::Replicate(in_flight) => in_flight.len() < self.params.max_in_flight,
+        };
+        let entries = if open && prev_index < node.log.last().index {
+            let fit = room.fits(&mut node.log.ids_after(prev_index));
+            node.log.entries_after(prev_index, fit)
+        } else {
+            Entries::default()
+        };
         match &mut progress.pace {
-            Pace::Probe if due => {}
-            Pace::Replicate(in_flight)
-                if in_flight.len() < self.params.max_in_flight && !entries.is_empty() =>
-            {
+            Pace::Replicate(in_flight) if !entries.is_empty() => {
                 let last = entries.last_index(prev_index);
                 in_flight.push(last);
                 progress.next_index = last.next();
             }
-            Pace::Replicate(_) if due => entries = Entries::default(),
+            Pace::Probe | Pace::Replicate(_) if due => {}
             Pace::Probe | Pace::Replicate(_) => return None,
         }
         progress.sent_at = Some(now);

@@ -45,8 +45,15 @@ impl Start {
         ]);
         let log = dice.pick(&[vec![], vec![], vec![1], vec![1, 1, 2], vec![1, 2, 3, 3, 3]]);
         let voted_for = dice.pick(&[None, None, Some(1), Some(2)]);
+        let on_its_way = configuration.outgoing.len() == 1 && dice.one_in(2);
         let setup = Setup { id: 1, configuration, term: 0, voted_for, log, params };
         let mut server = setup.restart();
+        if on_its_way {
+            // The next entry removes this server.
+            let EntryId { term, index } = server.disk.log.last();
+            let leave = server.disk.log.configuration().leave();
+            server.disk.log.append(&Entries::of_configuration(index, term, leave));
+        }
         server.restart_at(BEGIN);
         server
     }
@@ -122,7 +129,8 @@ fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
             }
         }
     };
-    let from = NodeId(if dice.one_in(50) { 1 } else { 2 + dice.below(4) });
+    let other = if dice.one_in(2) { 2 } else { 2 + dice.below(4) };
+    let from = NodeId(if dice.one_in(50) { 1 } else { other });
     let to = NodeId(if dice.one_in(50) { 2 } else { 1 });
     Envelope { from, to, message: Message { term, body } }
 }
