@@ -91,7 +91,7 @@ mod tests {
 
     fn write_first_entry(storage: &mut MemoryStorage, id: u64, term: u64) {
         let log = LogWrite { keep: Index(0), entries: Entries::of_term(Index(0), Term(term), 1) };
-        let write = Write { hard_state: None, log: Some(log) };
+        let write = Write { log: Some(log), ..Write::default() };
         storage.submit(Persist { id: WriteId(id), write }, vec![first_entry(term)]);
     }
 

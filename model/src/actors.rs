@@ -102,7 +102,7 @@ pub type RaftState = ActorModelState<RaftActor>;
 /// Stateright's, [`Network::Async`](slice::Network::Async).
 #[must_use]
 pub fn can_act(slice: &Slice) -> bool {
-    (slice.crashes, slice.campaigns, slice.heartbeats) == (0, false, false)
+    (slice.crashes, slice.snapshots, slice.campaigns, slice.heartbeats) == (0, 0, false, false)
         && slice.cuts.is_empty()
         && slice.established.is_none()
 }
@@ -264,7 +264,7 @@ impl Member {
                         self.broken.require(Claim::EntryIdentity, fresh);
                     }
                 }
-                Event::Committed { .. } => {}
+                Event::Committed { .. } | Event::Configured { .. } => {}
             }
         }
     }

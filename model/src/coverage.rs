@@ -157,6 +157,8 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::NotLeader { .. } => "NotLeader",
         Refusal::Overloaded { .. } => "Overloaded",
         Refusal::EarlierTerm => "EarlierTerm",
+        Refusal::SnapshotCovered => "SnapshotCovered",
+        Refusal::NotCommitted => "NotCommitted",
         Refusal::NoLease => "NoLease",
     }
 }

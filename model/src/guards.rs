@@ -55,6 +55,7 @@ impl Guard {
             Guard::promise_on_term_change => Some("the promise does not depend on terms"),
             Guard::promise_on_pre_vote => Some("a pre-vote has no effect"),
             Guard::promise_on_restart => Some("every restart begins with a promise"),
+            Guard::term_after_install => Some("a snapshot's content has no say in the term"),
             _ => None,
         }
     }
@@ -144,4 +145,11 @@ guards! {
     fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn acknowledged_at_once(&self, validated: Index, durable: Index) -> Index => |out| out > Index::ZERO;
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index => |out| out < durable;
+    fn may_compact(&self, index: Index, base: Index, commit: Index) -> Result<(), Refusal> => |out| out.is_ok();
+    fn needs_snapshot(&self, next: Index, base: Index) -> bool => |out| out;
+    fn may_install(&self, last: Index, commit: Index) -> Result<(), Refusal> => |out| out.is_ok();
+    fn keeps_log(&self, last: EntryId, here: Option<Term>) -> bool => |out| out;
+    fn term_after_install(&self, current: Term, last: Term) -> Term => |out| out == current;
+    fn durable_after_install(&self, durable: Index, commit: Index) -> Index => |out| out < durable;
+    fn has_arrived(&self, snapshot: Index, acknowledged: Index) -> bool => |out| out;
 }

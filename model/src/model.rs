@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Term};
+use quorate_spec::{Configuration, Durable, Envelope, Index, Limit, NodeId, Protocol, Role, Term};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
@@ -266,6 +266,19 @@ impl SliceModel {
         }
     }
 
+    fn snapshot_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        let server = state.server(id);
+        if state.budget.snapshots > 0 && self.has_room(&server) {
+            let log = server.node.log();
+            // One more than the rules allow: they are seen to say so.
+            let end = server.node.commit_index().next().min(log.last().index);
+            let indices = log.base().index.next().0..=end.0;
+            actions.extend(indices.map(|index| Action::TakeSnapshot(id, Index(index))));
+        }
+        let moves = |peer: &NodeId| server.moves_snapshot_to(*peer).is_some();
+        actions.extend(self.ids().filter(moves).map(|peer| Action::StopMoving(id, peer)));
+    }
+
     fn message_actions(&self, state: &State, actions: &mut Vec<Action>) {
         for envelope in &state.net {
             let (to, open) = (envelope.to, state.budget.is_open(envelope.from, envelope.to));
@@ -345,6 +358,14 @@ impl SliceModel {
                 self.own(&mut state, id, Operation::Crash(kept), fates);
                 state.budget.crashes -= 1;
             }
+            Action::TakeSnapshot(id, index) => {
+                self.own(&mut state, id, Operation::TakeSnapshot(index), fates);
+                // What the rules refuse takes nothing from the budget.
+                state.budget.snapshots -= u8::from(state.servers != last.servers);
+            }
+            Action::StopMoving(id, peer) => {
+                self.own(&mut state, id, Operation::StopMoving(peer), fates);
+            }
             Action::Deliver(envelope, _) => {
                 if matches!(self.slice.network, Network::Pull { .. }) {
                     state.net.retain(|other| *other != envelope);
@@ -388,17 +409,21 @@ impl SliceModel {
             && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
     }
 
+    /// The configuration with which the cluster starts.
+    pub(crate) fn first_configuration(&self) -> Configuration {
+        let voters = self.slice.servers - self.slice.learners;
+        let learners = self.ids().skip(voters).collect();
+        Configuration { learners, ..Configuration::of(self.ids().take(voters)) }
+    }
+
     /// The initial state, before servers are renamed: where a trace begins.
     #[must_use]
     pub fn plain_initial(&self) -> State {
-        let learners = self.slice.learners;
-        let voters = self.ids().take(self.slice.servers - learners);
-        let mut configuration = Configuration::of(voters);
-        configuration.learners = self.ids().skip(self.slice.servers - learners).collect();
-        let genesis = Durable::genesis(configuration);
+        let genesis = Durable::genesis(self.first_configuration());
         let first = |id| Interned::new(self.silent.first(id, genesis.clone()));
         let servers: Servers = self.ids().map(first).collect();
-        let budget = Budget { crashes: self.slice.crashes, commands: self.slice.commands, cut: 0 };
+        let Slice { crashes, commands, snapshots, .. } = self.slice;
+        let budget = Budget { crashes, commands, snapshots, cut: 0 };
         let mut state = State {
             servers,
             net: Net::new(),
@@ -442,6 +467,7 @@ impl Model for SliceModel {
         for id in self.ids() {
             self.timed_actions(state, id, actions);
             self.disk_actions(state, id, actions);
+            self.snapshot_actions(state, id, actions);
         }
         self.message_actions(state, actions);
         match self.slice.cutting {

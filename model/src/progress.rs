@@ -1,14 +1,16 @@
 //! Progress without temporal logic: from a state, a benign scheduler runs the cluster without
 //! faults, and a leader has to commit, and to bring its log and its commit to everyone that it
-//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress: AG EF).
+//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress, SnapshotProgress: AG EF).
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
 //! that hear a leader do not time out; the others time out one after the other. It depends on the
 //! servers and the links alone, so its verdict is remembered by them (`verdicts`). It is imagined, no
 //! part of the explored graph: what happens in it does not count as seen.
 
+use quorate_spec::property::cluster::log_matching;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Kind, NodeId, Role};
+use quorate_spec::role::{Pace, Progress};
+use quorate_spec::{Kind, Log, NodeId, Role};
 
 use crate::intern::Interned;
 use crate::model::SliceModel;
@@ -27,8 +29,12 @@ pub(crate) struct Benign {
 
 impl Benign {
     /// The claims that a benign run decides.
-    pub(crate) const CLAIMS: ClaimSet =
-        ClaimSet::of(&[Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress]);
+    pub(crate) const CLAIMS: ClaimSet = ClaimSet::of(&[
+        Claim::NoDeadlock,
+        Claim::CommitProgress,
+        Claim::ReplicationProgress,
+        Claim::SnapshotProgress,
+    ]);
 
     /// A scheduler for so many servers.
     #[must_use]
@@ -48,6 +54,7 @@ impl Benign {
             heard: vec![false; self.servers],
         };
         run.write_everything();
+        run.stop_moving_snapshots();
         for attempt in 0..3 * self.servers {
             if let Some(leader) = run.commits() {
                 return run.takes_along(leader);
@@ -90,6 +97,17 @@ impl Run<'_> {
         }
     }
 
+    /// What was being moved is lost with everything else that is under way, and the leaders hear it.
+    fn stop_moving_snapshots(&mut self) {
+        for leader in self.ids() {
+            for peer in self.ids() {
+                if self.servers[leader.0 as usize].moves_snapshot_to(peer).is_some() {
+                    self.act(leader, Operation::StopMoving(peer));
+                }
+            }
+        }
+    }
+
     /// Everyone sends what is due to everyone, and every answer arrives, until nothing changes.
     fn exchange(&mut self) {
         self.heard.iter_mut().for_each(|heard| *heard = false);
@@ -114,7 +132,8 @@ impl Run<'_> {
         if !self.links.is_open(from, to) {
             return;
         }
-        let append = request.message.body.kind() == Kind::AppendEntries;
+        let kind = request.message.body.kind();
+        let append = matches!(kind, Kind::AppendEntries | Kind::InstallSnapshot);
         let answer = self.act(to, Operation::Receive(request));
         if append && self.servers[to.0 as usize].node.leader() == Some(from) {
             self.heard[to.0 as usize] = true;
@@ -199,12 +218,26 @@ impl Run<'_> {
             let Role::Leader(leadership) = node.role() else { return false };
             let peer = leadership.peers.get(id);
             peer.is_some_and(|peer| peer.match_index == node.log().last().index)
-                && other(id).log() == node.log()
+                && same_log(other(id).log(), node.log())
+        };
+        let beyond_snapshot = |id: &NodeId| {
+            let Role::Leader(leadership) = node.role() else { return false };
+            let base = node.log().base().index;
+            let arrived = |peer: &Progress| {
+                peer.match_index >= base && !matches!(peer.pace, Pace::Snapshot(_))
+            };
+            leadership.peers.get(id).is_some_and(arrived)
         };
         let mut broken = ClaimSet::NONE;
+        broken.require(Claim::SnapshotProgress, others.iter().all(beyond_snapshot));
         let committed = others.iter().all(|id| other(id).commit_index() == node.commit_index());
         broken.require(Claim::CommitProgress, committed);
         broken.require(Claim::ReplicationProgress, others.iter().all(matched));
         broken
     }
+}
+
+/// Whether both logs end alike and agree in what both know.
+fn same_log(a: &Log, b: &Log) -> bool {
+    a.last() == b.last() && log_matching(a, b) && a.configuration() == b.configuration()
 }

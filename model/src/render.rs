@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use quorate_spec::{AppendOutcome, Body, Envelope, Log, Node, Role};
+use quorate_spec::role::Pace;
+use quorate_spec::{AppendOutcome, Body, Envelope, Index, Log, Node, Role, Snapshot};
 
 use crate::server::{PRESENT, Server};
 use crate::state::State;
@@ -26,6 +27,13 @@ pub fn message(envelope: &Envelope) -> String {
         Body::RequestVote { .. } if term.0 == 0 => "a RequestVote whose term is over".to_owned(),
         Body::AppendEntries { .. } if term.0 == 0 => {
             "an AppendEntries whose term is over".to_owned()
+        }
+        Body::InstallSnapshot { .. } if term.0 == 0 => {
+            "an InstallSnapshot whose term is over".to_owned()
+        }
+        Body::InstallSnapshot { snapshot } => {
+            let Snapshot { last, configuration } = snapshot;
+            format!("InstallSnapshot of term {term}, up to {last:?}, members {configuration:?}")
         }
         Body::RequestVote { last } => {
             format!("RequestVote of term {term}, log up to {last:?}")
@@ -71,7 +79,9 @@ pub fn sending(envelope: &Envelope) -> String {
         Body::RequestVoteReply { granted: false } => {
             format!("n{from} refuses n{to} its vote in term {term}")
         }
-        Body::AppendEntries { .. } => format!("n{from} sends n{to} {}", message(envelope)),
+        Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
+            format!("n{from} sends n{to} {}", message(envelope))
+        }
         Body::AppendEntriesReply(AppendOutcome::Stale) => {
             format!("n{from} tells n{to} that it is in term {term}")
         }
@@ -119,6 +129,11 @@ fn row(text: &mut String, server: &Server) {
             let matched = leadership.peers.iter();
             let list: Vec<_> = matched.map(|(id, p)| format!("n{id}:{}", p.match_index)).collect();
             notes.push(format!("match {}", list.join(" ")));
+            let moved = leadership.peers.iter().filter_map(|(id, peer)| match peer.pace {
+                Pace::Snapshot(index) => Some(format!("snapshot {index} to n{id}")),
+                Pace::Probe | Pace::Replicate(_) => None,
+            });
+            notes.extend(moved);
         }
     }
     if !disk.pending.is_empty() {
@@ -141,11 +156,14 @@ fn row(text: &mut String, server: &Server) {
     );
 }
 
-/// The log as the terms of its entries, up to the number that fits.
+/// The log as the terms of its entries, after what its snapshot ends with.
 #[must_use]
 pub fn log(log: &Log) -> String {
-    let terms: Vec<_> = log.ids().map(|id| format!("t{}", id.term)).collect();
-    if terms.is_empty() { "·".to_owned() } else { terms.join(" ") }
+    let base = log.base();
+    let compacted = (base.index > Index::ZERO).then(|| format!("[{base:?}]"));
+    let terms = log.ids().map(|id| format!("t{}", id.term));
+    let parts: Vec<_> = compacted.into_iter().chain(terms).collect();
+    if parts.is_empty() { "·".to_owned() } else { parts.join(" ") }
 }
 
 /// What changed at a server, in clauses.
@@ -175,7 +193,7 @@ pub fn changes(before: &Node, after: &Node) -> Vec<String> {
         Role::Leader(_) => {}
     }
     let (was, is) = (before.log(), after.log());
-    if was.last() != is.last() {
+    if (was.last(), was.base()) != (is.last(), is.base()) {
         clauses.push(format!("n{id}'s log is now {}", log(is)));
     }
     if before.commit_index() != after.commit_index() {

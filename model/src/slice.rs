@@ -74,6 +74,8 @@ pub struct Slice {
     pub pending: usize,
     /// How many commands clients propose.
     pub commands: u8,
+    /// How many snapshots servers take, each up to any committed entry.
+    pub snapshots: u8,
     /// Whether an operator may ask for campaigns.
     pub campaigns: bool,
     /// Whether leaders send AppendEntries in the explored part.
@@ -192,6 +194,9 @@ impl Slice {
         parts.push(format!("writes at once{after}"));
         if self.commands > 0 {
             parts.push(counted(self.commands, "command", "s"));
+        }
+        if self.snapshots > 0 {
+            parts.push(counted(self.snapshots, "snapshot", "s"));
         }
         if self.campaigns && self.established.is_none() {
             parts.push("campaigns by an operator".to_owned());

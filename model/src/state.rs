@@ -47,6 +47,8 @@ pub struct Budget {
     pub crashes: u8,
     /// Proposals.
     pub commands: u8,
+    /// Snapshots that servers take.
+    pub snapshots: u8,
     /// One bit for each link that is cut: see [`link`].
     pub cut: u64,
 }
@@ -99,9 +101,10 @@ impl Hash for State {
         for server in &self.servers {
             server.hash(state);
         }
-        let Budget { crashes, commands, cut } = self.budget;
+        let Budget { crashes, commands, snapshots, cut } = self.budget;
         let servers = self.servers.len() as u64;
-        let left = u64::from(crashes) << 48 | u64::from(commands) << 40;
+        let left =
+            u64::from(snapshots) << 56 | u64::from(crashes) << 48 | u64::from(commands) << 40;
         state.write_u64(left | servers << 32 | self.net.len() as u64);
         for envelope in &self.net {
             envelope.hash(state);

@@ -94,8 +94,12 @@ fn hashing_is_injective_on_the_small_slices() {
     }
 }
 
-const PROGRESS: ClaimSet =
-    ClaimSet::of(&[Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress]);
+const PROGRESS: ClaimSet = ClaimSet::of(&[
+    Claim::NoDeadlock,
+    Claim::CommitProgress,
+    Claim::ReplicationProgress,
+    Claim::SnapshotProgress,
+]);
 
 const NOTHING: (ClaimSet, bool) = (ClaimSet::NONE, false);
 

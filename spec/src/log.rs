@@ -1,4 +1,5 @@
-//! The log without its payload: runs of equal terms, and the configuration entries.
+//! The log without its payload: runs of equal terms, and the configuration entries, after what a
+//! snapshot covers.
 //!
 //! `(term, index)` names an entry (claim EntryIdentity), so the protocol needs no bytes and no
 //! list of entries. The size of this type grows with the number of terms and of configuration
@@ -104,6 +105,28 @@ impl Entries {
     }
 }
 
+/// What the protocol knows of a snapshot (thesis §5.1): the state of the machine stays with the
+/// driver.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Snapshot {
+    /// The last entry that it covers, which was applied before it was taken.
+    pub last: EntryId,
+    /// The configuration in force at that entry: the latest one at or before it (rule S1).
+    pub configuration: Configuration,
+}
+
+impl Snapshot {
+    /// Whether a leader of `term` can have this snapshot. Messages come from outside; one that
+    /// fails this is refused.
+    #[must_use]
+    pub fn is_well_formed(&self, term: Term) -> bool {
+        let EntryId { term: of, index } = self.last;
+        let possible = index > Index::ZERO && index < Index::LIMIT && of <= term;
+        possible && !self.configuration.voters.is_empty()
+    }
+}
+
 /// A server's log: everything after `base`, which is what its snapshot ends with.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -128,6 +151,27 @@ impl Log {
     #[must_use]
     pub fn new(configuration: Configuration) -> Log {
         Log { base: EntryId::ZERO, base_configuration: configuration, entries: Entries::default() }
+    }
+
+    /// The empty log after a snapshot.
+    #[must_use]
+    pub fn from_snapshot(snapshot: Snapshot) -> Log {
+        let Snapshot { last, configuration } = snapshot;
+        Log { base: last, base_configuration: configuration, entries: Entries::default() }
+    }
+
+    /// What this log begins with: the last entry that is no longer in it, and the configuration in
+    /// force there.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { last: self.base, configuration: self.base_configuration.clone() }
+    }
+
+    /// What a snapshot up to `index` ends with; none where the log does not have that entry.
+    #[must_use]
+    pub fn snapshot_at(&self, index: Index) -> Option<Snapshot> {
+        let last = EntryId { term: self.term_at(index)?, index };
+        Some(Snapshot { last, configuration: self.configuration_at(index)?.clone() })
     }
 
     /// The name of the last entry, or of the boundary where there is none.
@@ -171,24 +215,51 @@ impl Log {
         self.term_at(id.index) == Some(id.term)
     }
 
-    /// The latest entry at or before `id.index` whose term is at most `id.term`: the last place
-    /// where a log that has `id` could agree with this one (the hint of thesis §3.5).
+    /// Whether this log has exactly this entry, or a snapshot has taken its place. What is below
+    /// the boundary has no name any more; claim SnapshotCommitted says that it was committed.
     #[must_use]
-    pub fn last_possible_match(&self, id: EntryId) -> EntryId {
+    pub fn covers(&self, id: EntryId) -> bool {
+        id.index < self.base.index || self.contains(id)
+    }
+
+    /// The latest entry at or before `id.index` whose term is at most `id.term`, or the boundary:
+    /// the last place where a log that has `id` could agree with this one (the hint of thesis
+    /// §3.5). None if that place was compacted: nothing is known below the boundary (rule S6).
+    #[must_use]
+    pub fn last_possible_match(&self, id: EntryId) -> Option<EntryId> {
         let mut at = self.base;
+        if at.index > id.index || at.term > id.term {
+            return None;
+        }
         for run in &self.entries.runs {
             if run.term > id.term || at.index >= id.index {
                 break;
             }
             at = EntryId { term: run.term, index: run.last.min(id.index) };
         }
-        at
+        Some(at)
     }
 
     /// The configuration in force: the latest one in the log, committed or not (rule J4).
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
         self.entries.configurations.last().map_or(&self.base_configuration, |(_, c)| c)
+    }
+
+    /// The configuration in force at `index`: the latest one at or before it (rule S1); none where
+    /// the log was compacted.
+    #[must_use]
+    pub fn configuration_at(&self, index: Index) -> Option<&Configuration> {
+        if index < self.base.index {
+            return None;
+        }
+        let before = self.entries.configurations.iter().rev().find(|(at, _)| *at <= index);
+        Some(before.map_or(&self.base_configuration, |(_, configuration)| configuration))
+    }
+
+    /// The configuration entries after the boundary, in order.
+    pub fn configurations(&self) -> impl Iterator<Item = &(Index, Configuration)> {
+        self.entries.configurations.iter()
     }
 
     /// At most `limit` entries that follow the entry at `previous`, which this log must have.
@@ -238,9 +309,42 @@ impl Log {
         });
     }
 
+    /// Forgets the entries up to `index`, whose effect a snapshot keeps; nothing changes where the
+    /// log does not have that entry after the boundary.
+    pub fn compact(&mut self, index: Index) {
+        let Some(Snapshot { last, configuration }) = self.snapshot_at(index) else { return };
+        (self.base, self.base_configuration) = (last, configuration);
+        self.entries = self.entries.after(index);
+    }
+
     /// The entries one by one, as names, after the boundary.
     pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
         self.entries.ids(self.base.index)
+    }
+
+    /// The boundary and the entries, as names, from `first` to `last`, as far as they are known.
+    pub fn known(&self, first: Index, last: Index) -> impl Iterator<Item = EntryId> + '_ {
+        let all = core::iter::once(self.base).chain(self.ids());
+        all.skip_while(move |id| id.index < first).take_while(move |id| id.index <= last)
+    }
+
+    /// Whether the entries follow each other from the boundary on, terms do not fall, and each
+    /// configuration is that of an entry (claim LogContiguous).
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        let Log { base, entries, .. } = self;
+        let rises = |at: &mut EntryId, run: &Run| {
+            let follows = run.last > at.index && run.term >= at.term;
+            *at = EntryId { term: run.term, index: run.last };
+            Some(follows)
+        };
+        let (mut before, last) = (base.index, entries.last_index(base.index));
+        entries.runs.iter().scan(*base, rises).all(|follows| follows)
+            && entries.configurations.iter().all(|(index, _)| {
+                let inside = *index > before && *index <= last;
+                before = *index;
+                inside
+            })
     }
 
     pub(crate) fn configurations_mut(&mut self) -> impl Iterator<Item = &mut Configuration> {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::configuration::reached_by_quorum;
-use crate::durable::{Durable, HardState, LogWrite, Write};
+use crate::durable::{Durable, HardState, LogWrite, SnapshotWrite, Write};
 use crate::effects::{Effects, Input, Outgoing, Persist};
 use crate::log::Entries;
 use crate::message::{Body, Message};
@@ -55,6 +55,8 @@ impl<R: Rules> Protocol<R> {
             Input::Receive(envelope) => step.receive(envelope),
             Input::Persisted(id) => step.persisted(id),
             Input::Propose { count } => step.propose(count),
+            Input::SnapshotTaken { index } => step.snapshot_taken(index),
+            Input::SnapshotReported { peer, index } => step.snapshot_reported(peer, index),
             Input::Campaign => step.campaign(),
         }
         step.finish(before.0);
@@ -142,6 +144,7 @@ pub(crate) struct Step<'a, R> {
     pub(crate) node: &'a mut Node,
     pub(crate) moment: Moment,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) snapshot_write: Option<SnapshotWrite>,
     log_write: Option<LogWrite>,
     replies: Vec<(Pledge, NodeId, Body)>,
     at_once: Option<(NodeId, Body)>,
@@ -159,6 +162,7 @@ impl<'a, R: Rules> Step<'a, R> {
             node,
             moment,
             effects,
+            snapshot_write: None,
             log_write: None,
             replies: Vec::new(),
             at_once: None,
@@ -223,13 +227,18 @@ impl<'a, R: Rules> Step<'a, R> {
         if keep < self.node.log.last().index {
             self.node.log.truncate_after(keep);
             let rules = self.rules();
-            self.node.durable_index = rules.durable_after_truncation(self.node.durable_index, keep);
-            for durable_to in self.node.unwritten.iter_mut().filter_map(|w| w.durable_to.as_mut()) {
-                *durable_to = rules.durable_after_truncation(*durable_to, keep);
-            }
+            self.lower_durable_marks(|durable| rules.durable_after_truncation(durable, keep));
         }
         self.node.log.append(&entries);
         self.log_write = Some(LogWrite { keep, entries });
+    }
+
+    /// Less of the log is durable, and will be by the writes under way, than was known before.
+    pub(crate) fn lower_durable_marks(&mut self, lower: impl Fn(Index) -> Index) {
+        self.node.durable_index = lower(self.node.durable_index);
+        for durable_to in self.node.unwritten.iter_mut().filter_map(|w| w.durable_to.as_mut()) {
+            *durable_to = lower(*durable_to);
+        }
     }
 
     /// Numbers the write, and addresses the replies now that it is known what they wait for.
@@ -237,15 +246,18 @@ impl<'a, R: Rules> Step<'a, R> {
         let after = self.node.hard_state();
         let write = Write {
             hard_state: self.rules().hard_state_to_write(before, after),
+            snapshot: self.snapshot_write.take(),
             log: self.log_write.take(),
         };
         if !write.is_empty() {
             let id = self.node.last_write.next();
             self.node.last_write = id;
+            let installs = matches!(write.snapshot, Some(SnapshotWrite::Install(_)));
+            let completes_log = write.log.is_some() || installs;
             self.node.unwritten.push(PendingWrite {
                 id,
                 hard_state: write.hard_state.is_some(),
-                durable_to: write.log.as_ref().map(|_| self.node.log.last().index),
+                durable_to: completes_log.then(|| self.node.log.last().index),
             });
             self.effects.persist = Some(Persist { id, write });
         }

@@ -56,6 +56,10 @@ pub enum Refusal {
     },
     /// An entry of an earlier term is not committed by counting copies (thesis §3.6.2).
     EarlierTerm,
+    /// What a snapshot covers is covered here already: by a snapshot, or by committed entries.
+    SnapshotCovered,
+    /// A snapshot covers only what is committed, and no entry after that (rule S1).
+    NotCommitted,
     /// No lease is held.
     NoLease,
 }
@@ -94,6 +98,8 @@ impl fmt::Display for Refusal {
             Refusal::EarlierTerm => {
                 f.write_str("an entry of an earlier term is committed only with one of this term")
             }
+            Refusal::SnapshotCovered => f.write_str("what the snapshot covers is covered already"),
+            Refusal::NotCommitted => f.write_str("the snapshot covers what is not committed here"),
             Refusal::NoLease => f.write_str("no lease is held: ask the leader"),
         }
     }

@@ -4,6 +4,7 @@ mod deep;
 mod disruption;
 mod elections;
 mod replication;
+mod snapshots;
 
 use quorate_spec::property::{Claim, ClaimSet};
 
@@ -41,6 +42,11 @@ const SAFETY: ClaimSet = ClaimSet::of(&[
     Claim::AckDurability,
     Claim::CommittedIsDurable,
     Claim::QuorumLog,
+    Claim::SnapshotCommitted,
+    Claim::SnapshotMonotonic,
+    Claim::LogContiguous,
+    Claim::RestartRecovers,
+    Claim::DurableIndexSound,
     Claim::QuorumIntersection,
 ]);
 
@@ -48,6 +54,7 @@ const LIVE: ClaimSet = SAFETY.union(ClaimSet::of(&[
     Claim::NoDeadlock,
     Claim::CommitProgress,
     Claim::ReplicationProgress,
+    Claim::SnapshotProgress,
 ]));
 
 /// A slice with an established leader says nothing of elections that do not happen in it.
@@ -59,11 +66,13 @@ const UNDISTURBED: ClaimSet = ClaimSet::of(&[Claim::NonDisruption]);
 pub fn refutable(slice: &Slice) -> ClaimSet {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
-        CommitRule, CommittedIsDurable, CommittedPrefixStable, ElectionSafety, LeaderAppendOnly,
-        LeaderCompleteness, LeaderIsVoter, LogMatching, MatchIndexMonotonic, MatchIndexSound,
-        MessageTermPersisted, NoDeadlock, NonDisruption, PreVoteSilent, PreVoteSound, PromiseKept,
-        QuorumIntersection, QuorumLog, ReplicationProgress, RestartIsFollower, StateMachineSafety,
-        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
+        CommitRule, CommittedIsDurable, CommittedPrefixStable, DurableIndexSound, ElectionSafety,
+        LeaderAppendOnly, LeaderCompleteness, LeaderIsVoter, LogContiguous, LogMatching,
+        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
+        PreVoteSilent, PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog,
+        ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
+        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, TruncateOnlyOnConflict,
+        VoteDurability, VoteOncePerTerm, VoteSound,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
@@ -72,7 +81,8 @@ pub fn refutable(slice: &Slice) -> ClaimSet {
         PreVoteSilent => several && slice.election.pre_vote,
         PromiseKept => slice.election.stickiness,
         CheckQuorumSoundness => slice.election.check_quorum,
-        RestartIsFollower => slice.crashes > 0,
+        RestartIsFollower | RestartRecovers => slice.crashes > 0,
+        SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
         LeaderIsVoter => slice.learners > 0,
         NonDisruption => slice.established.is_some(),
         ElectionSafety | VoteOncePerTerm | VoteSound | VoteDurability | MessageTermPersisted
@@ -92,6 +102,8 @@ pub fn refutable(slice: &Slice) -> ClaimSet {
         | CommitBound
         | CommitMonotonic
         | CommitRule
+        | LogContiguous
+        | DurableIndexSound
         | CommittedIsDurable => log,
         NoDeadlock => true,
         Claim::TermMonotonic
@@ -113,6 +125,7 @@ const BASE: Slice = Slice {
     crashes: 0,
     pending: 2,
     commands: 0,
+    snapshots: 0,
     campaigns: false,
     appends: true,
     entries: u64::MAX,
@@ -139,6 +152,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(disruption::slices());
     slices.extend(disruption::liveness());
     slices.extend(replication::slices());
+    slices.extend(snapshots::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
         slice.claims = slice.claims.intersection(refutable(slice));

@@ -64,6 +64,16 @@ pub enum Claim {
     CommittedIsDurable,
     /// Every committed entry is in the logs of a quorum.
     QuorumLog,
+    /// A snapshot ends with a committed entry and the configuration in force there.
+    SnapshotCommitted,
+    /// What a server's snapshot covers never shrinks.
+    SnapshotMonotonic,
+    /// The entries of a log follow each other, from what its snapshot covers on.
+    LogContiguous,
+    /// What a crash leaves at any moment is what a server can go on from.
+    RestartRecovers,
+    /// What a server takes for durable is on its disk as it is in memory.
+    DurableIndexSound,
     /// Any two servers that could each win an election now need intersecting quorums.
     QuorumIntersection,
     /// A leader that its voters hear is not deposed by servers that do not.
@@ -74,11 +84,13 @@ pub enum Claim {
     CommitProgress,
     /// That leader's log reaches every server that it reaches.
     ReplicationProgress,
+    /// Every server that it reaches gets beyond the leader's snapshot.
+    SnapshotProgress,
 }
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 34] = [
+    pub const ALL: [Claim; 40] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -108,11 +120,17 @@ impl Claim {
         Claim::AckDurability,
         Claim::CommittedIsDurable,
         Claim::QuorumLog,
+        Claim::SnapshotCommitted,
+        Claim::SnapshotMonotonic,
+        Claim::LogContiguous,
+        Claim::RestartRecovers,
+        Claim::DurableIndexSound,
         Claim::QuorumIntersection,
         Claim::NonDisruption,
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,
+        Claim::SnapshotProgress,
     ];
 
     /// The claim's name, as it is written everywhere.
@@ -148,11 +166,17 @@ impl Claim {
             Claim::AckDurability => "AckDurability",
             Claim::CommittedIsDurable => "CommittedIsDurable",
             Claim::QuorumLog => "QuorumLog",
+            Claim::SnapshotCommitted => "SnapshotCommitted",
+            Claim::SnapshotMonotonic => "SnapshotMonotonic",
+            Claim::LogContiguous => "LogContiguous",
+            Claim::RestartRecovers => "RestartRecovers",
+            Claim::DurableIndexSound => "DurableIndexSound",
             Claim::QuorumIntersection => "QuorumIntersection",
             Claim::NonDisruption => "NonDisruption",
             Claim::NoDeadlock => "NoDeadlock",
             Claim::CommitProgress => "CommitProgress",
             Claim::ReplicationProgress => "ReplicationProgress",
+            Claim::SnapshotProgress => "SnapshotProgress",
         }
     }
 }

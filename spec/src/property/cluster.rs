@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
 use crate::durable::Durable;
-use crate::log::Log;
+use crate::log::{Log, Snapshot};
 use crate::node::Node;
 use crate::property::history::History;
 use crate::role::{Role, RoleName};
@@ -61,14 +61,25 @@ pub fn leader_undisturbed(node: &Node, term: Term) -> bool {
     node.role().name() == RoleName::Leader && node.current_term() == term
 }
 
-/// If both logs have an entry of one index and term, they agree up to it (§3.2). Runs of equal
-/// terms make this a comparison of a few numbers.
+/// If both logs have an entry of one index and term, they agree up to it (§3.2), from where both
+/// are known on: the last entry that the longer snapshot covers.
 #[must_use]
 pub fn log_matching(a: &Log, b: &Log) -> bool {
-    let common = a.ids().filter(|id| b.contains(*id)).last();
+    let both = a.base().index.max(b.base().index);
+    let common = a.known(both, Index::LIMIT).filter(|id| b.contains(*id)).last();
     let Some(common) = common else { return true };
-    let below = |log: &Log| log.ids().take_while(|id| id.index <= common.index).collect::<Vec<_>>();
-    below(a) == below(b)
+    a.known(both, common.index).eq(b.known(both, common.index))
+}
+
+/// The server's snapshot ends with the entry that was committed at its index, and with the
+/// configuration in force there: the latest one committed before, or the first one (§5.1).
+#[must_use]
+pub fn snapshot_committed(history: &History, first: &Configuration, log: &Log) -> bool {
+    let Snapshot { last, configuration } = log.snapshot();
+    let committed = history.committed.get(&last.index).is_some_and(|(term, _)| *term == last.term);
+    let mut before = history.configurations.range(..=last.index);
+    let in_force = before.next_back().map_or(first, |(_, configuration)| configuration);
+    (committed || last == EntryId::ZERO) && configuration == *in_force
 }
 
 /// What a leader believes a follower has is on the follower's disk and equal, or the follower is
@@ -80,8 +91,8 @@ pub fn match_index_sound(leader: &Node, follower: &Node, disk: &Durable) -> bool
     if follower.current_term() > leader.current_term() {
         return true;
     }
-    let has = |id: &EntryId| disk.log.contains(*id);
-    leader.log().ids().take_while(|id| id.index <= peer.match_index).all(|id| has(&id))
+    let mut believed = leader.log().known(Index::ZERO, peer.match_index);
+    disk.log.last().index >= peer.match_index && believed.all(|id| disk.log.covers(id))
 }
 
 /// Every committed entry is in the logs of a quorum of each configuration by which some server
@@ -93,8 +104,7 @@ pub fn quorum_log<'a>(
 ) -> bool {
     let committed = || history.committed.iter();
     let has = |node: &Node, (index, (term, _)): (&Index, &(Term, Term))| {
-        *index <= node.log().base().index
-            || node.log().contains(EntryId { term: *term, index: *index })
+        node.log().covers(EntryId { term: *term, index: *index })
     };
     nodes().filter(|node| could_win(rules, node, nodes())).all(|electable| {
         committed().all(|entry| {
@@ -114,6 +124,6 @@ pub fn committed_is_durable<'a>(
 ) -> bool {
     history.committed.iter().all(|(index, (term, _))| {
         let id = EntryId { term: *term, index: *index };
-        configuration.is_quorum(|voter| disk(voter).log.contains(id))
+        configuration.is_quorum(|voter| disk(voter).log.covers(id))
     })
 }

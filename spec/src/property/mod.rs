@@ -2,6 +2,7 @@
 //!
 //! * [`step`]: what every step of one server keeps, whatever the others do.
 //! * [`release`]: what every message keeps that leaves a server.
+//! * [`restart`]: what a crash at this moment would leave of one server.
 //! * [`history`]: what holds over the whole run, by remembering who led and what was created.
 //! * [`cluster`]: what holds between servers in one state.
 
@@ -11,6 +12,7 @@ pub mod cluster;
 pub mod entry;
 pub mod history;
 pub mod release;
+pub mod restart;
 pub mod step;
 
 pub use claim::{Claim, ClaimSet};

@@ -8,8 +8,9 @@
 //! | `request_vote` | granting and counting votes | §3.4, §3.6.1 |
 //! | `append_entries` | a follower takes entries and heartbeats | §3.5 |
 //! | `replication` | a leader proposes, hears answers and commits | §3.5, §3.6.2 |
+//! | `snapshot` | taking, reporting and installing snapshots | §5.1, §5.3 |
 //! | `durability` | a write has become durable | §3.8 |
-//! | `transmit` | requests to a peer are built here and nowhere else | §3.4, §3.5, §9.6 |
+//! | `transmit` | requests to a peer are built here and nowhere else | §3.4, §3.5, §5.3, §9.6 |
 
 mod append_entries;
 mod durability;
@@ -17,6 +18,7 @@ mod election;
 mod pre_vote;
 mod replication;
 mod request_vote;
+mod snapshot;
 mod term;
 mod transmit;
 

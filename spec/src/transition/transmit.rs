@@ -15,7 +15,8 @@ use crate::types::{EntryId, Instant, NodeId};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
     /// At most this many entries in one request. The driver knows their bytes, and
-    /// [`Node::next_index`] where they begin.
+    /// [`Node::next_index`] where they begin. Where that is at or below the log's base, the request
+    /// is a snapshot, which any limit but 0 lets out.
     pub entries: u64,
 }
 
@@ -48,7 +49,7 @@ impl<R: Rules> Protocol<R> {
                 due.then(|| self.address(node, peer, Pledge::Candidacy, body))
             }
             Role::Leader(_) => {
-                let body = self.next_append(node, peer, now, limit)?;
+                let body = self.next_request(node, peer, now, limit)?;
                 Some(self.address(node, peer, Pledge::Term, body))
             }
         }
@@ -65,8 +66,9 @@ impl<R: Rules> Protocol<R> {
         due
     }
 
-    /// The next AppendEntries: new entries if the pace allows, else a heartbeat if one is due.
-    fn next_append(
+    /// The next AppendEntries or InstallSnapshot: new entries if the pace allows, the snapshot in the
+    /// place of those that are gone, else a heartbeat if one is due.
+    fn next_request(
         &self,
         node: &mut Node,
         peer: NodeId,
@@ -76,6 +78,20 @@ impl<R: Rules> Protocol<R> {
         let Role::Leader(leadership) = &mut node.role else { return None };
         let progress = leadership.peers.get_mut(&peer)?;
         let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval));
+        let base = node.log.base();
+        if self.rules.needs_snapshot(progress.next_index, base.index) {
+            if !due {
+                return None;
+            }
+            progress.sent_at = Some(now);
+            if limit.entries > 0 && !matches!(progress.pace, Pace::Snapshot(_)) {
+                progress.pace = Pace::Snapshot(base.index);
+                return Some(Body::InstallSnapshot { snapshot: node.log.snapshot() });
+            }
+            let (prev, leader_commit) = (base, node.commit_index);
+            let entries = Entries::default();
+            return Some(Body::AppendEntries { prev, entries, leader_commit });
+        }
         let prev_index = progress.next_index.previous();
         let prev = EntryId { term: node.log.term_at(prev_index)?, index: prev_index };
         let mut entries = node.log.entries_after(prev_index, limit.entries);
@@ -88,8 +104,8 @@ impl<R: Rules> Protocol<R> {
                 in_flight.push(last);
                 progress.next_index = last.next();
             }
-            Pace::Replicate(_) if due => entries = Entries::default(),
-            Pace::Probe | Pace::Replicate(_) => return None,
+            Pace::Replicate(_) | Pace::Snapshot(_) if due => entries = Entries::default(),
+            Pace::Probe | Pace::Replicate(_) | Pace::Snapshot(_) => return None,
         }
         progress.sent_at = Some(now);
         Some(Body::AppendEntries { prev, entries, leader_commit: node.commit_index })

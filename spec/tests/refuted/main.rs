@@ -5,6 +5,7 @@
 mod between;
 #[path = "../common/mod.rs"]
 mod common;
+mod snapshots;
 
 use between::{
     committed_in_logs, committed_on_disks, disjoint_but_not_electable, disjoint_quorums,
@@ -19,6 +20,11 @@ use quorate_spec::{
     Body, Configuration, Durable, Duration, Effects, EntryId, Envelope, HardState, Index, Input,
     Instant, Log, Message, Moment, Node, NodeId, Params, Protocol, Refusal, Rules, Sound, Term,
     WriteId,
+};
+use snapshots::{
+    committed_entry_lost, falling_terms, gap_after_the_snapshot, gap_on_the_disk, not_written,
+    snapshot_lost_at_restart, snapshot_of_another_entry, snapshot_of_old_members, snapshot_shrinks,
+    vote_lost, written_differently,
 };
 
 /// The claims that are broken in two situations that differ in little.
@@ -59,9 +65,17 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::AckDurability => vec![ack_durability()],
         Claim::CommittedIsDurable => vec![committed_on_disks()],
         Claim::QuorumLog => vec![committed_in_logs()],
+        Claim::SnapshotCommitted => vec![snapshot_of_another_entry(), snapshot_of_old_members()],
+        Claim::SnapshotMonotonic => vec![snapshot_shrinks(), snapshot_lost_at_restart()],
+        Claim::LogContiguous => vec![gap_after_the_snapshot(), falling_terms()],
+        Claim::RestartRecovers => vec![committed_entry_lost(), gap_on_the_disk(), vote_lost()],
+        Claim::DurableIndexSound => vec![not_written(), written_differently()],
         Claim::QuorumIntersection => vec![disjoint_quorums(), disjoint_but_not_electable()],
         Claim::NonDisruption => vec![non_disruption()],
-        Claim::NoDeadlock | Claim::CommitProgress | Claim::ReplicationProgress => vec![],
+        Claim::NoDeadlock
+        | Claim::CommitProgress
+        | Claim::ReplicationProgress
+        | Claim::SnapshotProgress => vec![],
     }
 }
 
@@ -70,7 +84,12 @@ fn cases(claim: Claim) -> Vec<Case> {
 fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
     for claim in Claim::ALL {
         let cases = cases(claim);
-        let progress = [Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress];
+        let progress = [
+            Claim::NoDeadlock,
+            Claim::CommitProgress,
+            Claim::ReplicationProgress,
+            Claim::SnapshotProgress,
+        ];
         assert_eq!(cases.is_empty(), progress.contains(&claim), "{claim}");
         for (i, Case { near, refuted }) in cases.into_iter().enumerate() {
             assert!(refuted.contains(claim), "case {i} does not refute {claim}, but {refuted:?}");
