@@ -14,6 +14,7 @@ use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::memo::{Memory, silent};
 use crate::network::what_matters;
+use crate::progress::Benign;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
@@ -27,6 +28,7 @@ pub struct SliceModel {
     pub machine: Machine<Guards>,
     /// The same, for what is no step of the explored graph.
     pub(crate) silent: Machine<Guards>,
+    pub(crate) benign: Benign,
     canonical: Option<Canonical>,
     pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
@@ -46,6 +48,7 @@ impl SliceModel {
             coverage,
         };
         SliceModel {
+            benign: Benign::new(slice.servers),
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
             verdicts: Verdicts::default(),
             visited: AtomicUsize::new(0),

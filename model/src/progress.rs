@@ -3,15 +3,18 @@
 //! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress, SnapshotProgress: AG EF).
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
-//! that hear a leader do not time out; the others time out one after the other. It depends on the
-//! servers and the links alone, so its verdict is remembered by them (`verdicts`). It is imagined, no
-//! part of the explored graph: what happens in it does not count as seen.
+//! that hear a leader do not time out; the others time out one after the other. Whose turn it is
+//! goes by an order of the servers: a claim is false where it is in every order, so that the verdict
+//! does not depend on names. It depends on the servers and the links alone, and is remembered by them
+//! (`verdicts`). The run is imagined, no part of the explored graph: what happens in it does not count
+//! as seen.
 
 use quorate_spec::property::cluster::log_matching;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::role::{Pace, Progress};
 use quorate_spec::{Kind, Log, NodeId, Role};
 
+use crate::canonical::permutations;
 use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::server::{Delivery, Operation, Outcome, PRESENT};
@@ -24,7 +27,8 @@ const ROUNDS: usize = 12;
 
 /// The scheduler.
 pub(crate) struct Benign {
-    servers: usize,
+    /// Every order of the servers.
+    orders: Vec<Vec<NodeId>>,
 }
 
 impl Benign {
@@ -39,45 +43,64 @@ impl Benign {
     /// A scheduler for so many servers.
     #[must_use]
     pub(crate) fn new(servers: usize) -> Benign {
-        Benign { servers }
+        let names: Vec<usize> = (0..servers).collect();
+        let order = |names: Vec<usize>| names.into_iter().map(|name| NodeId(name as u64)).collect();
+        Benign { orders: permutations(&names).into_iter().map(order).collect() }
     }
 
-    /// The claims that the benign run from this state breaks: it commits an entry of its leader's
-    /// term, and takes everyone along. Links that can heal have healed; the others stay cut.
+    /// The claims that the benign runs from this state break, each of them: none commits an entry of
+    /// its leader's term, or none takes everyone along. Under sound rules the first one does both, and
+    /// is the only one that is run.
     pub(crate) fn progress(&self, model: &SliceModel, state: &State) -> ClaimSet {
-        let heals = model.slice.cutting == Cutting::Heals;
-        let cut = if heals { 0 } else { state.budget.cut };
-        let mut run = Run {
-            model,
-            servers: state.servers.clone(),
-            links: Budget { cut, ..Budget::default() },
-            heard: vec![false; self.servers],
-        };
-        run.write_everything();
-        run.stop_moving_snapshots();
-        for attempt in 0..3 * self.servers {
-            if let Some(leader) = run.commits() {
-                return run.takes_along(leader);
+        let mut broken = Benign::CLAIMS;
+        for order in &self.orders {
+            broken = broken.intersection(broken_in_turn(model, state, order));
+            if broken.is_empty() {
+                break;
             }
-            run.let_time_pass();
-            if let Some(leader) = run.commits() {
-                return run.takes_along(leader);
-            }
-            run.time_out(NodeId((attempt % self.servers) as u64));
         }
-        run.commits().map_or(Benign::CLAIMS, |leader| run.takes_along(leader))
+        broken
     }
+}
+
+/// The claims that the benign run in this order breaks. Links that can heal have healed; the others
+/// stay cut.
+fn broken_in_turn(model: &SliceModel, state: &State, order: &[NodeId]) -> ClaimSet {
+    let heals = model.slice.cutting == Cutting::Heals;
+    let cut = if heals { 0 } else { state.budget.cut };
+    let mut run = Run {
+        model,
+        order,
+        servers: state.servers.clone(),
+        links: Budget { cut, ..Budget::default() },
+        heard: vec![false; order.len()],
+    };
+    run.write_everything();
+    run.stop_moving_snapshots();
+    for next in order.iter().cycle().take(3 * order.len()) {
+        if let Some(leader) = run.commits() {
+            return run.takes_along(leader);
+        }
+        run.let_time_pass();
+        if let Some(leader) = run.commits() {
+            return run.takes_along(leader);
+        }
+        run.time_out(*next);
+    }
+    run.commits().map_or(Benign::CLAIMS, |leader| run.takes_along(leader))
 }
 
 struct Run<'a> {
     model: &'a SliceModel,
+    /// Whose turn it is.
+    order: &'a [NodeId],
     servers: Servers,
     links: Budget,
     /// Which servers heard the leader of their term in the last exchange.
     heard: Vec<bool>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     fn act(&mut self, id: NodeId, operation: Operation) -> Interned<Outcome> {
         let delivery = Delivery { sync: true, eager: false };
         let at = id.0 as usize;
@@ -86,8 +109,9 @@ impl Run<'_> {
         outcome
     }
 
-    fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (0..self.servers.len() as u64).map(NodeId)
+    /// The servers, in turn.
+    fn ids(&self) -> impl Iterator<Item = NodeId> + use<'a> {
+        self.order.iter().copied()
     }
 
     fn write_everything(&mut self) {
@@ -240,4 +264,79 @@ impl Run<'_> {
 /// Whether both logs end alike and agree in what both know.
 fn same_log(a: &Log, b: &Log) -> bool {
     a.last() == b.last() && log_matching(a, b) && a.configuration() == b.configuration()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use quorate_spec::Rename;
+    use stateright::Model;
+
+    use super::*;
+    use crate::guards::Guards;
+    use crate::mutation::Mutation;
+    use crate::server::Server;
+    use crate::slice::Slice;
+    use crate::slices;
+
+    /// So many states, the nearest first.
+    fn states(model: &SliceModel, most: usize) -> Vec<State> {
+        let mut states = model.init_states();
+        let mut seen: HashSet<State> = states.iter().cloned().collect();
+        let mut at = 0;
+        while at < states.len() && states.len() < most {
+            let next = model.next_states(&states[at]);
+            states.extend(next.into_iter().filter(|state| seen.insert(state.clone())));
+            at += 1;
+        }
+        states
+    }
+
+    /// The state under other names; the servers alone, for they decide.
+    fn renamed(state: &State, names: &[usize]) -> State {
+        let mut servers = state.servers.clone();
+        for (old, server) in state.servers.iter().enumerate() {
+            let mut server: Server = (**server).clone();
+            server.rename(&|id| NodeId(names[id.0 as usize] as u64));
+            servers[names[old]] = Interned::new(server);
+        }
+        State { servers, ..state.clone() }
+    }
+
+    /// How many states were stuck that were compared under all their names.
+    fn compare(slice: Slice, mutation: Mutation, most: usize) -> usize {
+        let model = SliceModel::new(slice, Guards::broken(mutation));
+        let benign = Benign::new(slice.servers);
+        let names: Vec<usize> = (0..slice.servers).collect();
+        let mut stuck = 0;
+        for state in states(&model, most) {
+            let verdict = benign.progress(&model, &state);
+            for names in permutations(&names) {
+                let other = benign.progress(&model, &renamed(&state, &names));
+                assert_eq!(verdict, other, "{} as {names:?}: {state:?}", mutation.name());
+            }
+            stuck += usize::from(!verdict.is_empty());
+        }
+        stuck
+    }
+
+    #[test]
+    fn the_verdict_does_not_depend_on_the_names_of_the_servers() {
+        let named = |name| slices::named(name).expect("it is in the catalogue");
+        let mut stuck = 0;
+        for mutation in Mutation::ALL {
+            for name in ["replication", "pre-vote", "step-down"] {
+                stuck += compare(named(name), *mutation, 400);
+            }
+        }
+        assert!(stuck >= 1000, "only {stuck} states had something to compare");
+    }
+
+    #[test]
+    fn five_servers_have_one_verdict_under_all_their_names() {
+        let five = slices::named("replication-five").expect("it is in the catalogue");
+        assert!(compare(five, Mutation::NeverLearnsCommit, 3) > 0);
+        assert_eq!(compare(five, Mutation::IgnoresLogs, 100), 0);
+    }
 }

@@ -8,7 +8,7 @@ use quorate_spec::durable::Write;
 use quorate_spec::property::history::{Event, events};
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
 use quorate_spec::property::restart::{durable_index_sound, restart_recovers};
-use quorate_spec::property::step::{broken_by_restart, broken_by_step};
+use quorate_spec::property::step::{broken_by_effects, broken_by_restart, broken_by_step};
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::role::Pace;
 use quorate_spec::{
@@ -101,6 +101,22 @@ impl Server {
         broken
     }
 
+    /// Takes a step of the protocol; its effects are left to perform. Gives what the step was.
+    pub(crate) fn step(
+        &mut self,
+        protocol: &Protocol<impl Rules>,
+        moment: Moment,
+        input: Input,
+        effects: &mut Effects,
+    ) -> Step {
+        let before = self.node.clone();
+        protocol.step(&mut self.node, moment, input.clone(), effects);
+        let after = &self.node;
+        let broken = broken_by_step(&protocol.params, &before, &input, after);
+        let broken = broken.union(broken_by_effects(effects));
+        Step { events: events(&before, after), before, broken }
+    }
+
     /// The disk reports the first so many pending writes durable, if there are so many: gives the
     /// last of them, for the node to hear, and what waited for them, to be released before.
     pub fn report(&mut self, writes: usize) -> Option<(WriteId, Vec<(NodeId, Message)>)> {
@@ -137,6 +153,16 @@ impl Server {
         *self = Server { last_vote: *last_vote, ..restarted };
         broken
     }
+}
+
+/// A step that a server has taken.
+pub(crate) struct Step {
+    /// The node before it.
+    pub(crate) before: Node,
+    /// What the history has to remember.
+    pub(crate) events: Vec<Event>,
+    /// The claims that it broke.
+    pub(crate) broken: ClaimSet,
 }
 
 internable!(Server, signature);
@@ -334,14 +360,11 @@ impl<'a, R: Rules> Run<'a, R> {
 
     /// Takes one step of the protocol and performs its effects, in their order.
     fn step(&mut self, input: Input) {
-        let before = self.server.node.clone();
         let moment = Moment { now: self.now, draw: 0 };
-        let protocol = &self.machine.protocol;
-        protocol.step(&mut self.server.node, moment, input.clone(), &mut self.effects);
-        let after = &self.server.node;
-        self.broken = self.broken.union(broken_by_step(&protocol.params, &before, &input, after));
+        let step = self.server.step(&self.machine.protocol, moment, input, &mut self.effects);
         self.machine.coverage.saw_step(&self.effects);
-        self.events.extend(events(&before, after));
+        self.broken = self.broken.union(step.broken);
+        self.events.extend(step.events);
         if let Some(persist) = self.effects.persist.take() {
             self.server.disk.pending.push(persist.write);
         }

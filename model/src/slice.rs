@@ -97,7 +97,7 @@ pub struct Slice {
     pub established: Option<Established>,
     /// Pre-vote, stickiness, check-quorum.
     pub election: Election,
-    /// The claims that are checked.
+    /// The claims that are checked: those of the catalogue's slices follow from their features.
     pub claims: ClaimSet,
     /// What it has to show.
     pub declared: Declared,
@@ -186,12 +186,7 @@ impl Slice {
         parts.push(format!("terms ≤ {}", self.max_term));
         parts.push(self.election.to_string());
         parts.extend(self.premise());
-        if self.crashes > 0 {
-            let writes = counted(self.pending as u64, "write", "s");
-            parts.push(format!("{}, ≤ {writes} pending", counted(self.crashes, "crash", "es")));
-        }
-        let after = if self.crashes > 0 { " after the last crash" } else { "" };
-        parts.push(format!("writes at once{after}"));
+        parts.extend(self.crashes_and_writes());
         if self.commands > 0 {
             parts.push(counted(self.commands, "command", "s"));
         }
@@ -208,6 +203,9 @@ impl Slice {
             u64::MAX => {}
             1 => parts.push("≤ 1 entry a request".to_owned()),
             entries => parts.push(format!("≤ {entries} entries a request")),
+        }
+        if self.window > 0 {
+            parts.push(format!("a window of {}", self.window));
         }
         if self.heartbeats {
             parts.push("heartbeats beside entries".to_owned());
@@ -241,6 +239,24 @@ impl Slice {
         Some(format!("n0 leads term 1{stays}, {timers}"))
     }
 
+    /// What a crash can take, and when writes are durable.
+    fn crashes_and_writes(&self) -> Vec<String> {
+        let at_once = |when| format!("writes at once{when}");
+        if self.pending == 0 {
+            let restarts = format!("{}, no write lost", counted(self.crashes, "restart", "s"));
+            let restarts = (self.crashes > 0).then_some(restarts);
+            return restarts.into_iter().chain([at_once("")]).collect();
+        }
+        let crashes = counted(self.crashes, "crash", "es");
+        let pending = format!("≤ {} pending", counted(self.pending as u64, "write", "s"));
+        match (self.crashes > 0, self.instant_writes) {
+            (true, true) => vec![crashes, pending, at_once(" after the last crash")],
+            (true, false) => vec![crashes, pending],
+            (false, true) => vec![at_once("")],
+            (false, false) => vec![pending],
+        }
+    }
+
     fn links(&self) -> Option<String> {
         let cuts: Vec<_> = self.cuts.iter().map(|(from, to)| format!("n{from}↛n{to}")).collect();
         let when = match self.cutting {
@@ -272,4 +288,73 @@ impl fmt::Display for Election {
 fn counted(n: impl Into<u64> + Copy, one: &str, plural: &str) -> String {
     let n: u64 = n.into();
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}{plural}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slices;
+
+    /// The bounds of a slice with this change.
+    fn bounds(change: impl Fn(&mut Slice)) -> String {
+        let mut slice = slices::named("replication").expect("it is in the catalogue");
+        change(&mut slice);
+        slice.bounds()
+    }
+
+    /// What stands between the elections and the commands: crashes and writes.
+    fn writes(crashes: u8, pending: usize, instant_writes: bool) -> String {
+        let bounds = bounds(|slice| {
+            *slice = Slice { crashes, pending, instant_writes, ..*slice };
+        });
+        let (_, rest) = bounds.split_once("naive election, ").expect("it has elections");
+        rest.split_once(", 2 commands").expect("it has commands").0.to_owned()
+    }
+
+    #[test]
+    fn a_crash_takes_what_is_pending_and_a_restart_takes_nothing() {
+        assert_eq!(
+            writes(1, 2, true),
+            "1 crash, ≤ 2 writes pending, writes at once after the last crash"
+        );
+        assert_eq!(
+            writes(2, 1, true),
+            "2 crashes, ≤ 1 write pending, writes at once after the last crash"
+        );
+        assert_eq!(writes(1, 0, true), "1 restart, no write lost, writes at once");
+        assert_eq!(writes(2, 0, true), "2 restarts, no write lost, writes at once");
+    }
+
+    #[test]
+    fn writes_are_at_once_where_the_slice_has_them_so() {
+        assert_eq!(writes(0, 2, true), "writes at once");
+        assert_eq!(writes(0, 2, false), "≤ 2 writes pending");
+        assert_eq!(writes(1, 2, false), "1 crash, ≤ 2 writes pending");
+        // Nothing may be pending: whatever is said of instant writes, there are no others.
+        assert_eq!(writes(0, 0, false), "writes at once");
+        assert_eq!(writes(1, 0, false), "1 restart, no write lost, writes at once");
+    }
+
+    #[test]
+    fn what_a_request_carries_and_how_many_there_are() {
+        let sent = |entries, window, heartbeats| {
+            let bounds = bounds(|slice| *slice = Slice { entries, window, heartbeats, ..*slice });
+            let (_, rest) = bounds.split_once("2 commands, ").expect("it has commands");
+            rest.split_once("canonical").expect("it has reductions").0.to_owned()
+        };
+        assert_eq!(sent(u64::MAX, 0, false), "");
+        assert_eq!(sent(1, 2, false), "≤ 1 entry a request, a window of 2, ");
+        assert_eq!(sent(3, 0, true), "≤ 3 entries a request, heartbeats beside entries, ");
+    }
+
+    #[test]
+    fn a_slice_is_bounded_in_this_order() {
+        assert_eq!(
+            slices::named("pipeline").expect("it is in the catalogue").bounds(),
+            "3 voters, PULL-1, terms ≤ 2, pre-vote + promise + check-quorum, writes at once, \
+             1 command, ≤ 1 entry a request, a window of 2, canonical names, dead messages dropped"
+        );
+        let bare = bounds(|slice| *slice = Slice { symmetric: false, reduced: false, ..*slice });
+        assert!(bare.ends_with("writes at once, 2 commands"), "{bare}");
+    }
 }

@@ -86,7 +86,7 @@ fn decide(model: &SliceModel, state: &State) -> ClaimSet {
     }
     let mut broken = ClaimSet::NONE;
     if !model.slice.claims.intersection(Benign::CLAIMS).is_empty() {
-        broken = broken.union(Benign::new(state.servers.len()).progress(model, state));
+        broken = broken.union(model.benign.progress(model, state));
     }
     for claim in model.slice.claims.intersection(Verdicts::DECIDES).iter() {
         broken.require(claim, holds(model, state, claim));
@@ -115,7 +115,7 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
             let disk = |id: NodeId| &state.servers[id.0 as usize].disk.reported;
             committed_is_durable(&state.history, configuration, disk)
         }
-        Claim::QuorumLog => quorum_log(&model.machine.protocol.rules, &state.history, nodes),
+        Claim::QuorumLog => quorum_log(&model.silent.protocol.rules, &state.history, nodes),
         Claim::SnapshotCommitted => {
             let first = model.first_configuration();
             nodes().all(|node| snapshot_committed(&state.history, &first, node.log()))

@@ -57,7 +57,39 @@ fn a_claim_is_run_again_where_its_mutants_die_or_where_three_servers_are() {
     // None of its own: the smallest slice of three servers.
     let monotonic = section(&text, "TermMonotonic");
     assert!(monotonic.contains("-- check election-async`."), "{monotonic}");
-    assert!(monotonic.contains("spec/tests/refuted.rs"), "{monotonic}");
+    assert!(monotonic.contains("(spec/tests/refuted/main.rs) refutes it"), "{monotonic}");
+}
+
+/// An auditor follows them, in the ledger that is there and in one with nothing in it.
+#[test]
+fn every_link_of_the_ledger_leads_to_a_file_or_a_section() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let kept = std::fs::read_to_string(root.join("CLAIMS.md")).expect("the ledger is there");
+    for text in [kept, render(&[], &[])] {
+        let links: Vec<&str> =
+            text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        assert!(links.len() > 34, "each claim has its own: {}", links.len());
+        for link in links {
+            let leads = match link.strip_prefix('#') {
+                Some(section) => text.to_lowercase().contains(&format!("\n### {section}\n")),
+                None => root.join(link).is_file(),
+            };
+            assert!(leads, "{link} leads nowhere");
+        }
+    }
+}
+
+/// What refutes the claims of progress are mutants: nothing else is promised where none is killed.
+#[test]
+fn a_hand_made_case_is_promised_where_there_is_one() {
+    let text = render(&[], &[kill(Mutation::NoNoOp)]);
+    let promises = |claim| section(&text, claim).contains("a hand-made case");
+    assert!(promises("ElectionSafety") && promises("LogMatching"));
+    for claim in ["NoDeadlock", "CommitProgress", "ReplicationProgress"] {
+        assert!(!promises(claim), "{claim}");
+    }
+    assert!(section(&text, "NoDeadlock").contains("Mutants killed: `NoNoOp` in 0 steps."));
+    assert!(section(&text, "CommitProgress").contains("Mutants killed: none.\n"));
 }
 
 #[test]

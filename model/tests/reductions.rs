@@ -94,32 +94,24 @@ fn hashing_is_injective_on_the_small_slices() {
     }
 }
 
-const PROGRESS: ClaimSet = ClaimSet::of(&[
+/// A state from which no benign run goes on may still be left by another step.
+const STUCK: ClaimSet = ClaimSet::of(&[
     Claim::NoDeadlock,
     Claim::CommitProgress,
     Claim::ReplicationProgress,
     Claim::SnapshotProgress,
 ]);
 
-const NOTHING: (ClaimSet, bool) = (ClaimSet::NONE, false);
-
 /// The claims that are the first to be false on some way; what follows is no run worth its name.
-/// Of the claims of progress only whether any ever fails: their scheduler lets servers time out in
-/// the order of their names, so which one fails first for a mutant depends on those.
-fn ever_false(slice: Slice, guards: Guards) -> (ClaimSet, bool) {
+fn ever_false(slice: Slice, guards: Guards) -> ClaimSet {
     let model = model(slice, guards);
     let mut seen: HashSet<State> = model.init_states().into_iter().collect();
     let mut queue: Vec<State> = seen.iter().cloned().collect();
-    let (mut false_claims, mut stuck) = (ClaimSet::NONE, false);
-    let safety = ClaimSet::of(
-        &Claim::ALL.into_iter().filter(|c| !PROGRESS.contains(*c)).collect::<Vec<_>>(),
-    );
+    let mut false_claims = ClaimSet::NONE;
     while let Some(state) = queue.pop() {
         let broken = model.false_claims(&state);
-        stuck |= !broken.intersection(PROGRESS).is_empty();
-        let broken = broken.intersection(safety);
         false_claims = false_claims.union(broken);
-        if !broken.is_empty() {
+        if broken.union(STUCK) != STUCK {
             continue;
         }
         for next in model.next_states(&state) {
@@ -129,7 +121,7 @@ fn ever_false(slice: Slice, guards: Guards) -> (ClaimSet, bool) {
         }
         assert!(seen.len() < 400_000, "{} is too large for this test", slice.name);
     }
-    (false_claims, stuck)
+    false_claims
 }
 
 /// Slices that are small without reductions too, and together show most mutants.
@@ -158,22 +150,22 @@ fn reductions_do_not_change_the_verdict_on_the_rules_or_on_any_mutant() {
     for slice in tiny() {
         let plain = Slice { symmetric: false, reduced: false, ..slice };
         let symmetric = Slice { symmetric: true, reduced: false, ..slice };
-        assert_eq!(ever_false(slice, Guards::sound()), NOTHING, "slice {}", slice.name);
-        assert_eq!(ever_false(plain, Guards::sound()), NOTHING, "slice {}", slice.name);
+        assert_eq!(ever_false(slice, Guards::sound()), ClaimSet::NONE, "slice {}", slice.name);
+        assert_eq!(ever_false(plain, Guards::sound()), ClaimSet::NONE, "slice {}", slice.name);
         for mutation in Mutation::ALL {
             let guards = || Guards::broken(*mutation);
             let (reduced, name) = (ever_false(slice, guards()), mutation.name());
             assert_eq!(reduced, ever_false(plain, guards()), "{name} in {}", slice.name);
             assert_eq!(reduced, ever_false(symmetric, guards()), "{name} in {}", slice.name);
-            seen = seen.union(reduced.0);
-            if reduced != NOTHING {
+            seen = seen.union(reduced);
+            if !reduced.is_empty() {
                 mutants.insert(name);
             }
         }
     }
     // The comparison is not vacuous: most mutants do fail somewhere here, by many claims.
     assert!(mutants.len() >= 35, "only {} mutants were seen to fail: {mutants:?}", mutants.len());
-    assert!(seen.iter().count() >= 18, "only these claims were seen to fail: {seen:?}");
+    assert!(seen.iter().count() >= 25, "only these claims were seen to fail: {seen:?}");
 }
 
 /// Writes that are durable at once are a restriction: they show no violation that is not there, and
@@ -190,7 +182,7 @@ fn instant_writes_add_no_violation_and_hide_what_is_between_a_step_and_its_write
     for slice in slices {
         let waiting = Slice { instant_writes: false, pending: 2, ..slice };
         for mutation in Mutation::ALL {
-            let fails = |slice| ever_false(slice, Guards::broken(*mutation)) != NOTHING;
+            let fails = |slice| !ever_false(slice, Guards::broken(*mutation)).is_empty();
             let name = mutation.name();
             match (fails(slice), fails(waiting)) {
                 (true, true) => both.insert(name),
@@ -199,7 +191,7 @@ fn instant_writes_add_no_violation_and_hide_what_is_between_a_step_and_its_write
                 (true, false) => panic!("{name} fails in {} with instant writes alone", slice.name),
             };
         }
-        assert_eq!(ever_false(waiting, Guards::sound()), NOTHING, "slice {}", slice.name);
+        assert_eq!(ever_false(waiting, Guards::sound()), ClaimSet::NONE, "slice {}", slice.name);
     }
     assert!(both.len() >= 8, "only {} mutants were seen to fail: {both:?}", both.len());
     assert!(hidden.contains("AsksBeforeDurable"), "{hidden:?}");

@@ -1,14 +1,17 @@
-//! One server in the model: times stay with the clock that they belong to.
+//! One server in the model: times stay with the clock that they belong to, and what stops it breaks a
+//! claim.
 
 #![allow(missing_docs)]
 
 use quorate_model::guards::Guards;
 use quorate_model::intern::Interned;
 use quorate_model::model::SliceModel;
+use quorate_model::mutation::Mutation;
 use quorate_model::server::{Delivery, E, Machine, Operation, PRESENT, Server};
 use quorate_model::slices;
+use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{
-    Body, Configuration, Durable, EntryId, Envelope, Instant, Message, NodeId, Term,
+    Body, Configuration, Durable, Entries, EntryId, Envelope, Index, Instant, Message, NodeId, Term,
 };
 
 const ME: NodeId = NodeId(0);
@@ -55,4 +58,22 @@ fn a_request_that_waits_for_the_disk_keeps_its_senders_time_when_its_receivers_c
     assert!(request.is_some(), "{server:?}");
     let moved = perform(&machine, &server, Operation::PeerClock(PEER, E / 2));
     assert_eq!(held(&moved), (request, Some(Instant(round.0 - E / 2))));
+}
+
+/// Its driver stops it there; no run of the model goes on from a broken claim either.
+#[test]
+fn a_leader_that_contradicts_a_commit_breaks_a_claim() {
+    let slice = slices::named("replication").expect("it is in the catalogue");
+    let heard = |guards| {
+        let machine = SliceModel::new(slice, guards).machine;
+        let server = machine.first(ME, Durable::genesis(Configuration::of([ME, PEER, NodeId(2)])));
+        let (prev, entries) = (EntryId::ZERO, Entries::of_term(Index(0), Term(1), 1));
+        let body = Body::AppendEntries { prev, entries, leader_commit: Index(0) };
+        let message = Message { term: Term(1), body };
+        let envelope = Interned::new(Envelope { from: PEER, to: ME, message });
+        machine.perform(&server, Operation::Receive(envelope), SLOW).broken
+    };
+    assert_eq!(heard(Guards::sound()), ClaimSet::NONE);
+    let broken = heard(Guards::broken(Mutation::BaseIsAConflict));
+    assert_eq!(broken, ClaimSet::of(&[Claim::LeaderCompleteness]));
 }

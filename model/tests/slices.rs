@@ -46,6 +46,29 @@ fn every_default_slice_is_as_declared_and_together_they_see_everything() {
 }
 
 #[test]
+fn a_slice_checks_what_it_can_refute() {
+    let checks = |name, claim| {
+        let slice = slices::named(name).expect("it is in the catalogue");
+        slice.claims.contains(claim)
+    };
+    // A leader that stays, one that is deposed, and nobody who leads at the beginning.
+    for (name, leader_stays, safety, progress) in [
+        ("isolated", true, false, false),
+        ("isolated-naive", true, true, false),
+        ("pre-vote", false, true, true),
+    ] {
+        assert_eq!(checks(name, Claim::NonDisruption), leader_stays, "slice {name}");
+        assert_eq!(checks(name, Claim::ElectionSafety), safety, "slice {name}");
+        assert_eq!(checks(name, Claim::LogMatching), safety, "slice {name}");
+        assert_eq!(checks(name, Claim::NoDeadlock), progress, "slice {name}");
+        assert_eq!(checks(name, Claim::CommitProgress), progress, "slice {name}");
+    }
+    // Features decide: without entries no log, without others nobody to agree with.
+    assert!(!checks("election", Claim::LogMatching) && !checks("single", Claim::ElectionSafety));
+    assert!(checks("learner", Claim::LeaderIsVoter) && !checks("pre-vote", Claim::LeaderIsVoter));
+}
+
+#[test]
 fn every_exhausted_slice_pins_its_number_of_states() {
     for slice in slices::all().into_iter().filter(|s| !s.deep) {
         // A slice with a declared violation may: its whole graph is searched all the same.

@@ -95,8 +95,8 @@ impl Effects {
 /// What honest servers with intact disks rule out: the node that sees it cannot go on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Fatal {
-    /// The entries or the snapshot of the present term's leader contradict an entry that this server knows to be
-    /// committed (claim CommittedPrefixStable).
+    /// The log or the snapshot of the present term's leader contradicts an entry that this server
+    /// knows to be committed (claim LeaderCompleteness). Nothing is overwritten, so CommittedPrefixStable holds.
     CommittedConflict(Index),
 }
 

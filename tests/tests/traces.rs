@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use quorate_model::simulation::{Scenario, Setup, Trace, Watch, replay, run, tell};
+use quorate_model::simulation::{Cluster, Count, Scenario, Setup, Trace, Watch, replay, run, tell};
+use quorate_spec::property::{Claim, ClaimSet};
 
 #[test]
 fn kept_runs_break_nothing_under_the_sound_rules() {
@@ -74,6 +75,44 @@ fn looking_at_what_changed_is_looking_at_everything() {
             assert_eq!(part.found(), all.found(), "{name}, step {number}");
         }
     }
+}
+
+/// A leader that takes half for a majority commits when its disk reports: no log changes then.
+const COMMITS_ALONE: &str = "servers 2
+mutant HalfIsAQuorum
+timeout 0 0 0
+report 0 0 0
+report 0 0 0
+";
+
+#[test]
+fn a_commit_is_looked_at_though_no_log_has_changed() {
+    let (setup, trace) = Trace::parse(COMMITS_ALONE).unwrap();
+    let mut cluster = setup.cluster();
+    let (last, before) = trace.0.split_last().unwrap();
+    let lacks_a_quorum = |cluster: &Cluster| cluster.found().broken().contains(Claim::QuorumLog);
+    before.iter().for_each(|step| cluster.apply(step));
+    assert!(!lacks_a_quorum(&cluster));
+    let log = cluster.servers()[0].node.log().clone();
+    cluster.apply(last);
+    let node = &cluster.servers()[0].node;
+    assert_eq!((node.log(), node.commit_index()), (&log, log.last().index));
+    assert!(lacks_a_quorum(&cluster), "{:?}", cluster.found());
+}
+
+/// A server that stops because its leader contradicts a commit has found a claim broken.
+#[test]
+fn what_stops_a_server_is_found() {
+    let heard = |mutant: &str| {
+        let text = format!("servers 3\n{mutant}\nelapse-all 0 8088 0\ntimeout 0 0 0\ncalm 0 5 0\n");
+        let (setup, trace) = Trace::parse(&text).unwrap();
+        let mut cluster = setup.cluster();
+        trace.0.iter().for_each(|step| cluster.apply(step));
+        assert!(cluster.counts().of(Count::Elected) > 0, "somebody leads, and is heard");
+        cluster.found().broken()
+    };
+    assert!(heard("").is_empty());
+    assert_eq!(heard("mutant BaseIsAConflict"), ClaimSet::of(&[Claim::LeaderCompleteness]));
 }
 
 fn kept() -> Vec<(String, Setup, Trace)> {

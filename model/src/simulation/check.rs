@@ -46,6 +46,9 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         found.require_claim(Claim::NonDisruption, undisturbed);
     }
     let others = || servers.iter().filter(|other| other.node.id() != id);
+    let nodes = || -> Box<dyn Iterator<Item = &Node>> {
+        Box::new(servers.iter().map(|server| &server.node))
+    };
     let knows = |a: &Server, b: &Server| match_index_sound(&a.node, &b.node, &b.disk.reported);
     let sound = others().all(|other| knows(server, other) && knows(other, server));
     found.require_claim(Claim::MatchIndexSound, sound);
@@ -53,11 +56,11 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         let log = server.node.log();
         let matching = others().all(|other| log_matching(log, other.node.log()));
         found.require_claim(Claim::LogMatching, matching);
-        let nodes = || -> Box<dyn Iterator<Item = &Node>> {
-            Box::new(servers.iter().map(|server| &server.node))
-        };
         let intersect = quorum_intersection(cluster.rules(), nodes);
         found.require_claim(Claim::QuorumIntersection, intersect);
+    }
+    // A commit needs no change of a log.
+    if changed.log || changed.durable {
         let held = quorum_log(cluster.rules(), cluster.history(), nodes);
         found.require_claim(Claim::QuorumLog, held);
     }

@@ -1,8 +1,7 @@
 //! What can happen to one server in a simulation, where its clock advances. The effects of a step
 //! are performed in their order, as a driver has to.
 
-use quorate_spec::property::history::{Event, events};
-use quorate_spec::property::step::broken_by_step;
+use quorate_spec::property::history::Event;
 use quorate_spec::role::Pace;
 use quorate_spec::{
     Duration, Effects, Envelope, Input, Instant, Kind, Limit, Message, Moment, Node, NodeId,
@@ -12,7 +11,7 @@ use quorate_spec::{
 use super::counts::{Count, Counts};
 use super::finding::{Findings, Invariant};
 use crate::guards::Guards;
-use crate::server::Server;
+use crate::server::{Server, Step};
 
 /// What can happen to one server.
 #[derive(Clone, Debug)]
@@ -159,16 +158,12 @@ impl<'a> Turn<'a> {
 
     /// Takes one step of the protocol and performs its effects, in their order.
     fn step(&mut self, input: Input) {
-        let before = self.server.node.clone();
         let moment = Moment { now: *self.now, draw: self.draw };
-        let protocol = self.protocol;
-        protocol.step(&mut self.server.node, moment, input.clone(), &mut self.effects);
-        let after = &self.server.node;
-        let broken = broken_by_step(&protocol.params, &before, &input, after);
+        let step = self.server.step(self.protocol, moment, input, &mut self.effects);
+        let Step { before, mut events, broken } = step;
         self.outcome.found.claims(broken);
-        let say_all = effects_say_all(&before, after, &self.effects);
+        let say_all = effects_say_all(&before, &self.server.node, &self.effects);
         self.outcome.found.require(Invariant::EffectsSayAll, say_all);
-        let mut events = events(&before, after);
         self.count(&before, &events);
         self.outcome.events.append(&mut events);
         if let Some(persist) = self.effects.persist.take() {

@@ -2,7 +2,7 @@
 
 use quorate_spec::property::Claim;
 
-use super::{BASE, SAFETY, UNDISTURBED, flaky};
+use super::{BASE, flaky};
 use crate::slice::{Cuts, Cutting, Declared, Election, Network, Slice};
 
 /// An established leader n0, n1 that hears it, and others that disturb.
@@ -12,7 +12,6 @@ pub(super) fn slices() -> Vec<Slice> {
         network: Network::Pull { parked: 1 },
         established: flaky(&[2]),
         election: Election::FULL,
-        claims: UNDISTURBED,
         ..BASE
     };
     let cut_off: Cuts = &[(0, 2), (1, 2), (2, 0), (2, 1)];
@@ -32,7 +31,6 @@ pub(super) fn slices() -> Vec<Slice> {
             cuts: cut_off,
             cutting: Cutting::Heals,
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -43,7 +41,6 @@ pub(super) fn slices() -> Vec<Slice> {
             cuts: cut_off,
             cutting: Cutting::Heals,
             election: Election { pre_vote: false, ..Election::FULL },
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -70,7 +67,6 @@ pub(super) fn slices() -> Vec<Slice> {
             about: "the same with naive election",
             cuts: &[(0, 2)],
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -87,7 +83,6 @@ pub(super) fn slices() -> Vec<Slice> {
             about: "the same with naive election",
             cuts: &[(2, 0)],
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },
@@ -115,7 +110,6 @@ pub(super) fn slices() -> Vec<Slice> {
             max_term: 2,
             established: flaky(&[3, 4]),
             election: Election::NAIVE,
-            claims: SAFETY.union(UNDISTURBED),
             declared: Declared::Violated(Claim::NonDisruption),
             ..base
         },

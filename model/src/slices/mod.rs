@@ -10,73 +10,40 @@ use quorate_spec::property::{Claim, ClaimSet};
 
 use crate::slice::{Cutting, Declared, Election, Established, Network, Slice};
 
-/// What every slice checks as far as its features can refute it (see [`refutable`]): all that is
-/// decided step by step or costs next to nothing.
-const SAFETY: ClaimSet = ClaimSet::of(&[
-    Claim::ElectionSafety,
-    Claim::VoteOncePerTerm,
-    Claim::VoteDurability,
-    Claim::MessageTermPersisted,
-    Claim::TermMonotonic,
-    Claim::VoteStable,
-    Claim::VoteSound,
-    Claim::RestartIsFollower,
-    Claim::StateTransitions,
-    Claim::PreVoteSound,
-    Claim::PreVoteSilent,
-    Claim::LeaderIsVoter,
-    Claim::PromiseKept,
-    Claim::EntryIdentity,
-    Claim::LeaderAppendOnly,
-    Claim::LogMatching,
-    Claim::LeaderCompleteness,
-    Claim::StateMachineSafety,
-    Claim::CommittedPrefixStable,
-    Claim::CommitBound,
-    Claim::CommitMonotonic,
-    Claim::CommitRule,
-    Claim::TruncateOnlyOnConflict,
-    Claim::MatchIndexSound,
-    Claim::MatchIndexMonotonic,
-    Claim::CheckQuorumSoundness,
-    Claim::AckDurability,
-    Claim::CommittedIsDurable,
-    Claim::QuorumLog,
-    Claim::SnapshotCommitted,
-    Claim::SnapshotMonotonic,
-    Claim::LogContiguous,
-    Claim::RestartRecovers,
-    Claim::DurableIndexSound,
-    Claim::QuorumIntersection,
-]);
+/// The claims that this slice can refute, and so checks: a claim about what never happens in it would
+/// hold of nothing.
+fn refutable(slice: &Slice) -> ClaimSet {
+    let established = slice.established.is_some();
+    let deposed = matches!(slice.declared, Declared::Violated(_));
+    let is_about = |claim: &Claim| match claim {
+        Claim::NonDisruption => established,
+        Claim::NoDeadlock
+        | Claim::CommitProgress
+        | Claim::ReplicationProgress
+        | Claim::SnapshotProgress => !established,
+        // Where an established leader stays, little happens but what NonDisruption is about.
+        _ => !established || deposed,
+    };
+    let happens = |claim: &Claim| has_what_it_is_of(slice, *claim);
+    let claims: Vec<Claim> = Claim::ALL.into_iter().filter(is_about).filter(happens).collect();
+    ClaimSet::of(&claims)
+}
 
-const LIVE: ClaimSet = SAFETY.union(ClaimSet::of(&[
-    Claim::NoDeadlock,
-    Claim::CommitProgress,
-    Claim::ReplicationProgress,
-    Claim::SnapshotProgress,
-]));
-
-/// A slice with an established leader says nothing of elections that do not happen in it.
-const UNDISTURBED: ClaimSet = ClaimSet::of(&[Claim::NonDisruption]);
-
-/// The claims that the features of this slice can refute: a claim about what never happens in it
-/// would hold of nothing.
-#[must_use]
-pub fn refutable(slice: &Slice) -> ClaimSet {
+/// Whether the slice has the features without which the claim holds of nothing.
+fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
         CommitRule, CommittedIsDurable, CommittedPrefixStable, DurableIndexSound, ElectionSafety,
-        LeaderAppendOnly, LeaderCompleteness, LeaderIsVoter, LogContiguous, LogMatching,
-        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
-        PreVoteSilent, PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog,
+        EntryIdentity, LeaderAppendOnly, LeaderCompleteness, LeaderIsVoter, LogContiguous,
+        LogMatching, MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock,
+        NonDisruption, PreVoteSilent, PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog,
         ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
-        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, TruncateOnlyOnConflict,
-        VoteDurability, VoteOncePerTerm, VoteSound,
+        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
+        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
-    let refutes = |claim: &Claim| match claim {
+    match claim {
         PreVoteSound => slice.election.pre_vote,
         PreVoteSilent => several && slice.election.pre_vote,
         PromiseKept => slice.election.stickiness,
@@ -84,7 +51,6 @@ pub fn refutable(slice: &Slice) -> ClaimSet {
         RestartIsFollower | RestartRecovers => slice.crashes > 0,
         SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
         LeaderIsVoter => slice.learners > 0,
-        NonDisruption => slice.established.is_some(),
         ElectionSafety | VoteOncePerTerm | VoteSound | VoteDurability | MessageTermPersisted
         | QuorumIntersection => several,
         LogMatching
@@ -105,14 +71,9 @@ pub fn refutable(slice: &Slice) -> ClaimSet {
         | LogContiguous
         | DurableIndexSound
         | CommittedIsDurable => log,
-        NoDeadlock => true,
-        Claim::TermMonotonic
-        | Claim::VoteStable
-        | Claim::StateTransitions
-        | Claim::EntryIdentity => true,
-    };
-    let claims: Vec<Claim> = Claim::ALL.into_iter().filter(refutes).collect();
-    ClaimSet::of(&claims)
+        NonDisruption | NoDeadlock | TermMonotonic | VoteStable | StateTransitions
+        | EntryIdentity => true,
+    }
 }
 
 /// What a slice is unless it says otherwise.
@@ -136,7 +97,7 @@ const BASE: Slice = Slice {
     cutting: Cutting::Always,
     established: None,
     election: Election::PRE_VOTE,
-    claims: LIVE,
+    claims: ClaimSet::NONE,
     declared: Declared::Exhausted,
     pinned: None,
     deep: false,
@@ -155,7 +116,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(snapshots::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
-        slice.claims = slice.claims.intersection(refutable(slice));
+        slice.claims = refutable(slice);
     }
     slices
 }

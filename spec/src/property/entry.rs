@@ -244,19 +244,19 @@ impl Claim {
                 "From every reachable state some fault-free run of bounded length elects a leader that commits an entry of its term.",
                 "§3.9",
                 "quorate_model::progress::Benign::progress",
-                "Existential (AG EF): a benign scheduler does it. Servers that hear a leader do not time out in it.",
+                "Existential (AG EF): a benign scheduler does it, the servers taking turns in some order. Servers that hear a leader do not time out in it.",
             ),
             Claim::CommitProgress => (
                 "In that run, what the leader takes from a client is committed on every server that the leader reaches.",
                 "§3.5, §3.9",
                 "quorate_model::progress::Benign::progress",
-                "As for NoDeadlock.",
+                "As for NoDeadlock; the order need not be the same one.",
             ),
             Claim::ReplicationProgress => (
                 "In that run, every server that the leader reaches ends with the leader's log, and the leader knows it.",
                 "§3.5, §3.9",
                 "quorate_model::progress::Benign::progress",
-                "As for NoDeadlock.",
+                "As for NoDeadlock; the order need not be the same one.",
             ),
             Claim::SnapshotProgress => (
                 "In that run, every server that the leader reaches has what the leader's snapshot covers, and the leader knows it.",

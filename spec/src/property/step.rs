@@ -2,7 +2,7 @@
 //! and after, decided without the transition functions.
 
 use crate::durable::Durable;
-use crate::effects::Input;
+use crate::effects::{Effects, Fatal, Input};
 use crate::log::Log;
 use crate::message::{Body, Envelope};
 use crate::node::Node;
@@ -35,6 +35,16 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::SnapshotMonotonic, snapshot_monotonic(before.log(), after));
     broken.require(Claim::LogContiguous, log_contiguous(after));
     broken
+}
+
+/// The claims that a server itself finds broken in a step: it knows an entry to be committed that the
+/// leader of its term contradicts, and asks its driver to stop (§3.6.3).
+#[must_use]
+pub fn broken_by_effects(effects: &Effects) -> ClaimSet {
+    match effects.fatal {
+        None => ClaimSet::NONE,
+        Some(Fatal::CommittedConflict(_)) => ClaimSet::of(&[Claim::LeaderCompleteness]),
+    }
 }
 
 /// The claims that a restart from `recovered` breaks, for a server whose disk had reported

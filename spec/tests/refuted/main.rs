@@ -14,7 +14,7 @@ use between::{
 use common::*;
 use quorate_spec::property::history::{Event, History};
 use quorate_spec::property::release::{SentVote, broken_by_release};
-use quorate_spec::property::step::{broken_by_restart, broken_by_step};
+use quorate_spec::property::step::{broken_by_effects, broken_by_restart, broken_by_step};
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{
     Body, Configuration, Durable, Duration, Effects, EntryId, Envelope, HardState, Index, Input,
@@ -52,7 +52,7 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::EntryIdentity => vec![entry_identity()],
         Claim::LeaderAppendOnly => vec![leader_append_only()],
         Claim::LogMatching => vec![logs_match()],
-        Claim::LeaderCompleteness => vec![leader_completeness()],
+        Claim::LeaderCompleteness => vec![leader_completeness(), leader_contradicts_a_commit()],
         Claim::StateMachineSafety => vec![state_machine_safety()],
         Claim::CommittedPrefixStable => vec![committed_prefix_stable()],
         Claim::CommitBound => vec![commit_bound()],
@@ -234,6 +234,16 @@ fn leader_completeness() -> Case {
         near: history(&[committed(entry(1, 1), 2), elected(2, 2, &[]), elected(3, 1, &[1])]),
         refuted: history(&[committed(entry(1, 1), 2), elected(3, 2, &[2])]),
     }
+}
+
+/// A follower hears of a leader that contradicts what it knows to be committed, or what it does not.
+fn leader_contradicts_a_commit() -> Case {
+    let broken_where_committed = |commit| {
+        let mut server = Setup { term: 3, log: vec![1, 1, 2], ..Setup::default() }.start();
+        server.receive(2, 3, heartbeat(entry(3, 2), commit));
+        broken_by_effects(&server.receive(2, 3, append(entry(1, 1), &[3], commit)))
+    };
+    Case { near: broken_where_committed(1), refuted: broken_where_committed(2) }
 }
 
 fn state_machine_safety() -> Case {
