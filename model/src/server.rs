@@ -190,6 +190,8 @@ impl Rename for Server {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         self.node.rename(to);
         self.gate.rename(to);
+        // Requests came in the order of the names before.
+        self.gate.sort();
         self.disk.reported.rename(to);
         self.disk.pending.iter_mut().for_each(|write| write.rename(to));
         self.last_vote = self.last_vote.map(|(term, id)| (term, to(id)));
@@ -437,6 +439,7 @@ impl<'a, R: Rules> Run<'a, R> {
         for message in held.filter(|message| message.body.kind().is_request()) {
             message.rebase(self.now, PRESENT);
         }
+        gate.sort();
         for envelope in &mut self.sent {
             if envelope.message.body.kind().is_request() && self.now != PRESENT {
                 let mut moved = (**envelope).clone();
