@@ -15,7 +15,7 @@ use crate::intern::Interned;
 use crate::memo::{Memory, silent};
 use crate::network::what_matters;
 use crate::progress::Benign;
-use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
+use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server, in_order};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
@@ -192,8 +192,12 @@ impl SliceModel {
         }
     }
 
-    /// Drops what can have no effect any more.
+    /// Drops what can have no effect any more. Where any number of messages is under way, those that
+    /// leave at one moment have no order.
     fn reduce(&self, mut state: State) -> State {
+        if self.slice.network == Network::Async {
+            state.servers.iter_mut().for_each(|server| *server = in_order(*server));
+        }
         if !self.slice.reduced {
             return state;
         }

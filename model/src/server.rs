@@ -179,9 +179,20 @@ fn signature(server: &Server) -> u64 {
             Some(position) => NodeId(order[position] as u64 + 1),
             None => NodeId(0),
         });
+        renamed.gate.sort();
         content_hash(&renamed)
     });
     hashes.min().unwrap_or_default()
+}
+
+/// The server with what waits at its gate in one order, whichever came first.
+pub(crate) fn in_order(server: Interned<Server>) -> Interned<Server> {
+    if server.gate.held().count() < 2 {
+        return server;
+    }
+    let mut sorted = (*server).clone();
+    sorted.gate.sort();
+    Interned::new(sorted)
 }
 
 internable!(Envelope, |envelope| content_hash(&envelope.message));
@@ -190,8 +201,6 @@ impl Rename for Server {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         self.node.rename(to);
         self.gate.rename(to);
-        // Requests came in the order of the names before.
-        self.gate.sort();
         self.disk.reported.rename(to);
         self.disk.pending.iter_mut().for_each(|write| write.rename(to));
         self.last_vote = self.last_vote.map(|(term, id)| (term, to(id)));
@@ -439,7 +448,6 @@ impl<'a, R: Rules> Run<'a, R> {
         for message in held.filter(|message| message.body.kind().is_request()) {
             message.rebase(self.now, PRESENT);
         }
-        gate.sort();
         for envelope in &mut self.sent {
             if envelope.message.body.kind().is_request() && self.now != PRESENT {
                 let mut moved = (**envelope).clone();

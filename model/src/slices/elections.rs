@@ -77,7 +77,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-crash",
-            pinned: Some(2_077_851),
+            pinned: Some(1_943_780),
             about: "pre-vote election with heartbeats and a crash, any number of messages under way",
             crashes: 1,
             pending: 1,

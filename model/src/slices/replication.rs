@@ -60,7 +60,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-crash-async",
-            pinned: Some(1_826_787),
+            pinned: Some(1_637_443),
             about: "a command and a crash between any two effects, any number of messages under way",
             commands: 1,
             crashes: 1,

@@ -29,7 +29,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "snapshots-async",
-            pinned: Some(584_929),
+            pinned: Some(540_950),
             about: "a snapshot and a crash between any two effects, any number of messages under way",
             crashes: 1,
             pending: 1,
