@@ -237,6 +237,12 @@ fn slow(then: impl Fn() + Send + 'static) -> (impl StateMachine, std::sync::mpsc
             let _ = self.0.recv();
             self.1();
         }
+
+        fn snapshot(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn restore(&mut self, _: &[u8]) {}
     }
     let (go_on, wait) = std::sync::mpsc::channel();
     (Slow(wait, then), go_on)

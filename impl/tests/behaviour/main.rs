@@ -6,4 +6,5 @@ mod elections;
 mod evidence;
 mod lab;
 mod replication;
+mod snapshots;
 mod solo;

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Handle, Limits, MemoryDisk, Options, Packet, Record, RunningNode, StateMachine, Status,
-    Transport,
+    Clock, Handle, Limits, MemoryDisk, Options, Packet, Payload, Record, RunningNode, StateMachine,
+    Status, Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
-    Body, Configuration, Durable, Envelope, Instant, Message, NodeId, Params, ReadView, Term,
+    Body, Configuration, Durable, EntryId, Envelope, Instant, Message, NodeId, Params, ReadView,
+    Snapshot, Term,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -149,8 +150,26 @@ impl Solo {
 
     /// Says something to the node.
     pub(crate) async fn say(&self, from: NodeId, term: u64, body: Body, records: Vec<Record>) {
+        self.deliver(from, term, body, records, None).await;
+    }
+
+    /// Gives the node a snapshot that covers everything up to `last`, of a machine in this state.
+    pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
+        let configuration = Configuration::of((1..=3).map(NodeId));
+        let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
+        self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
+    }
+
+    async fn deliver(
+        &self,
+        from: NodeId,
+        term: u64,
+        body: Body,
+        records: Vec<Record>,
+        state: Option<Payload>,
+    ) {
         let message = Message { term: Term(term), body };
-        let packet = Packet { envelope: Envelope { from, to: ME, message }, records };
+        let packet = Packet { envelope: Envelope { from, to: ME, message }, records, state };
         self.inbox.send(packet).await.expect("the node runs");
     }
 
