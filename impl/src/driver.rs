@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::{
-    Body, Duration, Effects, EntryId, Index, Input, Instant, Limit, Moment, Node, NodeId, Persist,
-    Protocol, ReadView, Refusal, WriteId,
+    Body, Duration, Effects, Index, Input, Instant, Moment, Node, NodeId, Persist, Protocol,
+    ReadView, Refusal, WriteId,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -18,7 +18,7 @@ use crate::apply::{Delivery, Missing};
 use crate::clock::{Clock, until};
 use crate::handle::{Control, ProposeError, Status, StopReason};
 use crate::node::Limits;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, RequestRoom};
 use crate::pending::{Answer, Pending, Proposal};
 use crate::random::Random;
 use crate::record::{MachineState, Payload, Source};
@@ -288,8 +288,8 @@ impl<S: Storage> Driver<S> {
         let peers: Vec<NodeId> = self.node.log().configuration().members().collect();
         for peer in peers {
             loop {
-                let limit = Limit { entries: self.entries_that_fit(peer) };
-                let request = self.protocol.poll_transmit(&mut self.node, peer, now, limit);
+                let room = RequestRoom { storage: &self.storage, limits: &self.limits };
+                let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
                 let Some(request) = request else { break };
                 if let Body::InstallSnapshot { snapshot } = &request.message.body {
                     // Where nothing says that it has arrived by then, it is moved again.
@@ -299,28 +299,6 @@ impl<S: Storage> Driver<S> {
                 self.outbox.post(request, &self.storage);
             }
         }
-    }
-
-    /// How many entries the next request to the peer may carry: as many as fit into a request by
-    /// number and by bytes, but at least one, or a large one would never leave.
-    fn entries_that_fit(&self, peer: NodeId) -> u64 {
-        let Some(first) = self.node.next_index(peer) else { return 0 };
-        let (log, most) = (self.node.log(), self.limits.entries_per_request);
-        if first <= log.base().index {
-            // The snapshot takes the place of entries; there is always room for one.
-            return 1;
-        }
-        let (mut entries, mut bytes) = (0, 0);
-        for index in (first.0..).take(usize::try_from(most).unwrap_or(usize::MAX)) {
-            let Some(term) = log.term_at(Index(index)) else { break };
-            let record = self.storage.read(EntryId { term, index: Index(index) });
-            bytes += record.map_or(0, |record| record.len());
-            if entries > 0 && bytes > self.limits.bytes_per_request {
-                break;
-            }
-            entries += 1;
-        }
-        entries
     }
 
     /// Answers the clients whose proposals were not taken.

@@ -1,13 +1,40 @@
-//! The way out: a message waits in the gate for its write, gets the contents of its entries when
-//! it leaves, and goes.
+//! The way out: how much fits into a request; a message waits in the gate for its write, gets the
+//! contents of its entries when it leaves, and goes.
 
 use std::sync::Arc;
 
-use quorate_spec::{Body, Envelope, Gate, NodeId, Outgoing, WriteId};
+use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
+use crate::node::Limits;
 use crate::record::{Payload, Record};
 use crate::storage::Storage;
 use crate::transport::{Packet, Transport};
+
+/// What fits into a request by number and by bytes, but at least one entry, or a large one would never
+/// leave.
+pub(crate) struct RequestRoom<'a, S> {
+    pub(crate) storage: &'a S,
+    pub(crate) limits: &'a Limits,
+}
+
+impl<S: Storage> Room for RequestRoom<'_, S> {
+    fn fits(&self, entries: &mut dyn Iterator<Item = EntryId>) -> u64 {
+        let most = usize::try_from(self.limits.entries_per_request).unwrap_or(usize::MAX);
+        let (mut fit, mut bytes) = (0, 0);
+        for id in entries.take(most) {
+            bytes += self.storage.read(id).map_or(0, |record| record.len());
+            if fit > 0 && bytes > self.limits.bytes_per_request {
+                break;
+            }
+            fit += 1;
+        }
+        fit
+    }
+
+    fn fits_snapshot(&self) -> bool {
+        true
+    }
+}
 
 pub(crate) struct Outbox {
     id: NodeId,
@@ -77,7 +104,7 @@ mod tests {
     use std::sync::Mutex;
 
     use quorate_spec::durable::{LogWrite, Write};
-    use quorate_spec::{Configuration, Entries, EntryId, Index, Message, Persist, Term};
+    use quorate_spec::{Configuration, Entries, Index, Message, Persist, Term};
 
     use super::*;
     use crate::memory::{MemoryDisk, MemoryStorage};

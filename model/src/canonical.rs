@@ -45,7 +45,10 @@ impl Canonical {
 
     /// The state under its canonical names.
     #[must_use]
-    pub(crate) fn of(&self, state: State) -> State {
+    pub(crate) fn of(&self, mut state: State) -> State {
+        if self.sorts {
+            state.servers.iter_mut().for_each(|server| *server = in_order(*server));
+        }
         let keys = keys(&state);
         let mut names: Names = (0..state.servers.len() as u8).collect();
         let ties = self.classes.iter().any(|class| sort_by_key(class, &keys, &mut names));

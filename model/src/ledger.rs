@@ -78,15 +78,18 @@ const CAVEATS: &str = "
   messages, and PULL-1 to two that are late at a time.
 - **Loss is non-delivery**: no step loses a message that is under way; it just never arrives.
 - **Dead messages dropped**: a message that can have no effect any more is dropped, and one that can
-  only provoke a rejection loses what it says. Exact.
+  only provoke a rejection loses what it says; where messages stay under way, one such request from
+  a server to another stands for all. Exact.
+- **Spent votes forgotten**: states do not keep for whom a vote went that nobody can use any more,
+  and who led a term, or created entries in it, that every disk has passed. Exact.
 - **Canonical names**: states that differ only in the names of servers that the slice treats alike
   are one state. Exact for claims that treat all servers alike, as these do.
 - **Writes at once**: where no crash is left to come and nothing is pending on a server, what it
   writes is durable at once; where crashes are restarts that lose no write, always. A restriction:
   what would be sent or counted between a step and the report of its write is left to the slices
   with crashes.
-- Canonical names and dead messages agree with the unreduced check on small slices, claim by claim,
-  for the sound rules and for every mutant; writes at once add no violation there
+- Canonical names, dead messages and spent votes agree with the unreduced check on small slices,
+  claim by claim, for the sound rules and for every mutant; writes at once add no violation there
   (`model/tests/reductions.rs`).
 - **Elections**: naive is thesis §3.4 alone; pre-vote is §9.6, promise §4.2.3 (no vote within an
   election timeout of hearing a leader), check-quorum §6.2 (a leader without a quorum steps down).

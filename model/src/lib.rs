@@ -21,6 +21,7 @@ pub mod enumeration;
 mod exhaust;
 pub mod explain;
 pub mod explorer;
+mod forget;
 pub mod guards;
 pub mod intern;
 pub mod ledger;

@@ -10,7 +10,8 @@ use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::server::{Delivery, Machine, Operation, Outcome, Server};
 
-type Memo = DashMap<(Interned<Server>, Operation, Delivery), Interned<Outcome>, Fold>;
+type Key = (Interned<Server>, Operation, Delivery);
+type Memo = DashMap<Key, Interned<Outcome>, Fold>;
 type Fold = foldhash::fast::FixedState;
 
 /// The outcomes so far. What was imagined is never taken for explored: else the step would count
@@ -39,6 +40,15 @@ pub(crate) fn silent(machine: &Machine<Guards>) -> Machine<Guards> {
     }
 }
 
+/// Which operations are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The steps of the explored graph.
+    Explored,
+    /// The others.
+    Imagined,
+}
+
 impl SliceModel {
     /// What the operation does to the server, from memory if it was asked before.
     pub(crate) fn perform(
@@ -47,15 +57,7 @@ impl SliceModel {
         operation: Operation,
         delivery: Delivery,
     ) -> Interned<Outcome> {
-        let compute = || Interned::new(self.machine.perform(&server, operation, delivery));
-        let Some(memory) = &self.memory else { return compute() };
-        let key = (server, operation, delivery);
-        if let Some(outcome) = memory.explored.get(&key) {
-            return *outcome;
-        }
-        let outcome = compute();
-        memory.explored.insert(key, outcome);
-        outcome
+        self.remembered(Of::Explored, (server, operation, delivery))
     }
 
     /// The same, where it is no step of the explored graph: what happens is not noted as seen.
@@ -65,14 +67,22 @@ impl SliceModel {
         operation: Operation,
         delivery: Delivery,
     ) -> Interned<Outcome> {
-        let compute = || Interned::new(self.silent.perform(&server, operation, delivery));
-        let Some(memory) = &self.memory else { return compute() };
-        let key = (server, operation, delivery);
-        if let Some(outcome) = memory.explored.get(&key).or_else(|| memory.imagined.get(&key)) {
+        self.remembered(Of::Imagined, (server, operation, delivery))
+    }
+
+    /// What was explored answers a question, too; the other way round a step would go unseen.
+    fn remembered(&self, of: Of, key: Key) -> Interned<Outcome> {
+        let (server, operation, delivery) = key;
+        let machine = if of == Of::Explored { &self.machine } else { &self.silent };
+        let compute = || Interned::new(machine.perform(&server, operation, delivery));
+        let Some(Memory { explored, imagined }) = &self.memory else { return compute() };
+        let asked = || if of == Of::Imagined { imagined.get(&key) } else { None };
+        if let Some(outcome) = explored.get(&key).or_else(asked) {
             return *outcome;
         }
         let outcome = compute();
-        memory.imagined.insert(key, outcome);
+        let memo = if of == Of::Explored { explored } else { imagined };
+        memo.insert(key, outcome);
         outcome
     }
 }

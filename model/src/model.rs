@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Index, Limit, NodeId, Protocol, Role, Term};
+use quorate_spec::{Configuration, Durable, Envelope, Index, Limit, NodeId, Protocol, Role};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
 use crate::canonical::Canonical;
 use crate::coverage::Coverage;
+use crate::forget::Oblivion;
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::memo::{Memory, silent};
-use crate::network::what_matters;
 use crate::progress::Benign;
-use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server, in_order};
+use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
@@ -30,6 +30,7 @@ pub struct SliceModel {
     pub(crate) silent: Machine<Guards>,
     pub(crate) benign: Benign,
     canonical: Option<Canonical>,
+    oblivion: Oblivion,
     pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
     visited: AtomicUsize,
@@ -50,6 +51,7 @@ impl SliceModel {
         SliceModel {
             benign: Benign::new(slice.servers),
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
+            oblivion: Oblivion::default(),
             verdicts: Verdicts::default(),
             visited: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -192,31 +194,11 @@ impl SliceModel {
         }
     }
 
-    /// Drops what can have no effect any more. Where any number of messages is under way, those that
-    /// leave at one moment have no order.
-    fn reduce(&self, mut state: State) -> State {
-        if self.slice.network == Network::Async {
-            state.servers.iter_mut().for_each(|server| *server = in_order(*server));
-        }
-        if !self.slice.reduced {
-            return state;
-        }
-        let rules = &self.silent.protocol.rules;
-        let max_term = Term(self.slice.max_term);
-        let matters = |envelope: &Interned<Envelope>| {
-            let (from, to) = (state.server(envelope.from), state.server(envelope.to));
-            what_matters(rules, *envelope, &from, &to, max_term)
-        };
-        let mut net: Net = state.net.iter().filter_map(matters).collect();
-        net.sort_unstable();
-        net.dedup();
-        state.net = net;
-        state
-    }
-
-    /// The state as it is stored: under its canonical names.
+    /// The state as it is stored: without what nobody can ask about, under its canonical names.
     #[must_use]
     pub fn stored(&self, state: State) -> State {
+        let rules = &self.silent.protocol.rules;
+        let state = if self.slice.forgets { self.oblivion.of(rules, state) } else { state };
         match &self.canonical {
             Some(canonical) => canonical.of(state),
             None => state,
@@ -444,7 +426,7 @@ impl SliceModel {
         if self.slice.cutting != Cutting::Breaks {
             state.budget.cut = self.cuts();
         }
-        self.reduce(state)
+        self.without_the_dead(state)
     }
 
     /// The states that `last` leads to, with the actions, before servers are renamed: what a
@@ -453,7 +435,8 @@ impl SliceModel {
     pub fn plain_steps(&self, last: &State) -> Vec<(Action, State)> {
         let mut actions = Vec::new();
         self.actions(last, &mut actions);
-        let step = |action| self.after(last, action).map(|state| (action, self.reduce(state)));
+        let step =
+            |action| self.after(last, action).map(|state| (action, self.without_the_dead(state)));
         actions.into_iter().filter_map(step).collect()
     }
 }
@@ -487,7 +470,7 @@ impl Model for SliceModel {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         self.coverage().saw_action(action.kind());
         let state = self.after(last, action)?;
-        let state = self.stored(self.reduce(state));
+        let state = self.stored(self.without_the_dead(state));
         (state != *last).then_some(state)
     }
 

@@ -6,18 +6,67 @@
 //! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
 
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, EntryId, Envelope, Instant, Kind, Message, NodeId, Role,
-    Rules, Snapshot, Term,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Kind, Message, NodeId,
+    Role, Rules, Snapshot, Term,
 };
 
 use crate::intern::Interned;
-use crate::server::Server;
+use crate::model::SliceModel;
+use crate::server::{Delivery, Operation, Server};
+use crate::slice::Network;
+use crate::state::{Net, State};
 
 /// The oldest instant: what the name of a past round of pre-votes is reduced to.
 const PAST: Instant = Instant(0);
 
+impl SliceModel {
+    /// Whether the message is an AppendEntries that changes nothing now, or later in its term.
+    fn is_idle(&self, state: &State, envelope: Interned<Envelope>) -> bool {
+        let election = self.slice.election;
+        let timeless = !(election.pre_vote || election.stickiness || election.check_quorum);
+        let (from, to) = (state.server(envelope.from), state.server(envelope.to));
+        let rules = &self.silent.protocol.rules;
+        if !timeless || state.budget.crashes > 0 || !stays_without_effect(rules, &envelope, &to) {
+            return false;
+        }
+        let delivery = Delivery { sync: true, eager: false };
+        let outcome = self.imagine(to, Operation::Receive(envelope), delivery);
+        let told = |reply: &Interned<Envelope>| {
+            let known = self.slice.network == Network::Async && state.net.contains(reply);
+            let max_term = Term(self.slice.max_term);
+            known || what_matters(rules, *reply, &to, &from, max_term).is_none()
+        };
+        let silent = outcome.events.is_empty() && outcome.broken.is_empty();
+        outcome.server == to && silent && outcome.sent.iter().all(told)
+    }
+
+    /// Drops what can have no effect any more.
+    pub(crate) fn without_the_dead(&self, mut state: State) -> State {
+        if !self.slice.reduced {
+            return state;
+        }
+        let rules = &self.silent.protocol.rules;
+        let max_term = Term(self.slice.max_term);
+        let matters = |envelope: &Interned<Envelope>| {
+            let (from, to) = (state.server(envelope.from), state.server(envelope.to));
+            if self.is_idle(&state, *envelope) {
+                return spent(*envelope, &from, max_term);
+            }
+            what_matters(rules, *envelope, &from, &to, max_term)
+        };
+        let mut net: Net = state.net.iter().filter_map(matters).collect();
+        if self.slice.network == Network::Async && !self.slice.election.check_quorum {
+            merge_tellers(rules, &mut net);
+        }
+        net.sort_unstable();
+        net.dedup();
+        state.net = net;
+        state
+    }
+}
+
 /// What is left of a message, given its sender and receiver; none if nothing is.
-pub(crate) fn what_matters<R: Rules>(
+fn what_matters<R: Rules>(
     rules: &R,
     envelope: Interned<Envelope>,
     sender: &Server,
@@ -66,6 +115,32 @@ pub(crate) fn what_matters<R: Rules>(
     }
 }
 
+/// Whether an AppendEntries can no longer change anything at its receiver in this term, given that
+/// it would change nothing now: the receiver follows in that term, so its log only grows and its
+/// commit index only rises, and what it would answer is what it answered before. Asked of the
+/// rules, for a mutant may truncate, uncommit or acknowledge something else later.
+fn stays_without_effect<R: Rules>(rules: &R, envelope: &Envelope, receiver: &Server) -> bool {
+    let Body::AppendEntries { prev, entries, leader_commit } = &envelope.message.body else {
+        return false;
+    };
+    let (term, node) = (envelope.message.term, &receiver.node);
+    let follows = matches!(node.role(), Role::Follower { .. });
+    let settled = receiver.disk.pending.is_empty()
+        && receiver.gate.held().next().is_none()
+        && receiver.disk.reported.hard_state.current_term == term
+        && node.current_term() == term;
+    let (far, validated) = (Index(u64::MAX), entries.last_index(prev.index));
+    let of_term = |of: Term| !rules.conflicts(Some(of), of);
+    follows
+        && settled
+        && entries.runs.iter().all(|run| of_term(run.term))
+        && rules.prev_matches(*prev, Some(prev.term))
+        && rules.follower_commit(far, *leader_commit, validated) == far
+        && rules.acknowledged(validated, far) == validated
+        && rules.match_after(far, validated) == far
+        && rules.takes_entries_of(term, term.next()).is_err()
+}
+
 /// A request that can do no more than provoke a rejection: what it says does not matter, and
 /// nothing does once its sender has the last term of the slice.
 fn spent(
@@ -92,7 +167,7 @@ fn bare(envelope: Interned<Envelope>) -> Interned<Envelope> {
             Body::AppendEntries {
                 prev: EntryId::ZERO,
                 entries: quorate_spec::Entries::default(),
-                leader_commit: quorate_spec::Index::ZERO,
+                leader_commit: Index::ZERO,
             },
         ),
         Body::InstallSnapshot { .. } => {
@@ -224,4 +299,37 @@ fn answer_counts<R: Rules>(
         AppendOutcome::Conflict { prev_index, .. } => !(waits && prev_index < peer.match_index),
         AppendOutcome::Stale => true,
     }
+}
+
+/// One request from each server to each other is enough to be told a term, and it does not matter
+/// which; and one answer to each server is enough to tell it. For networks in which messages stay.
+fn merge_tellers<R: Rules>(rules: &R, net: &mut Net) {
+    let answers = |kind| rules.answers_stale(kind);
+    let (past, present) = (Term(0), Term(1));
+    let alike = answers(Kind::RequestVote) == answers(Kind::AppendEntries)
+        && rules.votes_for_term(past, present).is_err()
+        && rules.takes_entries_of(past, present).is_err();
+    if !alike {
+        return;
+    }
+    let request = |envelope: &Envelope| envelope.message.body.kind().is_request();
+    let bare = |envelope: &Envelope| request(envelope) && is_bare(&envelope.message);
+    let mut kept = Net::new();
+    for envelope in net.iter() {
+        let same = |other: &&Interned<Envelope>| {
+            request(other) && (other.from, other.to) == (envelope.from, envelope.to)
+        };
+        if !bare(envelope) {
+            kept.push(*envelope);
+        } else if !net.iter().filter(same).any(|other| !bare(other)) {
+            let Envelope { from, to, .. } = **envelope;
+            let body = Body::RequestVote { last: EntryId::ZERO };
+            kept.push(Interned::new(Envelope {
+                from,
+                to,
+                message: Message { term: Term(0), body },
+            }));
+        }
+    }
+    *net = kept;
 }

@@ -151,9 +151,16 @@ pub fn plain_trace(model: &SliceModel, path: &[State]) -> Option<Trace> {
 }
 
 /// The shortest trace on which `claim` becomes false, and how many states it took to find.
+///
+/// # Panics
+/// If the path that was found is none of the plain model: then a reduction is not exact.
 #[must_use]
 pub fn shortest(model: &SliceModel, claim: Claim, limit: usize) -> (Found, Option<Trace>) {
     let found = breadth_first(model, ClaimSet::of(&[claim]), limit, usize::MAX);
-    let trace = found.path.as_ref().and_then(|path| plain_trace(model, path));
+    let plain = |path: &Vec<State>| {
+        let trace = plain_trace(model, path);
+        Some(trace.expect("what is found among reduced states is a path of the plain model"))
+    };
+    let trace = found.path.as_ref().and_then(plain);
     (found, trace)
 }

@@ -113,6 +113,8 @@ pub struct Slice {
     pub instant_writes: bool,
     /// Whether messages that can have no effect are dropped.
     pub reduced: bool,
+    /// Whether states forget what no server can ask about any more.
+    pub forgets: bool,
 }
 
 /// Which protections of elections are on.
@@ -211,8 +213,11 @@ impl Slice {
             parts.push("heartbeats beside entries".to_owned());
         }
         parts.extend(self.links());
-        let reductions =
-            [(self.symmetric, "canonical names"), (self.reduced, "dead messages dropped")];
+        let reductions = [
+            (self.symmetric, "canonical names"),
+            (self.reduced, "dead messages dropped"),
+            (self.forgets, "spent votes forgotten"),
+        ];
         parts.extend(reductions.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
         parts.join(", ")
     }
@@ -352,9 +357,12 @@ mod tests {
         assert_eq!(
             slices::named("pipeline").expect("it is in the catalogue").bounds(),
             "3 voters, PULL-1, terms ≤ 2, pre-vote + promise + check-quorum, writes at once, \
-             1 command, ≤ 1 entry a request, a window of 2, canonical names, dead messages dropped"
+             1 command, ≤ 1 entry a request, a window of 2, canonical names, dead messages dropped, \
+             spent votes forgotten"
         );
-        let bare = bounds(|slice| *slice = Slice { symmetric: false, reduced: false, ..*slice });
+        let bare = bounds(|slice| {
+            *slice = Slice { symmetric: false, reduced: false, forgets: false, ..*slice }
+        });
         assert!(bare.ends_with("writes at once, 2 commands"), "{bare}");
     }
 }

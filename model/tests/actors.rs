@@ -39,6 +39,7 @@ fn plain(servers: usize, max_term: u64, election: Election) -> Slice {
         election,
         symmetric: false,
         reduced: false,
+        forgets: false,
         ..base
     }
 }

@@ -3,22 +3,11 @@
 
 #![allow(missing_docs)]
 
-use std::process::{Command, Output, Stdio};
+mod common;
 
-fn quorate_model(arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_quorate-model");
-    Command::new(program).args(arguments).output().expect("the program starts")
-}
+use std::process::{Command, Stdio};
 
-/// The one line of an error, with exit code 2.
-fn refusal(arguments: &[&str]) -> String {
-    let output = quorate_model(arguments);
-    let text = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
-    assert!(output.stdout.is_empty(), "{arguments:?} prints nothing else");
-    assert_eq!(text.lines().count(), 1, "{text}");
-    text
-}
+use common::{quorate_model, refusal};
 
 #[test]
 fn a_wrong_number_is_one_clear_line() {

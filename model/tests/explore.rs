@@ -3,10 +3,15 @@
 
 #![allow(missing_docs)]
 
+mod common;
+#[path = "common/mutants.rs"]
+mod mutants;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use mutants::MUTANTS;
 use quorate_model::explorer::{
     ActorWalk, AddressError, Counterexample, Explored, ServeError, SliceWalk, TraceWalk, Walk,
     choose, follow, hash, serve, shortest,
@@ -16,16 +21,6 @@ use quorate_model::slices;
 use quorate_model::state::State;
 use quorate_spec::property::{Claim, ClaimSet};
 use stateright::{Model, Path};
-
-/// Mutants of elections, pre-votes, commits, disks, and one that is only seen by running on.
-const MUTANTS: [Mutation; 6] = [
-    Mutation::CountsOldVotes,
-    Mutation::PreVoteRaisesTerm,
-    Mutation::CommitsBeyondValidated,
-    Mutation::AcksBeforeDurable,
-    Mutation::VotesInsidePromise,
-    Mutation::NeverStepsDown,
-];
 
 fn counterexample(mutation: Mutation) -> Counterexample {
     let slices: Vec<_> = mutation.slices().iter().filter_map(|name| slices::named(name)).collect();
@@ -176,19 +171,9 @@ fn a_recorded_run_is_walked_through_with_its_sentences() {
     assert_eq!(walk.tell(&0, &1, &1).sentence, "sentence 1");
 }
 
-fn explore(arguments: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_quorate-model");
-    Command::new(program).arg("explore").args(arguments).output().expect("the program starts")
-}
-
-/// The one line of an error, with exit code 2.
+/// The one line of an error of `explore`.
 fn refusal(arguments: &[&str]) -> String {
-    let output = explore(arguments);
-    let text = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
-    assert!(output.stdout.is_empty(), "{arguments:?} prints nothing else");
-    assert_eq!(text.lines().count(), 1, "{text}");
-    text
+    common::refusal(&[&["explore"], arguments].concat())
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn the_bounds_of_a_slice_name_all_that_bounds_or_reduces_it() {
     for part in ["ASYNC", "naive election", "1 crash, ≤ 1 write pending", "no AppendEntries"] {
         assert!(election.contains(part), "{election}");
     }
-    let reduced = "writes at once, canonical names, dead messages dropped";
+    let reduced = "writes at once, canonical names, dead messages dropped, spent votes forgotten";
     assert!(bounds("check-quorum").contains("pre-vote + promise + check-quorum"));
     assert!(bounds("check-quorum").ends_with(reduced), "{}", bounds("check-quorum"));
     assert!(bounds("step-down").contains("naive election + check-quorum"));

@@ -20,7 +20,10 @@ fn every_mutant_is_killed_and_its_trace_replays() {
             panic!("{} survives its slices {:?}", mutation.name(), mutation.slices());
         };
         // Without canonical names the states of the trace are the model's own.
-        let plain = SliceModel::new(Slice { symmetric: false, ..slice }, Guards::broken(*mutation));
+        let plain = SliceModel::new(
+            Slice { symmetric: false, forgets: false, ..slice },
+            Guards::broken(*mutation),
+        );
         let actions: Vec<_> = trace.steps.iter().map(|(action, _)| *action).collect();
         let path = Path::from_actions(&plain, trace.initial.clone(), &actions)
             .unwrap_or_else(|| panic!("the trace of {} is a path", mutation.name()));
@@ -30,7 +33,8 @@ fn every_mutant_is_killed_and_its_trace_replays() {
             assert!(plain.holds(state, mutation.killer()), "{} no earlier", mutation.name());
         }
         // The same trace under the sound rules is no path, or breaks nothing.
-        let sound = SliceModel::new(Slice { symmetric: false, ..slice }, Guards::sound());
+        let sound =
+            SliceModel::new(Slice { symmetric: false, forgets: false, ..slice }, Guards::sound());
         let initial = sound.init_states().remove(0);
         if let Some(path) = Path::from_actions(&sound, initial, &actions) {
             assert!(sound.false_claims(path.last_state()).is_empty(), "{}", mutation.name());

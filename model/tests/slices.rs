@@ -130,7 +130,7 @@ fn a_violation_whose_shortest_trace_is_too_far_is_told_with_a_longer_one() {
     assert!(!violation.shortest);
     let trace = violation.trace.as_ref().expect("the steps are told");
     assert_eq!(trace.steps.len(), violation.steps);
-    let plain = SliceModel::new(Slice { symmetric: false, ..slice }, guards);
+    let plain = SliceModel::new(Slice { symmetric: false, forgets: false, ..slice }, guards);
     let (_, last) = trace.steps.last().expect("it has steps");
     assert!(!plain.holds(last, claim));
 }

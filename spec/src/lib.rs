@@ -60,5 +60,5 @@ pub use refusal::Refusal;
 pub use role::{Role, RoleName};
 pub use rules::{Rules, Sound};
 pub use symmetry::Rename;
-pub use transition::Limit;
+pub use transition::{Limit, Room};
 pub use types::{Duration, EntryId, Index, Instant, Moment, NodeId, Term, WriteId};

@@ -94,14 +94,7 @@ impl Entries {
 
     /// The entries one by one, as names, where they follow `previous`.
     pub fn ids(&self, previous: Index) -> impl Iterator<Item = EntryId> + '_ {
-        self.runs
-            .iter()
-            .scan(previous, |at, run| {
-                let first = at.next();
-                *at = run.last;
-                Some((first.0..=run.last.0).map(|i| EntryId { term: run.term, index: Index(i) }))
-            })
-            .flatten()
+        ids(&self.runs, previous)
     }
 }
 
@@ -125,6 +118,16 @@ impl Snapshot {
         let possible = index > Index::ZERO && index < Index::LIMIT && of <= term;
         possible && !self.configuration.voters.is_empty()
     }
+}
+
+/// The entries of these runs, as names, where they follow `previous`.
+fn ids(runs: &[Run], previous: Index) -> impl Iterator<Item = EntryId> + '_ {
+    let of_run = |at: &mut Index, run: &Run| {
+        let (first, term) = (at.next(), run.term);
+        *at = run.last;
+        Some((first.0..=run.last.0).map(move |i| EntryId { term, index: Index(i) }))
+    };
+    runs.iter().scan(previous, of_run).flatten()
 }
 
 /// A server's log: everything after `base`, which is what its snapshot ends with.
@@ -345,6 +348,12 @@ impl Log {
                 before = *index;
                 inside
             })
+    }
+
+    /// The same, after the entry at `previous`, which this log must have.
+    pub fn ids_after(&self, previous: Index) -> impl Iterator<Item = EntryId> + '_ {
+        let from = self.entries.runs.partition_point(|run| run.last <= previous);
+        ids(&self.entries.runs[from..], previous)
     }
 
     pub(crate) fn configurations_mut(&mut self) -> impl Iterator<Item = &mut Configuration> {

@@ -148,16 +148,6 @@ impl Node {
         &self.unwritten
     }
 
-    /// The first entry that the next request to this peer would carry, if this node leads: where
-    /// a driver begins to count bytes for [`Limit`](crate::Limit).
-    #[must_use]
-    pub fn next_index(&self, peer: NodeId) -> Option<Index> {
-        match &self.role {
-            Role::Leader(leadership) => leadership.peers.get(&peer).map(|peer| peer.next_index),
-            Role::Follower { .. } | Role::PreCandidate(_) | Role::Candidate(_) => None,
-        }
-    }
-
     /// What readers may know at present.
     #[must_use]
     pub fn read_view(&self) -> ReadView {
@@ -219,6 +209,12 @@ impl Node {
     /// timer may fire at any moment.
     pub fn forget_election_timer(&mut self, now: Instant) {
         self.election_deadline = now;
+    }
+
+    /// Forgets for whom it voted, and not that it did: its own name stands for whoever it was. For
+    /// models, where that one can no longer use the vote.
+    pub fn forget_for_whom(&mut self) {
+        self.voted_for = self.voted_for.map(|_| self.id);
     }
 
     /// Renumbers the writes so that the last one that was reported becomes [`WriteId::NONE`], and

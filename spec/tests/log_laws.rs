@@ -219,3 +219,16 @@ fn what_is_known_of_a_log_begins_with_its_boundary() {
     }
     check(400, law as fn(Vec<Change>));
 }
+
+/// The names of the entries after each place are the end of all names.
+#[test]
+fn ids_after_are_the_end_of_the_ids() {
+    fn law(changes: Vec<Change>) {
+        let (log, list) = changed(changes);
+        for previous in list.base..=list.last() {
+            let after: Vec<_> = log.ids_after(Index(previous as u64)).collect();
+            assert_eq!(after, list.ids()[previous - list.base..], "after {previous}: {log:?}");
+        }
+    }
+    check(300, law as fn(Vec<Change>));
+}

@@ -4,9 +4,11 @@
 
 mod common;
 
+use std::cell::RefCell;
+
 use common::*;
 use quorate_spec::role::Pace;
-use quorate_spec::{Duration, Index, Input, Limit, Params};
+use quorate_spec::{Duration, EntryId, Index, Input, Instant, Limit, Params, Room};
 
 /// A leader of three whose window to each peer is `window`; n2 has acknowledged its no-op, n3 has
 /// said nothing.
@@ -74,6 +76,44 @@ fn a_request_holds_the_entries_after_its_prev_up_to_the_limit() {
     server.receive(2, 4, accepted(4));
     assert_eq!(server.poll_append_up_to(2, limit(1)), Some((entry(4, 2), vec![2], 0)));
     assert_eq!(server.poll_append_up_to(2, limit(9)), Some((entry(5, 2), vec![3, 4], 0)));
+}
+
+/// What a driver is asked for room for.
+struct Asked<'a>(&'a RefCell<Vec<Vec<EntryId>>>);
+
+impl Room for Asked<'_> {
+    fn fits(&self, entries: &mut dyn Iterator<Item = EntryId>) -> u64 {
+        self.0.borrow_mut().push(entries.collect());
+        2
+    }
+
+    fn fits_snapshot(&self) -> bool {
+        true
+    }
+}
+
+/// A driver reads entries to count their bytes: it is asked about those that could leave now, and is
+/// not asked where none can.
+#[test]
+fn room_is_asked_for_where_entries_can_leave() {
+    let mut server = leader(2);
+    let asked = RefCell::new(Vec::new());
+    let poll = |server: &mut Server| {
+        let now = Instant(server.now);
+        let sent = server.protocol.poll_transmit(&mut server.node, n(2), now, Asked(&asked));
+        (asked.take(), sent.is_some())
+    };
+    assert_eq!(poll(&mut server), (vec![], false), "there is nothing new");
+    propose(&mut server, 5);
+    let from = |first| vec![(first..=6).map(|index| entry(index, 1)).collect::<Vec<_>>()];
+    assert_eq!(poll(&mut server), (from(2), true));
+    assert_eq!(poll(&mut server), (from(4), true));
+    assert_eq!(poll(&mut server), (vec![], false), "the window is full");
+    server.now += HEARTBEAT;
+    assert_eq!(poll(&mut server), (vec![], true), "a heartbeat takes no room");
+    server.receive(2, 1, conflict(5, entry(1, 1)));
+    assert_eq!(poll(&mut server), (from(2), true), "probing");
+    assert_eq!(poll(&mut server), (vec![], false), "until it answers, or a heartbeat is due");
 }
 
 /// A peer without room is still told that its leader lives.

@@ -3,6 +3,9 @@
 
 #![allow(missing_docs)]
 
+#[path = "../../model/tests/common/mutants.rs"]
+mod mutants;
+
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -10,6 +13,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mutants::MUTANTS;
 use quorate_model::explorer::{
     Counterexample, TraceWalk, Verdict, Walk, choose, clean_up, link, serve,
 };
@@ -18,15 +22,6 @@ use quorate_model::simulation::{Scenario, Setup, Watch};
 use quorate_model::slices;
 use quorate_spec::property::Claim;
 use quorate_tests::Search;
-
-const MUTANTS: [Mutation; 6] = [
-    Mutation::CountsOldVotes,
-    Mutation::PreVoteRaisesTerm,
-    Mutation::CommitsBeyondValidated,
-    Mutation::AcksBeforeDurable,
-    Mutation::VotesInsidePromise,
-    Mutation::NeverStepsDown,
-];
 
 /// A browser on the path, as Debian and others name it.
 fn browser() -> Option<PathBuf> {

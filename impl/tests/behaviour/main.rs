@@ -6,5 +6,6 @@ mod elections;
 mod evidence;
 mod lab;
 mod replication;
+mod sending;
 mod snapshots;
 mod solo;

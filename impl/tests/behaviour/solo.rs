@@ -1,17 +1,18 @@
 //! One node whose peers and clock are played by the test.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Handle, Limits, MemoryDisk, Options, Packet, Payload, Record, RunningNode, StateMachine,
-    Status, Transport,
+    Clock, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress, Record,
+    RunningNode, StateMachine, Status, Storage, Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
-    Body, Configuration, Durable, EntryId, Envelope, Instant, Message, NodeId, Params, ReadView,
-    Snapshot, Term,
+    Body, Configuration, Durable, EntryId, Envelope, Index, Instant, Message, NodeId, Params,
+    Persist, ReadView, Snapshot, Term,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -48,6 +49,46 @@ impl Sent {
     }
 }
 
+/// A disk that says which entries were read from it.
+struct ReadLog {
+    storage: MemoryStorage,
+    read: Reads,
+}
+
+/// The entries that a node has read, in order.
+type Reads = Arc<Mutex<Vec<EntryId>>>;
+
+impl Storage for ReadLog {
+    fn recovered(&self) -> Durable {
+        self.storage.recovered()
+    }
+
+    fn progress(&self) -> watch::Receiver<Progress> {
+        self.storage.progress()
+    }
+
+    fn submit(&mut self, persist: Persist, records: Vec<Record>) {
+        self.storage.submit(persist, records);
+    }
+
+    fn keep(&mut self, state: MachineState) {
+        self.storage.keep(state);
+    }
+
+    fn state(&self, last: EntryId) -> Option<MachineState> {
+        self.storage.state(last)
+    }
+
+    fn read(&self, id: EntryId) -> Option<Record> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.storage.read(id)
+    }
+
+    async fn close(self) {
+        self.storage.close().await;
+    }
+}
+
 /// Sees what the node sends.
 struct Outlet {
     disk: MemoryDisk,
@@ -69,6 +110,7 @@ pub(crate) struct Solo {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sent: mpsc::UnboundedReceiver<Sent>,
     inbox: mpsc::Sender<Packet>,
+    read: Reads,
 }
 
 impl Solo {
@@ -89,8 +131,9 @@ impl Solo {
         let (sender, sent) = mpsc::unbounded_channel();
         let (inbox, packets) = mpsc::channel(16);
         let view = Arc::new(OnceLock::new());
+        let read = Reads::default();
         let parts = Parts {
-            storage: disk.open(),
+            storage: ReadLog { storage: disk.open(), read: Arc::clone(&read) },
             transport: Arc::new(Outlet {
                 disk: disk.clone(),
                 view: Arc::clone(&view),
@@ -104,7 +147,7 @@ impl Solo {
             Options { id: ME, params: Params { max_uncommitted, ..params() }, seed: 7, limits };
         let node = node::start(options, parts).expect("the parameters fit");
         view.set(node.handle().watch()).expect("it is set once");
-        Solo { node, disk, clock, sent, inbox }
+        Solo { node, disk, clock, sent, inbox, read }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -125,6 +168,31 @@ impl Solo {
             status.leader == Some(ME) && status.applied == status.last.index
         })
         .await;
+    }
+
+    /// Makes a node the leader of term 1 by the votes of this peer. What it then says to its peers is
+    /// still to be taken from `sent`.
+    pub(crate) async fn be_elected_by(&mut self, peer: NodeId) {
+        self.promise_passes();
+        self.handle().campaign().await.expect("its promise has passed");
+        let round = loop {
+            let body = self.next_sent().await.packet.envelope.message.body;
+            if let Body::PreVote { round, .. } = body {
+                break round;
+            }
+        };
+        let granted = Body::PreVoteReply { asked_in: Term(0), round, granted: true };
+        self.say(peer, 0, granted, Vec::new()).await;
+        while self.next_sent().await.kind() != Kind::RequestVote {}
+        self.say(peer, 1, Body::RequestVoteReply { granted: true }, Vec::new()).await;
+        let what = "it leads and has written its no-op";
+        self.status(what, |status| status.leader == Some(ME) && status.durable_index == Index(1))
+            .await;
+    }
+
+    /// The entries that it has read from its disk since it was last asked.
+    pub(crate) fn reads(&self) -> Vec<EntryId> {
+        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until the writer is at a write that a stall holds up, and the node has had the time

@@ -172,6 +172,10 @@ fn print_traces(run: &Checked) {
     violations.sort_by_key(|violation| (!violation.shortest, violation.steps));
     for (at, violation) in violations.into_iter().enumerate() {
         let (claim, steps) = (violation.claim, violation.steps);
+        if at > 0 {
+            say!("{claim} of {name} fails too, after {steps} steps");
+            continue;
+        }
         let about = if violation.shortest {
             String::new()
         } else {
@@ -179,10 +183,6 @@ fn print_traces(run: &Checked) {
                 " after {steps} steps (not the shortest: the search for that came to its limit)"
             )
         };
-        if at > 0 {
-            say!("{claim} of {name} fails too, after {steps} steps");
-            continue;
-        }
         say!("\n{claim} of {name}{about}:");
         match &violation.trace {
             Some(_) if steps > SHOWN => say!("   too long to print"),

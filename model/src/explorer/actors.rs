@@ -56,7 +56,8 @@ impl ActorWalk {
             slice: slice.name.to_owned(),
             about: format!("{}, as a Stateright actor model", slice.about),
             // Actors keep their names and every message.
-            bounds: Slice { symmetric: false, reduced: false, ..model.0.cfg }.bounds(),
+            bounds: Slice { symmetric: false, reduced: false, forgets: false, ..model.0.cfg }
+                .bounds(),
             mutant: mutation.map(broken),
             trace: None,
         };

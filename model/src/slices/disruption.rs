@@ -26,7 +26,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "isolated-naive",
-            pinned: Some(1_487),
+            pinned: Some(1_177),
             about: "the same with naive election: n2 comes back with a high term and deposes n0",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -36,7 +36,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "rejoin-high-term",
-            pinned: Some(2_190),
+            pinned: Some(2_173),
             about: "without pre-votes n2 comes back with a high term: the promise of the others does not help, for n0 has to follow the higher term to serve n2 again",
             cuts: cut_off,
             cutting: Cutting::Heals,
@@ -63,7 +63,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "n-deaf-naive",
-            pinned: Some(560),
+            pinned: Some(489),
             about: "the same with naive election",
             cuts: &[(0, 2)],
             election: Election::NAIVE,
@@ -79,7 +79,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "leader-deaf-naive",
-            pinned: Some(185),
+            pinned: Some(206),
             about: "the same with naive election",
             cuts: &[(2, 0)],
             election: Election::NAIVE,
@@ -88,7 +88,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "deaf-sticky",
-            pinned: Some(29),
+            pinned: Some(26),
             about: "n2 is deaf to the leader and does not ask for pre-votes: the promise alone holds",
             cuts: &[(0, 2)],
             election: Election { pre_vote: false, ..Election::FULL },
@@ -104,7 +104,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "flaky-two-of-five-naive",
-            pinned: Some(67_421),
+            pinned: Some(32_816),
             about: "the same with naive election",
             servers: 5,
             max_term: 2,
@@ -130,7 +130,7 @@ pub(super) fn liveness() -> Vec<Slice> {
     vec![
         Slice {
             name: "partition",
-            pinned: Some(886_960),
+            pinned: Some(288_462),
             about: "one of three is lost for good at some moment, and the other two still commit",
             network: Network::Pull { parked: 0 },
             max_term: 3,
@@ -140,7 +140,7 @@ pub(super) fn liveness() -> Vec<Slice> {
         },
         Slice {
             name: "deaf-leader",
-            pinned: Some(242_632),
+            pinned: Some(105_072),
             about: "n0 goes deaf at some moment, and the others still commit",
             network: Network::Pull { parked: 0 },
             cuts: &[(1, 0), (2, 0)],

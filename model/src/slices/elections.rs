@@ -8,7 +8,7 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "single",
-            pinned: Some(355),
+            pinned: Some(267),
             about: "a cluster of one that crashes",
             servers: 1,
             max_term: 4,
@@ -17,7 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election-two",
-            pinned: Some(13_576),
+            pinned: Some(7_831),
             about: "naive election among two, where half is not a majority",
             servers: 2,
             max_term: 3,
@@ -27,7 +27,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election",
-            pinned: Some(2_859_159),
+            pinned: Some(1_880_403),
             about: "naive election, one write at a time, with a crash between any two effects",
             max_term: 4,
             crashes: 1,
@@ -38,7 +38,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election-pipelined",
-            pinned: Some(1_449_057),
+            pinned: Some(1_091_967),
             about: "naive election with two writes under way, and a crash",
             max_term: 3,
             crashes: 1,
@@ -49,7 +49,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election-async",
-            pinned: Some(42_253),
+            pinned: Some(33_365),
             about: "naive election without a crash, any number of messages under way",
             max_term: 4,
             appends: false,
@@ -58,7 +58,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election-five",
-            pinned: Some(116_964),
+            pinned: Some(16_654),
             about: "naive election among five",
             servers: 5,
             max_term: 3,
@@ -68,8 +68,19 @@ pub(super) fn slices() -> Vec<Slice> {
             ..BASE
         },
         Slice {
+            name: "election-five-parked",
+            pinned: Some(332_654),
+            about: "naive election among five, with a message that is late",
+            servers: 5,
+            max_term: 3,
+            appends: false,
+            network: Network::Pull { parked: 1 },
+            election: Election::NAIVE,
+            ..BASE
+        },
+        Slice {
             name: "pre-vote",
-            pinned: Some(1_341_341),
+            pinned: Some(486_989),
             about: "pre-vote election with rejections and heartbeats",
             max_term: 3,
             network: Network::Pull { parked: 1 },
@@ -84,15 +95,23 @@ pub(super) fn slices() -> Vec<Slice> {
             ..BASE
         },
         Slice {
+            name: "pre-vote-async",
+            pinned: Some(437_872),
+            about: "pre-vote election with rejections, any number of messages under way",
+            max_term: 3,
+            appends: false,
+            ..BASE
+        },
+        Slice {
             name: "check-quorum",
-            pinned: Some(622_865),
+            pinned: Some(577_965),
             about: "leaders that lose their quorum step down, in the same term",
             election: Election::FULL,
             ..BASE
         },
         Slice {
             name: "step-down",
-            pinned: Some(44_404),
+            pinned: Some(20_912),
             about: "naive elections in which a leader without a quorum steps down",
             network: Network::Pull { parked: 1 },
             election: Election { check_quorum: true, ..Election::NAIVE },
@@ -100,7 +119,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "learner",
-            pinned: Some(1_288),
+            pinned: Some(1_239),
             about: "two voters and a learner, which never campaigns",
             learners: 1,
             network: Network::Pull { parked: 1 },

@@ -104,6 +104,7 @@ const BASE: Slice = Slice {
     symmetric: true,
     instant_writes: true,
     reduced: true,
+    forgets: true,
 };
 
 /// All slices, in the order in which they run.

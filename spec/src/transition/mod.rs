@@ -22,4 +22,4 @@ mod snapshot;
 mod term;
 mod transmit;
 
-pub use transmit::Limit;
+pub use transmit::{Limit, Room};

@@ -10,14 +10,33 @@ use crate::role::{Campaign, Pace, Role};
 use crate::rules::{Pledge, Rules};
 use crate::types::{EntryId, Instant, NodeId};
 
-/// How much the peer has room for now. A driver that has no room for entries still asks, with 0:
+/// How much the peer has room for now. A driver that has no room for entries still asks for requests:
 /// heartbeats keep leadership and cost little.
+pub trait Room {
+    /// How many of these entries, from the first on, fit into one request; with 0 only heartbeats
+    /// leave. Asked where they could leave now, and nowhere else: only a driver knows their bytes, and
+    /// may have to read them.
+    fn fits(&self, entries: &mut dyn Iterator<Item = EntryId>) -> u64;
+
+    /// Whether a snapshot may leave in the place of entries that are gone; else heartbeats do.
+    fn fits_snapshot(&self) -> bool;
+}
+
+/// Room for a number of entries, whichever they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
-    /// At most this many entries in one request. The driver knows their bytes, and
-    /// [`Node::next_index`] where they begin. Where that is at or below the log's base, the request
-    /// is a snapshot, which any limit but 0 lets out.
+    /// At most this many entries in one request.
     pub entries: u64,
+}
+
+impl Room for Limit {
+    fn fits(&self, _: &mut dyn Iterator<Item = EntryId>) -> u64 {
+        self.entries
+    }
+
+    fn fits_snapshot(&self) -> bool {
+        self.entries > 0
+    }
 }
 
 impl<R: Rules> Protocol<R> {
@@ -29,7 +48,7 @@ impl<R: Rules> Protocol<R> {
         node: &mut Node,
         peer: NodeId,
         now: Instant,
-        limit: Limit,
+        room: impl Room,
     ) -> Option<Outgoing> {
         let (last, voter) = (node.log.last(), node.log.configuration().is_voter(peer));
         if peer == node.id {
@@ -49,7 +68,7 @@ impl<R: Rules> Protocol<R> {
                 due.then(|| self.address(node, peer, Pledge::Candidacy, body))
             }
             Role::Leader(_) => {
-                let body = self.next_request(node, peer, now, limit)?;
+                let body = self.next_request(node, peer, now, &room)?;
                 Some(self.address(node, peer, Pledge::Term, body))
             }
         }
@@ -73,7 +92,7 @@ impl<R: Rules> Protocol<R> {
         node: &mut Node,
         peer: NodeId,
         now: Instant,
-        limit: Limit,
+        room: &impl Room,
     ) -> Option<Body> {
         let Role::Leader(leadership) = &mut node.role else { return None };
         let progress = leadership.peers.get_mut(&peer)?;
@@ -84,7 +103,7 @@ impl<R: Rules> Protocol<R> {
                 return None;
             }
             progress.sent_at = Some(now);
-            if limit.entries > 0 && !matches!(progress.pace, Pace::Snapshot(_)) {
+            if room.fits_snapshot() && !matches!(progress.pace, Pace::Snapshot(_)) {
                 progress.pace = Pace::Snapshot(base.index);
                 return Some(Body::InstallSnapshot { snapshot: node.log.snapshot() });
             }
@@ -94,17 +113,24 @@ impl<R: Rules> Protocol<R> {
         }
         let prev_index = progress.next_index.previous();
         let prev = EntryId { term: node.log.term_at(prev_index)?, index: prev_index };
-        let mut entries = node.log.entries_after(prev_index, limit.entries);
+        let open = match &progress.pace {
+            Pace::Probe => due,
+            Pace::Replicate(in_flight) => in_flight.len() < self.params.max_in_flight,
+            Pace::Snapshot(_) => false,
+        };
+        let entries = if open && prev_index < node.log.last().index {
+            let fit = room.fits(&mut node.log.ids_after(prev_index));
+            node.log.entries_after(prev_index, fit)
+        } else {
+            Entries::default()
+        };
         match &mut progress.pace {
-            Pace::Probe if due => {}
-            Pace::Replicate(in_flight)
-                if in_flight.len() < self.params.max_in_flight && !entries.is_empty() =>
-            {
+            Pace::Replicate(in_flight) if !entries.is_empty() => {
                 let last = entries.last_index(prev_index);
                 in_flight.push(last);
                 progress.next_index = last.next();
             }
-            Pace::Replicate(_) | Pace::Snapshot(_) if due => entries = Entries::default(),
+            Pace::Probe | Pace::Replicate(_) | Pace::Snapshot(_) if due => {}
             Pace::Probe | Pace::Replicate(_) | Pace::Snapshot(_) => return None,
         }
         progress.sent_at = Some(now);
