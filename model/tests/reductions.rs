@@ -119,7 +119,7 @@ fn ever_false(slice: Slice, guards: Guards) -> ClaimSet {
                 queue.push(next);
             }
         }
-        assert!(seen.len() < 400_000, "{} is too large for this test", slice.name);
+        assert!(seen.len() < 1_000_000, "{} is too large for this test", slice.name);
     }
     false_claims
 }
@@ -162,8 +162,28 @@ fn late() -> Vec<Slice> {
 
 #[test]
 fn late_messages_and_spent_votes_do_not_change_the_verdict_on_the_rules_or_on_any_mutant() {
-    let mut mutants = HashSet::new();
-    for slice in late() {
+    let failing = assert_exact(late());
+    assert!(failing.len() >= 20, "only {} mutants were seen to fail: {failing:?}", failing.len());
+}
+
+#[test]
+#[ignore = "it takes a quarter of an hour"]
+fn nor_do_they_at_larger_bounds() {
+    let named = |name| slices::named(name).expect("it is in the catalogue");
+    let two = |slice| Slice { servers: 2, ..slice };
+    assert_exact(vec![
+        two(named("replication-late")),
+        two(Slice { max_term: 3, commands: 1, ..named("replication-async") }),
+        Slice { max_term: 1, ..named("replication-async") },
+        Slice { max_term: 1, commands: 1, crashes: 1, pending: 0, ..named("replication-async") },
+    ]);
+}
+
+/// With and without all reductions but the canonical names the same claims fail. Gives the mutants
+/// for which some do.
+fn assert_exact(slices: Vec<Slice>) -> HashSet<&'static str> {
+    let mut failing = HashSet::new();
+    for slice in slices {
         let symmetric = Slice { reduced: false, forgets: false, ..slice };
         assert_eq!(ever_false(slice, Guards::sound()), ClaimSet::NONE, "slice {}", slice.name);
         for mutation in Mutation::ALL {
@@ -171,11 +191,11 @@ fn late_messages_and_spent_votes_do_not_change_the_verdict_on_the_rules_or_on_an
             let (reduced, name) = (ever_false(slice, guards()), mutation.name());
             assert_eq!(reduced, ever_false(symmetric, guards()), "{name} in {}", slice.bounds());
             if !reduced.is_empty() {
-                mutants.insert(name);
+                failing.insert(name);
             }
         }
     }
-    assert!(mutants.len() >= 20, "only {} mutants were seen to fail: {mutants:?}", mutants.len());
+    failing
 }
 
 #[test]
