@@ -34,6 +34,10 @@ impl Default for Oblivion {
 impl Oblivion {
     /// The state without what nobody can ask about.
     pub(crate) fn of<R: Rules>(&self, rules: &R, mut state: State) -> State {
+        if rules.term_after_install(Term(2), Term(1)) < Term(2) {
+            // Where terms fall, none is over.
+            return state;
+        }
         for at in 0..state.servers.len() {
             let server = state.servers[at];
             let spent = vote_is_spent(rules, &server, &state);

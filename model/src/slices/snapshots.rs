@@ -14,14 +14,14 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "snapshots",
-            pinned: Some(1_669_160),
+            pinned: Some(467_856),
             about: "a snapshot over three terms, and a follower that lags behind it",
             max_term: 3,
             ..base
         },
         Slice {
             name: "snapshots-crash",
-            pinned: Some(487_701),
+            pinned: Some(365_045),
             about: "a snapshot and a crash between any two effects",
             crashes: 1,
             network: Network::Pull { parked: 0 },
@@ -29,7 +29,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "snapshots-async",
-            pinned: Some(540_950),
+            pinned: Some(226_966),
             about: "a snapshot and a crash between any two effects, any number of messages under way",
             crashes: 1,
             pending: 1,
