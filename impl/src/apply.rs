@@ -8,15 +8,23 @@ use quorate_spec::{EntryId, Index, Log};
 use tokio::sync::{mpsc, watch};
 
 use crate::pending::{Answer, Pending};
-use crate::record::{Content, Payload};
+use crate::record::{Content, MachineState, Payload};
 use crate::storage::Storage;
 
 /// What a cluster replicates: every node gives the same commands, in the same order, to its own.
 pub trait StateMachine: Send + 'static {
     /// Applies a committed command. It is called once for each in the life of a node, and again
-    /// from the first command on when a node restarts with a new machine. It may take its time:
+    /// from its snapshot on when a node restarts with a new machine. It may take its time:
     /// it has a thread of its own, and the node goes on meanwhile.
     fn apply(&mut self, id: EntryId, command: &[u8]);
+
+    /// The present state as bytes, from which [`StateMachine::restore`] makes it again. It is asked
+    /// for on the machine's thread: no command is applied meanwhile, and the node goes on.
+    fn snapshot(&mut self) -> Vec<u8>;
+
+    /// Takes over a state that the machine of some node of the cluster made: when a node starts
+    /// that has taken a snapshot, or when it has fallen behind the leader's.
+    fn restore(&mut self, state: &[u8]);
 }
 
 /// A committed entry on its way to the machine.
@@ -27,6 +35,15 @@ pub(crate) struct Committed {
     answer: Option<Answer>,
 }
 
+/// What the machine's thread has to do.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Apply these entries.
+    Apply(Vec<Committed>),
+    /// Be in this state.
+    Restore(MachineState),
+}
+
 /// A committed entry is not in the storage: the disk and the protocol disagree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Missing(pub(crate) Index);
@@ -35,15 +52,23 @@ pub(crate) struct Missing(pub(crate) Index);
 /// waits for it: what does not fit stays in the log until there is room.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    queue: mpsc::Sender<Vec<Committed>>,
+    queue: mpsc::Sender<Work>,
     delivered: Index,
     commit_index: Index,
+    /// A snapshot that comes before the entries after it.
+    restore: Option<MachineState>,
     batch: usize,
 }
 
 impl Delivery {
-    pub(crate) fn new(from: Index, queue: mpsc::Sender<Vec<Committed>>, batch: usize) -> Delivery {
-        Delivery { queue, delivered: from, commit_index: from, batch }
+    pub(crate) fn new(from: Index, queue: mpsc::Sender<Work>, batch: usize) -> Delivery {
+        Delivery { queue, delivered: from, commit_index: from, restore: None, batch }
+    }
+
+    /// A state of the leader's machine has taken the place of everything up to its last entry, of
+    /// which nothing more is delivered.
+    pub(crate) fn restore(&mut self, state: MachineState) {
+        self.restore = Some(state);
     }
 
     /// Entries up to `index` may be delivered.
@@ -53,7 +78,7 @@ impl Delivery {
 
     /// Whether committed entries wait for room in the queue.
     pub(crate) fn is_behind(&self) -> bool {
-        self.delivered < self.commit_index
+        self.restore.is_some() || self.delivered < self.commit_index
     }
 
     /// Waits until the queue has room. Cancelling this loses nothing.
@@ -76,13 +101,18 @@ impl Delivery {
     ) -> Result<(), Missing> {
         while self.is_behind() {
             let Ok(permit) = self.queue.try_reserve() else { return Ok(()) };
+            if let Some(state) = self.restore.take() {
+                self.delivered = state.last.index;
+                permit.send(Work::Restore(state));
+                continue;
+            }
             let mut batch = Vec::new();
             while self.is_behind() && batch.len() < self.batch {
                 let index = self.delivered.next();
                 batch.push(committed(index, log, storage, pending).ok_or(Missing(index))?);
                 self.delivered = index;
             }
-            permit.send(batch);
+            permit.send(Work::Apply(batch));
         }
         Ok(())
     }
@@ -115,12 +145,14 @@ impl Applier {
     pub(crate) fn start(
         machine: impl StateMachine,
         from: Index,
-        queue: mpsc::Receiver<Vec<Committed>>,
+        queue: mpsc::Receiver<Work>,
+        snapshots: Snapshots,
     ) -> Applier {
         let (report, applied) = watch::channel(from);
         let killed = Arc::new(AtomicBool::new(false));
         let kill = Arc::clone(&killed);
-        thread::spawn(move || apply_all(machine, queue, &report, &kill));
+        let mut apply = Apply { machine, covered: from, snapshots, report };
+        thread::spawn(move || apply.all(queue, &kill));
         Applier { applied, killed }
     }
 
@@ -140,26 +172,60 @@ impl Applier {
     }
 }
 
-/// Applies, then answers, so that no client hears of a command that its leader has not applied.
-fn apply_all(
-    mut machine: impl StateMachine,
-    mut queue: mpsc::Receiver<Vec<Committed>>,
-    report: &watch::Sender<Index>,
-    killed: &AtomicBool,
-) {
-    while let Some(batch) = queue.blocking_recv() {
-        for Committed { id, command, answer } in batch {
-            if killed.load(Ordering::Acquire) {
-                return;
+/// How often a machine's state is taken, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    /// After so many entries.
+    pub(crate) every: u64,
+    /// To the owner of the node. While that has not taken the one before, none is made.
+    pub(crate) taken: mpsc::Sender<MachineState>,
+}
+
+/// The machine's thread.
+struct Apply<M> {
+    machine: M,
+    /// The last entry that a snapshot covers.
+    covered: Index,
+    snapshots: Snapshots,
+    report: watch::Sender<Index>,
+}
+
+impl<M: StateMachine> Apply<M> {
+    fn all(&mut self, mut queue: mpsc::Receiver<Work>, killed: &AtomicBool) {
+        while let Some(work) = queue.blocking_recv() {
+            match work {
+                Work::Restore(state) => {
+                    self.machine.restore(&state.bytes);
+                    self.covered = state.last.index;
+                    self.report.send_replace(state.last.index);
+                }
+                Work::Apply(batch) => {
+                    for committed in batch {
+                        if killed.load(Ordering::Acquire) {
+                            return;
+                        }
+                        self.one(committed);
+                    }
+                }
             }
-            if let Some(command) = command {
-                machine.apply(id, &command);
-            }
-            report.send_replace(id.index);
-            if let Some(answer) = answer {
-                // A client that no longer waits does not want the answer.
-                answer.send(Ok(id));
-            }
+        }
+    }
+
+    /// Applies, then answers, so that no client hears of a command that its leader has not applied.
+    fn one(&mut self, Committed { id, command, answer }: Committed) {
+        if let Some(command) = command {
+            self.machine.apply(id, &command);
+        }
+        self.report.send_replace(id.index);
+        if let Some(answer) = answer {
+            // A client that no longer waits does not want the answer.
+            answer.send(Ok(id));
+        }
+        if id.index.0 - self.covered.0 >= self.snapshots.every
+            && let Ok(room) = self.snapshots.taken.try_reserve()
+        {
+            room.send(MachineState { last: id, bytes: self.machine.snapshot().into() });
+            self.covered = id.index;
         }
     }
 }

@@ -4,10 +4,13 @@
 //! It waits in one place, [`Driver::next_event`]; everything else is synchronous. So no step and
 //! no effect is ever left half done, wherever the task is cancelled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::{
-    Effects, Index, Input, Instant, Moment, Node, Persist, Protocol, ReadView, Refusal, WriteId,
+    Body, Duration, Effects, Index, Input, Instant, Moment, Node, NodeId, Persist, Protocol,
+    ReadView, Refusal, WriteId,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -18,7 +21,7 @@ use crate::node::Limits;
 use crate::outbox::{Outbox, RequestRoom};
 use crate::pending::{Answer, Pending, Proposal};
 use crate::random::Random;
-use crate::record::{Payload, Source};
+use crate::record::{MachineState, Payload, Source};
 use crate::storage::{Progress, Storage, StorageError};
 use crate::transport::Packet;
 
@@ -37,6 +40,10 @@ pub(crate) struct Driver<S> {
     pub(crate) view: watch::Sender<ReadView>,
     pub(crate) applied: watch::Receiver<Index>,
     pub(crate) effects: Effects,
+    /// The last entry of the latest state of the machine that is known to be durable.
+    pub(crate) kept: Index,
+    /// Which snapshots are on their way to whom, up to which entry, and when they are given up.
+    pub(crate) moving: BTreeMap<NodeId, (Index, Instant)>,
     /// Packets that were dropped because their contents did not fit their entries.
     pub(crate) incomplete: u64,
 }
@@ -47,6 +54,8 @@ pub(crate) struct Inputs {
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) packets: mpsc::Receiver<Packet>,
     pub(crate) proposals: mpsc::Receiver<Proposal>,
+    /// States that the machine has made of itself.
+    pub(crate) snapshots: mpsc::Receiver<MachineState>,
     /// Proposals that were taken from the queue for the next step.
     pub(crate) taken: Vec<Proposal>,
 }
@@ -58,6 +67,7 @@ enum Event {
     Deadline,
     Packet(Packet),
     Proposals,
+    Snapshot(MachineState),
     Room,
     MachineGone,
 }
@@ -84,10 +94,11 @@ impl<S: Storage> Driver<S> {
     /// A deadline comes before packets and these before proposals, so that a flood of one kind
     /// does not keep the node from the more urgent one.
     async fn next_event(&mut self) -> Event {
-        let Inputs { control, progress, packets, proposals, taken } = &mut self.inputs;
+        let deadline = self.next_deadline();
+        let Inputs { control, progress, packets, proposals, snapshots, taken } = &mut self.inputs;
         let has_room = self.node.unwritten().len() < self.limits.unwritten_writes
             && self.pending.len() < self.limits.waiting_proposals;
-        let sleep = until(self.protocol.next_deadline(&self.node), self.clock.now());
+        let sleep = until(deadline, self.clock.now());
         let batch = self.limits.proposals_per_write;
         tokio::select! {
             biased;
@@ -102,6 +113,7 @@ impl<S: Storage> Driver<S> {
             () = tokio::time::sleep(sleep) => Event::Deadline,
             Some(packet) = packets.recv() => Event::Packet(packet),
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
+            Some(state) = snapshots.recv() => Event::Snapshot(state),
             () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
         }
     }
@@ -120,19 +132,54 @@ impl<S: Storage> Driver<S> {
             }
             Event::Control(Control::Shutdown) => Err(StopReason::Shutdown),
             Event::Written(progress) => self.written(progress),
-            Event::Deadline => self.step(Input::Tick, Source::Protocol),
+            Event::Deadline => {
+                self.give_up_moving()?;
+                self.step(Input::Tick, Source::Protocol)
+            }
             Event::Packet(packet) => self.receive(packet),
             Event::Proposals => self.propose(),
+            Event::Snapshot(state) => {
+                self.storage.keep(state);
+                Ok(())
+            }
             Event::Room => self.deliver(),
             Event::MachineGone => Err(StopReason::MachineGone),
         }
     }
 
-    /// What waited for the writes leaves, then the node hears of them.
-    fn written(&mut self, Progress { persisted, failed }: Progress) -> Result<(), StopReason> {
+    /// When something has to happen without being asked for.
+    fn next_deadline(&self) -> Instant {
+        let given_up = self.moving.values().map(|(_, until)| *until).min();
+        let protocol = self.protocol.next_deadline(&self.node);
+        given_up.map_or(protocol, |at| at.min(protocol))
+    }
+
+    /// Tells the node of snapshots that had long enough to arrive.
+    fn give_up_moving(&mut self) -> Result<(), StopReason> {
+        let now = self.clock.now();
+        let over: Vec<NodeId> =
+            self.moving.iter().filter(|(_, (_, until))| *until <= now).map(|(id, _)| *id).collect();
+        for peer in over {
+            if let Some((index, _)) = self.moving.remove(&peer) {
+                self.step(Input::SnapshotReported { peer, index }, Source::Protocol)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What waited for the writes leaves, then the node hears of them, and of the state of its
+    /// machine if that is durable.
+    fn written(
+        &mut self,
+        Progress { persisted, kept, failed }: Progress,
+    ) -> Result<(), StopReason> {
         if persisted > WriteId::NONE {
             self.outbox.persisted(persisted, &self.storage);
             self.step(Input::Persisted(persisted), Source::Protocol)?;
+        }
+        if kept > self.kept {
+            self.kept = kept;
+            self.step(Input::SnapshotTaken { index: kept }, Source::Protocol)?;
         }
         failed.map_or(Ok(()), |error| Err(StopReason::Storage(error)))
     }
@@ -142,8 +189,12 @@ impl<S: Storage> Driver<S> {
             self.incomplete += 1;
             return Ok(());
         }
-        let Packet { envelope, records } = packet;
-        let source = if records.is_empty() { Source::Protocol } else { Source::Message(records) };
+        let Packet { envelope, records, state } = packet;
+        let source = match state {
+            Some(bytes) => Source::Snapshot(bytes),
+            None if records.is_empty() => Source::Protocol,
+            None => Source::Message(records),
+        };
         self.step(Input::Receive(envelope), source)
     }
 
@@ -181,6 +232,12 @@ impl<S: Storage> Driver<S> {
         for outgoing in effects.send.drain(..) {
             self.outbox.post(outgoing, &self.storage);
         }
+        if let Some(snapshot) = effects.install.take() {
+            let last = snapshot.last;
+            let state = self.storage.state(last).ok_or(StopReason::ContentMissing(last.index))?;
+            self.pending.covered(last.index);
+            self.delivery.restore(state);
+        }
         if let Some(index) = effects.commit {
             self.delivery.commit(index);
             self.deliver()?;
@@ -196,8 +253,19 @@ impl<S: Storage> Driver<S> {
         Ok(())
     }
 
-    /// Puts a write into the storage's FIFO, the contents of its entries with it.
+    /// Puts a write into the storage's FIFO, the contents of its entries with it, and before a
+    /// snapshot of the leader the state that it covers.
     fn persist(&mut self, persist: Persist, source: Source) -> Result<(), StopReason> {
+        if let Some(SnapshotWrite::Install(snapshot)) = &persist.write.snapshot {
+            let last = snapshot.last;
+            let Source::Snapshot(bytes) = source else {
+                return Err(StopReason::ContentMissing(last.index));
+            };
+            self.kept = last.index;
+            self.storage.keep(MachineState { last, bytes });
+            self.storage.submit(persist, Vec::new());
+            return Ok(());
+        }
         let records = match &persist.write.log {
             Some(log) => {
                 source.records(log).ok_or_else(|| StopReason::ContentMissing(log.keep.next()))?
@@ -222,6 +290,11 @@ impl<S: Storage> Driver<S> {
                 let room = RequestRoom { storage: &self.storage, limits: &self.limits };
                 let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
                 let Some(request) = request else { break };
+                if let Body::InstallSnapshot { snapshot } = &request.message.body {
+                    // Where nothing says that it has arrived by then, it is moved again.
+                    let patience = Duration(PATIENCE * self.protocol.params.election_timeout.0);
+                    self.moving.insert(peer, (snapshot.last.index, now.after(patience)));
+                }
                 self.outbox.post(request, &self.storage);
             }
         }
@@ -243,6 +316,7 @@ impl<S: Storage> Driver<S> {
             term: node.current_term(),
             voted_for: node.voted_for(),
             leader: node.leader(),
+            base: node.log().base(),
             last: node.log().last(),
             durable_index: node.durable_index(),
             commit_index: node.commit_index(),
@@ -254,6 +328,9 @@ impl<S: Storage> Driver<S> {
         }
     }
 }
+
+/// How many election timeouts a snapshot may take to arrive.
+const PATIENCE: u64 = 8;
 
 /// Tells clients why the protocol did not take their proposals.
 fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {

@@ -123,6 +123,8 @@ pub struct Status {
     pub voted_for: Option<NodeId>,
     /// The leader of this term, if the node knows it.
     pub leader: Option<NodeId>,
+    /// The last entry that its snapshot covers; its log begins after that.
+    pub base: EntryId,
     /// The last entry of its log.
     pub last: EntryId,
     /// Up to where its log is durable.

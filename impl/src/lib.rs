@@ -19,7 +19,7 @@
 //!   never waits, so neither a shutdown nor a kill can come between two of them.
 //! * **One clock.** Every step gets the time of one [`Clock`], which counts suspended time, and
 //!   no timer fires early.
-//! * **Never blocked.** Writes and commands are performed on threads of their own.
+//! * **Never blocked.** Writes, commands and snapshots are performed on threads of their own.
 //! * **Fail-stop.** After a failed write the node says and acknowledges nothing more.
 //!
 //! # Three nodes in one process
@@ -37,6 +37,15 @@
 //! impl StateMachine for Counter {
 //!     fn apply(&mut self, _: EntryId, command: &[u8]) {
 //!         self.0.fetch_add(command.len(), Ordering::Relaxed);
+//!     }
+//!
+//!     fn snapshot(&mut self) -> Vec<u8> {
+//!         self.0.load(Ordering::Relaxed).to_le_bytes().to_vec()
+//!     }
+//!
+//!     fn restore(&mut self, state: &[u8]) {
+//!         let count = state.try_into().map_or(0, usize::from_le_bytes);
+//!         self.0.store(count, Ordering::Relaxed);
 //!     }
 //! }
 //!
@@ -88,6 +97,6 @@ pub use handle::{CampaignError, Handle, ProposeError, Status, StopReason, Stoppe
 pub use memory::MemoryDisk;
 pub use network::Network;
 pub use node::{Limits, Options, RunningNode, StartError};
-pub use record::{Content, Payload, Record};
+pub use record::{Content, MachineState, Payload, Record};
 pub use storage::{Progress, Storage, StorageError};
 pub use transport::{Packet, Transport};

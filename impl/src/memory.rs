@@ -6,11 +6,11 @@ use std::iter;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use quorate_spec::durable::LogWrite;
+use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::{Configuration, Durable, EntryId, Index, Persist, WriteId};
 use tokio::sync::watch;
 
-use crate::record::Record;
+use crate::record::{MachineState, Record};
 use crate::storage::{Progress, Storage, StorageError};
 
 /// The disk. Clones are the same disk.
@@ -28,7 +28,7 @@ struct Platter {
 #[derive(Debug)]
 struct State {
     durable: Durable,
-    records: BTreeMap<Index, Record>,
+    contents: Contents,
     /// How often the disk was opened or crashed: only the writer of the latest opening writes.
     opening: u64,
     syncs: u64,
@@ -44,7 +44,7 @@ impl MemoryDisk {
     pub fn new(configuration: Configuration) -> MemoryDisk {
         let state = State {
             durable: Durable::genesis(configuration),
-            records: BTreeMap::new(),
+            contents: Contents::default(),
             opening: 0,
             syncs: 0,
             stalled: false,
@@ -59,17 +59,20 @@ impl MemoryDisk {
     /// Opens the disk for a node that starts. An earlier opening writes nothing from here on.
     #[must_use]
     pub fn open(&self) -> MemoryStorage {
-        let (opening, recovered, records) = {
+        let (opening, recovered, contents) = {
             let mut state = self.platter.lock();
             state.opening += 1;
-            (state.opening, state.durable.clone(), state.records.clone())
+            // A state that was kept, and that no log came to begin with, is nobody's.
+            let base = state.durable.log.base();
+            state.contents.states.retain(|_, kept| kept.last == base);
+            (state.opening, state.durable.clone(), state.contents.clone())
         };
         self.platter.changed.notify_all();
         let (jobs, queue) = mpsc::channel();
         let (report, progress) = watch::channel(Progress::default());
         let platter = Arc::clone(&self.platter);
         thread::spawn(move || write_all(&platter, opening, &queue, &report));
-        MemoryStorage { recovered, records, jobs, progress }
+        MemoryStorage { recovered, contents, jobs, progress }
     }
 
     /// The power goes: what is not durable by now never will be.
@@ -109,7 +112,13 @@ impl MemoryDisk {
     /// The durable contents of the log, in order.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        self.platter.lock().records.values().cloned().collect()
+        self.platter.lock().contents.records.values().cloned().collect()
+    }
+
+    /// The durable states of the machine, in order.
+    #[must_use]
+    pub fn states(&self) -> Vec<MachineState> {
+        self.platter.lock().contents.states.values().cloned().collect()
     }
 
     /// How often the disk was synced: once for each group of writes.
@@ -123,17 +132,24 @@ impl MemoryDisk {
 #[derive(Debug)]
 pub struct MemoryStorage {
     recovered: Durable,
-    /// The log's contents with everything submitted: reads see what is not durable yet, because a
-    /// leader may send entries before it has written them (rule P3).
-    records: BTreeMap<Index, Record>,
+    /// The contents with everything submitted: reads see what is not durable yet, because a leader
+    /// may send entries before it has written them (rule P3).
+    contents: Contents,
     jobs: mpsc::Sender<Job>,
     progress: watch::Receiver<Progress>,
 }
 
+/// The bytes behind the log.
+#[derive(Clone, Debug, Default)]
+struct Contents {
+    records: BTreeMap<Index, Record>,
+    states: BTreeMap<Index, MachineState>,
+}
+
 #[derive(Debug)]
-struct Job {
-    persist: Persist,
-    records: Vec<Record>,
+enum Job {
+    Write(Box<Persist>, Vec<Record>),
+    Keep(MachineState),
 }
 
 impl Storage for MemoryStorage {
@@ -146,15 +162,22 @@ impl Storage for MemoryStorage {
     }
 
     fn submit(&mut self, persist: Persist, records: Vec<Record>) {
-        if let Some(log) = &persist.write.log {
-            replace(&mut self.records, log, &records);
-        }
+        self.contents.write(&persist.write, &records);
         // The writer is gone after a failure, which it has reported.
-        let _ = self.jobs.send(Job { persist, records });
+        let _ = self.jobs.send(Job::Write(Box::new(persist), records));
+    }
+
+    fn keep(&mut self, state: MachineState) {
+        self.contents.keep(&state);
+        let _ = self.jobs.send(Job::Keep(state));
+    }
+
+    fn state(&self, last: EntryId) -> Option<MachineState> {
+        self.contents.states.get(&last.index).filter(|state| state.last == last).cloned()
     }
 
     fn read(&self, id: EntryId) -> Option<Record> {
-        self.records.get(&id.index).filter(|record| record.id == id).cloned()
+        self.contents.records.get(&id.index).filter(|record| record.id == id).cloned()
     }
 
     async fn close(self) {
@@ -181,7 +204,10 @@ fn write_all(
         let outcome = state.sync(&group);
         drop(state);
         match outcome {
-            Ok(persisted) => report.send_modify(|progress| progress.persisted = persisted),
+            Ok((persisted, kept)) => report.send_modify(|progress| {
+                progress.persisted = progress.persisted.max(persisted);
+                progress.kept = progress.kept.max(kept);
+            }),
             Err(error) => return report.send_modify(|progress| progress.failed = Some(error)),
         }
     }
@@ -205,25 +231,61 @@ impl Platter {
 }
 
 impl State {
-    /// Performs the writes, in order, as one sync.
-    fn sync(&mut self, group: &[Job]) -> Result<WriteId, StorageError> {
-        let last = group.last().map_or(WriteId::NONE, |job| job.persist.id);
-        if std::mem::take(&mut self.fails) {
-            return Err(StorageError::WriteFailed(last));
+    /// Performs the jobs, in order, as one sync. Gives the last write and the last state of them.
+    fn sync(&mut self, group: &[Job]) -> Result<(WriteId, Index), StorageError> {
+        let (mut persisted, mut kept) = (WriteId::NONE, Index::ZERO);
+        for job in group {
+            match job {
+                Job::Write(persist, _) => persisted = persist.id,
+                Job::Keep(state) => kept = kept.max(state.last.index),
+            }
         }
-        for Job { persist, records } in group {
-            self.durable.apply(&persist.write);
-            if let Some(log) = &persist.write.log {
-                replace(&mut self.records, log, records);
+        if std::mem::take(&mut self.fails) {
+            return Err(match persisted {
+                WriteId::NONE => StorageError::SnapshotFailed(kept),
+                last => StorageError::WriteFailed(last),
+            });
+        }
+        for job in group {
+            match job {
+                Job::Write(persist, records) => {
+                    self.durable.apply(&persist.write);
+                    self.contents.write(&persist.write, records);
+                }
+                Job::Keep(state) => self.contents.keep(state),
             }
         }
         self.syncs += 1;
-        Ok(last)
+        Ok((persisted, kept))
     }
 }
 
-/// Drops the contents after `write.keep` and puts those of the new entries in their place.
-fn replace(contents: &mut BTreeMap<Index, Record>, write: &LogWrite, records: &[Record]) {
-    contents.split_off(&write.keep.next());
-    contents.extend(records.iter().map(|record| (record.id.index, record.clone())));
+impl Contents {
+    /// Performs a write: a snapshot takes the place of what it covers, then the contents after
+    /// `keep` go and those of the new entries come.
+    fn write(&mut self, write: &Write, records: &[Record]) {
+        match &write.snapshot {
+            Some(SnapshotWrite::Compact(snapshot)) => {
+                self.records = self.records.split_off(&snapshot.last.index.next());
+                self.forget_states_before(snapshot.last.index);
+            }
+            Some(SnapshotWrite::Install(snapshot)) => {
+                self.records.clear();
+                self.forget_states_before(snapshot.last.index);
+            }
+            None => {}
+        }
+        if let Some(log) = &write.log {
+            self.records.split_off(&log.keep.next());
+            self.records.extend(records.iter().map(|record| (record.id.index, record.clone())));
+        }
+    }
+
+    fn keep(&mut self, state: &MachineState) {
+        self.states.insert(state.last.index, state.clone());
+    }
+
+    fn forget_states_before(&mut self, index: Index) {
+        self.states = self.states.split_off(&index);
+    }
 }

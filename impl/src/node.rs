@@ -1,13 +1,14 @@
 //! One node: started on a storage, a transport, a clock and a state machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_spec::{Effects, Moment, NodeId, Params, ParamsError, Protocol, Sound};
+use quorate_spec::{Effects, EntryId, Index, Moment, NodeId, Params, ParamsError, Protocol, Sound};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::apply::{Applier, Delivery, StateMachine};
+use crate::apply::{Applier, Delivery, Snapshots, StateMachine};
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
 use crate::handle::{Control, Handle, StopReason};
@@ -53,6 +54,9 @@ pub struct Limits {
     pub batches: usize,
     /// See [`Limits::batches`].
     pub entries_per_batch: usize,
+    /// Entries that are applied between two snapshots of the state machine; the log keeps them and
+    /// those that were applied since. With `u64::MAX` there is no snapshot.
+    pub entries_per_snapshot: u64,
 }
 
 impl Default for Limits {
@@ -67,6 +71,7 @@ impl Default for Limits {
             bytes_per_request: 1 << 20,
             batches: 4,
             entries_per_batch: 256,
+            entries_per_snapshot: 65_536,
         }
     }
 }
@@ -77,6 +82,9 @@ pub enum StartError {
     /// The parameters are not fit for production.
     #[error("the parameters do not fit: {0}")]
     Params(ParamsError),
+    /// The storage's log begins with a snapshot whose state it does not have.
+    #[error("the state after entry {} is missing: restore this node from the others", .0.index)]
+    StateMissing(EntryId),
 }
 
 /// What a node runs on.
@@ -89,7 +97,8 @@ pub struct Parts<S, M> {
     pub packets: mpsc::Receiver<Packet>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
-    /// Its state machine, in the state before the first entry.
+    /// Its state machine, in the state before the first entry. Where the storage has a snapshot, the
+    /// machine is restored from that first.
     pub machine: M,
 }
 
@@ -114,23 +123,31 @@ pub fn start<S: Storage, M: StateMachine>(
 ) -> Result<RunningNode, StartError> {
     let Options { id, params, seed, limits } = options;
     params.validate().map_err(StartError::Params)?;
-    let Parts { storage, transport, packets, clock, machine } = parts;
+    let Parts { storage, transport, packets, clock, mut machine } = parts;
     let protocol = Protocol { rules: Sound, params };
     let mut random = Random::seeded(seed);
     let moment = Moment { now: clock.now(), draw: random.next() };
     let node = protocol.start(id, storage.recovered(), moment);
+    let base = node.log().base();
+    if base.index > Index::ZERO {
+        let state = storage.state(base).ok_or(StartError::StateMissing(base))?;
+        machine.restore(&state.bytes);
+    }
 
     let (proposals, proposals_out) = mpsc::channel(limits.queued_proposals);
     let (control, control_out) = mpsc::channel(CONTROLS);
     let (view_in, view) = watch::channel(node.read_view());
     let (stopped_in, stopped) = watch::channel(None);
     let (batches_in, batches) = mpsc::channel(limits.batches);
-    let applier = Applier::start(machine, node.commit_index(), batches);
+    let (taken, snapshots) = mpsc::channel(1);
+    let every = Snapshots { every: limits.entries_per_snapshot.max(1), taken };
+    let applier = Applier::start(machine, node.commit_index(), batches, every);
     let inputs = Inputs {
         control: control_out,
         progress: storage.progress(),
         packets,
         proposals: proposals_out,
+        snapshots,
         taken: Vec::new(),
     };
     let delivery = Delivery::new(node.commit_index(), batches_in, limits.entries_per_batch);
@@ -148,6 +165,8 @@ pub fn start<S: Storage, M: StateMachine>(
         view: view_in,
         applied: applier.applied(),
         effects: Effects::default(),
+        kept: base.index,
+        moving: BTreeMap::new(),
         incomplete: 0,
     };
     Ok(RunningNode {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
 use crate::node::Limits;
-use crate::record::Record;
+use crate::record::{Payload, Record};
 use crate::storage::Storage;
 use crate::transport::{Packet, Transport};
 
@@ -29,6 +29,10 @@ impl<S: Storage> Room for RequestRoom<'_, S> {
             fit += 1;
         }
         fit
+    }
+
+    fn fits_snapshot(&self) -> bool {
+        true
     }
 }
 
@@ -71,20 +75,28 @@ impl Outbox {
     fn dispatch(&mut self, outgoing: Outgoing, storage: &impl Storage) {
         let Outgoing { to, message, .. } = outgoing;
         match contents(&message.body, storage) {
-            Some(records) => {
+            Some((records, state)) => {
                 let envelope = Envelope { from: self.id, to, message };
-                self.transport.send(Packet { envelope, records });
+                self.transport.send(Packet { envelope, records, state });
             }
             None => self.dropped += 1,
         }
     }
 }
 
-/// The contents of the entries that the message names; none if the log has lost one of them while
-/// the message waited. The name is asked for, never the index alone.
-fn contents(body: &Body, storage: &impl Storage) -> Option<Vec<Record>> {
-    let Body::AppendEntries { prev, entries, .. } = body else { return Some(Vec::new()) };
-    entries.ids(prev.index).map(|id| storage.read(id)).collect()
+/// The contents of the entries, or the state, that the message names; none if the log has lost one
+/// of them while the message waited. The name is asked for, never the index alone.
+fn contents(body: &Body, storage: &impl Storage) -> Option<(Vec<Record>, Option<Payload>)> {
+    match body {
+        Body::AppendEntries { prev, entries, .. } => {
+            let records: Option<_> = entries.ids(prev.index).map(|id| storage.read(id)).collect();
+            Some((records?, None))
+        }
+        Body::InstallSnapshot { snapshot } => {
+            Some((Vec::new(), Some(storage.state(snapshot.last)?.bytes)))
+        }
+        _ => Some((Vec::new(), None)),
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +126,7 @@ mod tests {
 
     fn write_first_entry(storage: &mut MemoryStorage, id: u64, term: u64) {
         let log = LogWrite { keep: Index(0), entries: Entries::of_term(Index(0), Term(term), 1) };
-        let write = Write { hard_state: None, log: Some(log) };
+        let write = Write { log: Some(log), ..Write::default() };
         storage.submit(Persist { id: WriteId(id), write }, vec![first_entry(term)]);
     }
 

@@ -71,6 +71,14 @@ impl Pending {
         forsaken.into_values().for_each(|answer| forsake(Some(answer)));
     }
 
+    /// A snapshot has taken the place of everything up to `index`: what became of the entries that
+    /// were proposed there, nobody here will know.
+    pub(crate) fn covered(&mut self, index: Index) {
+        let later = self.waiting.split_off(&index.next());
+        self.forsake_all();
+        self.waiting = later;
+    }
+
     /// The node stops.
     pub(crate) fn forsake_all(&mut self) {
         std::mem::take(&mut self.waiting).into_values().for_each(|answer| forsake(Some(answer)));

@@ -44,6 +44,16 @@ impl Record {
     }
 }
 
+/// What a state machine was after the entry `last` was applied, under that entry's name: the bytes
+/// behind a [`Snapshot`](quorate_spec::Snapshot) of the protocol.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MachineState {
+    /// The last entry that it covers.
+    pub last: EntryId,
+    /// The bytes that the machine made of itself.
+    pub bytes: Payload,
+}
+
 /// Where the contents of the entries come from that a step writes.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -53,6 +63,8 @@ pub(crate) enum Source {
     Clients(Vec<Payload>),
     /// From the leader, with the message that named them.
     Message(Vec<Record>),
+    /// From the leader: not entries, but the state that takes their place.
+    Snapshot(Payload),
 }
 
 impl Source {
@@ -71,6 +83,7 @@ impl Source {
             Source::Message(records) => {
                 records.into_iter().filter(|record| record.id.index > write.keep).collect()
             }
+            Source::Snapshot(_) => Vec::new(),
         };
         records.iter().map(|record| record.id).eq(ids).then_some(records)
     }

@@ -2,15 +2,17 @@
 
 use quorate_spec::{Body, Envelope};
 
-use crate::record::Record;
+use crate::record::{Payload, Record};
 
-/// A message of the protocol with the contents of the entries that it names.
+/// A message of the protocol with the contents of the entries, or the state, that it names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Packet {
     /// The message.
     pub envelope: Envelope,
     /// The contents of its entries, in order; empty for anything but an AppendEntries.
     pub records: Vec<Record>,
+    /// The state that an InstallSnapshot names; none for anything else.
+    pub state: Option<Payload>,
 }
 
 impl Packet {
@@ -18,10 +20,14 @@ impl Packet {
     /// this is dropped, as if the network had lost it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let Body::AppendEntries { prev, entries, .. } = &self.envelope.message.body else {
-            return self.records.is_empty();
+        let body = &self.envelope.message.body;
+        let named = match body {
+            Body::AppendEntries { prev, entries, .. } => entries.ids(prev.index).collect(),
+            _ => Vec::new(),
         };
-        entries.ids(prev.index).eq(self.records.iter().map(|record| record.id))
+        let installs = matches!(body, Body::InstallSnapshot { .. });
+        named.iter().eq(self.records.iter().map(|record| &record.id))
+            && self.state.is_some() == installs
     }
 }
 
@@ -51,7 +57,11 @@ mod tests {
         let entries = Entries::of_term(prev.index, Term(2), 2);
         let body = Body::AppendEntries { prev, entries, leader_commit: Index(3) };
         let message = Message { term: Term(2), body };
-        Packet { envelope: Envelope { from: NodeId(1), to: NodeId(2), message }, records }
+        Packet {
+            envelope: Envelope { from: NodeId(1), to: NodeId(2), message },
+            records,
+            state: None,
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quorate_spec::{Envelope, NodeId};
+use quorate_spec::{Envelope, Index, NodeId};
 
 use crate::intern::Interned;
 use crate::render::message;
@@ -82,6 +82,10 @@ pub enum Action {
     Report(NodeId, u8, Fates),
     /// The server crashes with so many of its pending writes on disk, and restarts.
     Crash(NodeId, u8),
+    /// The server's snapshot up to this entry is complete.
+    TakeSnapshot(NodeId, Index),
+    /// The first server has stopped moving a snapshot to the second.
+    StopMoving(NodeId, NodeId),
     /// A message that was under way arrives.
     Deliver(Interned<Envelope>, Fates),
     /// A request is generated and arrives.
@@ -95,7 +99,7 @@ pub enum Action {
 }
 
 /// The kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 14] = [
+pub const ACTION_KINDS: [&str; 16] = [
     "Timeout",
     "Lapse",
     "Campaign",
@@ -108,6 +112,8 @@ pub const ACTION_KINDS: [&str; 14] = [
     "Heal",
     "Break",
     "Tick",
+    "TakeSnapshot",
+    "StopMoving",
     "ChangeMembers",
     "Wipe",
 ];
@@ -129,8 +135,10 @@ impl Action {
             Action::Heal => 9,
             Action::Break => 10,
             Action::Tick(..) => 11,
-            Action::ChangeMembers(..) => 12,
-            Action::Wipe(_) => 13,
+            Action::TakeSnapshot(..) => 12,
+            Action::StopMoving(..) => 13,
+            Action::ChangeMembers(..) => 14,
+            Action::Wipe(_) => 15,
         }
     }
 
@@ -149,6 +157,8 @@ impl Action {
             Action::Lapse(_)
             | Action::Crash(..)
             | Action::Wipe(_)
+            | Action::TakeSnapshot(..)
+            | Action::StopMoving(..)
             | Action::Park(..)
             | Action::Heal
             | Action::Break => Fates::ON_THEIR_WAY,
@@ -181,6 +191,10 @@ impl fmt::Display for Action {
                     plural(*kept, "more write")
                 )
             }
+            Action::TakeSnapshot(id, index) => {
+                write!(f, "n{id}'s snapshot up to entry {index} is complete")
+            }
+            Action::StopMoving(from, to) => write!(f, "n{from} stops moving its snapshot to n{to}"),
             Action::Deliver(envelope, _) => {
                 write!(
                     f,

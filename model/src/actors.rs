@@ -99,7 +99,7 @@ pub type RaftState = ActorModelState<RaftActor>;
 /// Stateright's, [`Network::Async`](slice::Network::Async).
 #[must_use]
 pub fn can_act(slice: &Slice) -> bool {
-    (slice.crashes, slice.campaigns, slice.heartbeats) == (0, false, false)
+    (slice.crashes, slice.snapshots, slice.campaigns, slice.heartbeats) == (0, 0, false, false)
         && slice.cuts.is_empty()
         && slice.changes.is_empty()
         && slice.wiped.is_none()
@@ -254,7 +254,7 @@ impl Member {
                         self.broken.require(Claim::EntryIdentity, fresh);
                     }
                 }
-                Event::Committed { .. } => {}
+                Event::Committed { .. } | Event::Configured { .. } => {}
             }
         }
     }

@@ -10,8 +10,8 @@ use quorate_spec::property::history::History;
 use quorate_spec::{Envelope, NodeId, Rename};
 
 use crate::intern::{Internable, Interned};
-use crate::server::Server;
-use crate::slice::Slice;
+use crate::server::{Server, in_order};
+use crate::slice::{Network, Slice};
 use crate::state::{Net, Servers, State};
 
 type Fold = foldhash::fast::FixedState;
@@ -23,6 +23,8 @@ type Rank = smallvec::SmallVec<[u64; 16]>;
 /// The renamings of a slice, with what they were found to do.
 pub(crate) struct Canonical {
     classes: Vec<Vec<usize>>,
+    /// Whether what waits at a gate is in order: the requests there came in the order of the names.
+    sorts: bool,
     servers: DashMap<(Interned<Server>, u32), Interned<Server>, Fold>,
     envelopes: DashMap<(Interned<Envelope>, u32), Interned<Envelope>, Fold>,
     histories: DashMap<(Interned<History>, u32), Interned<History>, Fold>,
@@ -34,6 +36,7 @@ impl Canonical {
     pub(crate) fn new(slice: &Slice) -> Canonical {
         Canonical {
             classes: slice.alike(),
+            sorts: slice.network == Network::Async,
             servers: DashMap::with_hasher(Fold::with_seed(3)),
             envelopes: DashMap::with_hasher(Fold::with_seed(4)),
             histories: DashMap::with_hasher(Fold::with_seed(5)),
@@ -42,7 +45,10 @@ impl Canonical {
 
     /// The state under its canonical names.
     #[must_use]
-    pub(crate) fn of(&self, state: State) -> State {
+    pub(crate) fn of(&self, mut state: State) -> State {
+        if self.sorts {
+            state.servers.iter_mut().for_each(|server| *server = in_order(*server));
+        }
         let keys = keys(&state);
         let mut names: Names = (0..state.servers.len() as u8).collect();
         // Every class is sorted, also after one with a tie.
@@ -85,7 +91,9 @@ impl Canonical {
         let code = names.iter().fold(0, |code, name| code * 8 + u32::from(*name));
         let mut servers: Servers = state.servers.clone();
         for (old, server) in state.servers.iter().enumerate() {
-            servers[usize::from(names[old])] = renamed(&self.servers, *server, code, names);
+            let server = renamed(&self.servers, *server, code, names);
+            let server = if self.sorts { in_order(server) } else { server };
+            servers[usize::from(names[old])] = server;
         }
         let rename =
             |envelope: &Interned<Envelope>| renamed(&self.envelopes, *envelope, code, names);

@@ -32,7 +32,8 @@ fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
         RestartIsFollower StateTransitions PreVoteSound PreVoteSilent LeaderIsVoter PromiseKept EntryIdentity
         LeaderAppendOnly LogMatching LeaderCompleteness StateMachineSafety CommittedPrefixStable
         CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound MatchIndexMonotonic CheckQuorumSoundness AckDurability
-        CommittedIsDurable QuorumLog JointQuorum OneConfigInFlight ConfigFollowsLog QuorumIntersection
-        NonDisruption NoDeadlock CommitProgress ReplicationProgress ReconfigCompletes
+        CommittedIsDurable QuorumLog SnapshotCommitted SnapshotMonotonic LogContiguous RestartRecovers
+        DurableIndexSound JointQuorum OneConfigInFlight ConfigFollowsLog QuorumIntersection
+        NonDisruption NoDeadlock CommitProgress ReplicationProgress SnapshotProgress ReconfigCompletes
     }
 }

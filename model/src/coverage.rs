@@ -149,6 +149,7 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::NotAVoter => "NotAVoter",
         Refusal::AnotherIncarnation { .. } => "AnotherIncarnation",
         Refusal::NotAPeer => "NotAPeer",
+        Refusal::MembersUnknown => "MembersUnknown",
         Refusal::NoVoters => "NoVoters",
         Refusal::LastVoter(_) => "LastVoter",
         Refusal::VoterAndLearner(_) => "VoterAndLearner",
@@ -167,6 +168,8 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::NotLeader { .. } => "NotLeader",
         Refusal::Overloaded { .. } => "Overloaded",
         Refusal::EarlierTerm => "EarlierTerm",
+        Refusal::SnapshotCovered => "SnapshotCovered",
+        Refusal::NotCommitted => "NotCommitted",
         Refusal::NoLease => "NoLease",
     }
 }

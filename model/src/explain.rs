@@ -33,6 +33,8 @@ impl SliceModel {
             Action::ChangeMembers(id, to, _) => (id, Operation::ChangeMembers(to), None),
             Action::Wipe(id) => return Explained { actor: Some(id), ..Explained::default() },
             Action::Report(id, writes, _) => (id, Operation::Report(writes), None),
+            Action::TakeSnapshot(id, index) => (id, Operation::TakeSnapshot(index), None),
+            Action::StopMoving(id, peer) => (id, Operation::StopMoving(peer), None),
             Action::Crash(id, kept) => (id, Operation::Crash(kept), None),
             Action::Deliver(envelope, _) => (envelope.to, Operation::Receive(envelope), None),
             Action::Exchange(from, to, what, _) => match self.request(state, from, to, what) {

@@ -34,6 +34,10 @@ impl Default for Oblivion {
 impl Oblivion {
     /// The state without what nobody can ask about.
     pub(crate) fn of<R: Rules>(&self, rules: &R, mut state: State) -> State {
+        if rules.term_after_install(Term(2), Term(1)) < Term(2) {
+            // Where terms fall, none is over.
+            return state;
+        }
         for at in 0..state.servers.len() {
             let server = state.servers[at];
             let spent = vote_is_spent(rules, &server, &state);
@@ -46,7 +50,7 @@ impl Oblivion {
         let passed = state.servers.iter().map(|server| on_disk(server).current_term).min();
         let passed = passed.unwrap_or_default();
         let old = |first: Option<&Term>| first.is_some_and(|term| *term < passed);
-        let History { leaders, created, committed } = &*state.history;
+        let History { leaders, created, committed, .. } = &*state.history;
         let settled = committed.values().any(|(of, by)| of < by && *by < passed);
         if old(leaders.keys().next()) || old(created.keys().next()) || settled {
             state.history = self.history(state.history, passed);

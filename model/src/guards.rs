@@ -59,6 +59,7 @@ impl Guard {
             Guard::leave_joint => Some("what follows a joint configuration is simple"),
             Guard::continues_change => Some("every leader goes on with what it finds"),
             Guard::promise_on_restart => Some("every restart begins with a promise"),
+            Guard::term_after_install => Some("a snapshot's content has no say in the term"),
             _ => None,
         }
     }
@@ -159,4 +160,12 @@ guards! {
     fn continues_change(&self, begun: Option<Term>, current: Term) -> bool => |out| out;
     fn manages_until(&self, at: Index, commit: Index) -> bool => |out| out;
     fn sends_to_removed(&self, at: Index, commit: Index) -> bool => |out| out;
+    fn may_compact(&self, index: Index, base: Index, commit: Index) -> Result<(), Refusal> => |out| out.is_ok();
+    fn knows_configuration(&self, configuration: &Configuration) -> Result<(), Refusal> => |out| out.is_ok();
+    fn needs_snapshot(&self, next: Index, base: Index) -> bool => |out| out;
+    fn may_install(&self, last: Index, commit: Index) -> Result<(), Refusal> => |out| out.is_ok();
+    fn keeps_log(&self, last: EntryId, here: Option<Term>) -> bool => |out| out;
+    fn term_after_install(&self, current: Term, last: Term) -> Term => |out| out == current;
+    fn durable_after_install(&self, durable: Index, commit: Index) -> Index => |out| out < durable;
+    fn has_arrived(&self, snapshot: Index, acknowledged: Index) -> bool => |out| out;
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules};
+use quorate_spec::{Configuration, Durable, Envelope, Index, Limit, NodeId, Protocol, Role, Rules};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
@@ -293,6 +293,19 @@ impl SliceModel {
         state.servers[id.0 as usize] = Interned::new(self.silent.first(id, empty));
     }
 
+    fn snapshot_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        let server = state.server(id);
+        if state.budget.snapshots > 0 && self.has_room(&server) {
+            let log = server.node.log();
+            // One more than the rules allow: they are seen to say so.
+            let end = server.node.commit_index().next().min(log.last().index);
+            let indices = log.base().index.next().0..=end.0;
+            actions.extend(indices.map(|index| Action::TakeSnapshot(id, Index(index))));
+        }
+        let moves = |peer: &NodeId| server.moves_snapshot_to(*peer).is_some();
+        actions.extend(self.ids().filter(moves).map(|peer| Action::StopMoving(id, peer)));
+    }
+
     fn message_actions(&self, state: &State, actions: &mut Vec<Action>) {
         for envelope in &state.net {
             let (to, open) = (envelope.to, state.budget.is_open(envelope.from, envelope.to));
@@ -381,6 +394,14 @@ impl SliceModel {
                 self.own(&mut state, id, Operation::Crash(kept), fates);
                 state.budget.crashes -= 1;
             }
+            Action::TakeSnapshot(id, index) => {
+                self.own(&mut state, id, Operation::TakeSnapshot(index), fates);
+                // What the rules refuse takes nothing from the budget.
+                state.budget.snapshots -= u8::from(state.servers != last.servers);
+            }
+            Action::StopMoving(id, peer) => {
+                self.own(&mut state, id, Operation::StopMoving(peer), fates);
+            }
             Action::Deliver(envelope, _) => {
                 if matches!(self.slice.network, Network::Pull { .. }) {
                     state.net.retain(|other| *other != envelope);
@@ -429,9 +450,11 @@ impl SliceModel {
     pub fn plain_initial(&self) -> State {
         let first = |id| Interned::new(self.silent.first(id, self.slice.genesis(id)));
         let servers: Servers = self.ids().map(first).collect();
+        let Slice { crashes, commands, snapshots, .. } = self.slice;
         let budget = Budget {
-            crashes: self.slice.crashes,
-            commands: self.slice.commands,
+            crashes,
+            commands,
+            snapshots,
             changes: self.slice.changes.len() as u8,
             wipes: u8::from(self.slice.wiped.is_some()),
             cut: 0,
@@ -480,6 +503,7 @@ impl Model for SliceModel {
         for id in self.ids() {
             self.timed_actions(state, id, actions);
             self.disk_actions(state, id, actions);
+            self.snapshot_actions(state, id, actions);
         }
         self.message_actions(state, actions);
         match self.slice.cutting {

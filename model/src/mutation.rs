@@ -190,6 +190,26 @@ mutations! {
         "E20 KAFKA-16530", "A leader that was removed never steps down.";
     KeepsRemovedPeers: sends_to_removed, NonDisruption, ["removed"],
         "E18 thesis §4.2.3", "A leader goes on sending to the servers that it has removed.";
+    CompactsUnknownMembers: knows_configuration, SnapshotCommitted, ["join-snapshot"],
+        "rule S1", "A server that joined takes a snapshot of a time whose members it does not know.";
+    CompactsUncommitted: may_compact, SnapshotCommitted, ["snapshots"],
+        "G16 KAFKA-14618", "A snapshot covers the entry after the last committed one.";
+    NoSnapshotAtItsEnd: needs_snapshot, SnapshotProgress, ["snapshots"],
+        "G3 willemt/raft#118, redislabs/raft#47", "A peer that needs the last compacted entry gets no snapshot.";
+    NeverSendsSnapshots: needs_snapshot, SnapshotProgress, ["snapshots"],
+        "G5 openraft afd6508b", "With its log compacted a leader sends nothing.";
+    InstallsOldSnapshots: may_install, CommitMonotonic, ["snapshots"],
+        "G7 etcd b3841afcc, openraft 25e94c36", "A snapshot is installed though more is committed.";
+    KeepsConflictingLog: keeps_log, StateMachineSafety, ["snapshots"],
+        "G8 openraft 674e78aa", "A log that contradicts the snapshot stays.";
+    DropsMatchingLog: keeps_log, TruncateOnlyOnConflict, ["snapshots"],
+        "G7 openraft 5c83e167", "A log that has the snapshot's last entry goes with what follows it.";
+    TakesTermOfSnapshot: term_after_install, TermMonotonic, ["snapshots"],
+        "G6 willemt/raft#118", "Installing a snapshot sets the term to that of its last entry.";
+    DurableAfterInstall: durable_after_install, DurableIndexSound, ["snapshots-crash"],
+        "G11 raft-rs#417", "An install leaves the durable mark where it was.";
+    ArrivesExactly: has_arrived, SnapshotProgress, ["snapshots"],
+        "G19 etcd-io/raft#124", "Only an acknowledgement of exactly the snapshot's index ends its transfer.";
 }
 
 /// What the guards become.
@@ -439,6 +459,10 @@ pub(crate) mod mutated {
         false
     }
 
+    pub(crate) fn knows_configuration(_: Mutation, _: &Configuration) -> Allowed {
+        Ok(())
+    }
+
     pub(crate) fn follows_configuration(_: Mutation, _: Index, _: Index) -> Allowed {
         Ok(())
     }
@@ -482,5 +506,33 @@ pub(crate) mod mutated {
 
     pub(crate) fn durable_after_truncation(_: Mutation, durable: Index, _: Index) -> Index {
         durable
+    }
+
+    pub(crate) fn may_compact(_: Mutation, index: Index, base: Index, commit: Index) -> Allowed {
+        Sound.may_compact(index, base, commit.next())
+    }
+
+    pub(crate) fn needs_snapshot(m: Mutation, next: Index, base: Index) -> bool {
+        m == Mutation::NoSnapshotAtItsEnd && next < base
+    }
+
+    pub(crate) fn may_install(_: Mutation, _: Index, _: Index) -> Allowed {
+        Ok(())
+    }
+
+    pub(crate) fn keeps_log(m: Mutation, _: EntryId, here: Option<Term>) -> bool {
+        m == Mutation::KeepsConflictingLog && here.is_some()
+    }
+
+    pub(crate) fn term_after_install(_: Mutation, _: Term, last: Term) -> Term {
+        last
+    }
+
+    pub(crate) fn durable_after_install(_: Mutation, durable: Index, _: Index) -> Index {
+        durable
+    }
+
+    pub(crate) fn has_arrived(_: Mutation, snapshot: Index, acknowledged: Index) -> bool {
+        acknowledged == snapshot
     }
 }

@@ -6,8 +6,8 @@
 //! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
 
 use quorate_spec::{
-    AppendOutcome, Body, EntryId, Envelope, Index, Instant, Kind, Message, NodeId, Role, Rules,
-    Term,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Kind, Message, NodeId,
+    Role, Rules, Snapshot, Term,
 };
 
 use crate::intern::Interned;
@@ -88,7 +88,7 @@ fn what_matters<R: Rules>(
                 Some(envelope)
             }
         }
-        Body::AppendEntries { .. } => {
+        Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
             if term < settled && rules.takes_entries_of(term, settled).is_err() {
                 spent(envelope, sender, max_term)
             } else {
@@ -170,6 +170,11 @@ fn bare(envelope: Interned<Envelope>) -> Interned<Envelope> {
                 leader_commit: Index::ZERO,
             },
         ),
+        Body::InstallSnapshot { .. } => {
+            let configuration = Configuration::default();
+            let snapshot = Snapshot { last: EntryId::ZERO, configuration };
+            (Term(0), Body::InstallSnapshot { snapshot })
+        }
         Body::PreVoteReply { granted, .. } => {
             (message.term, Body::PreVoteReply { asked_in: Term(0), round: PAST, granted })
         }
@@ -183,7 +188,9 @@ fn is_bare(message: &Message) -> bool {
         Body::PreVote { last, round } => {
             message.term == Term(0) && last == EntryId::ZERO && round == PAST
         }
-        Body::RequestVote { .. } | Body::AppendEntries { .. } => message.term == Term(0),
+        Body::RequestVote { .. } | Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
+            message.term == Term(0)
+        }
         Body::PreVoteReply { asked_in, round, .. } => asked_in == Term(0) && round == PAST,
         Body::RequestVoteReply { .. } | Body::AppendEntriesReply(_) => true,
     }
@@ -260,7 +267,7 @@ fn vote_grant_counts<R: Rules>(rules: &R, envelope: &Envelope, receiver: &Server
     now || granted_in > settled || rules.counts_vote(granted_in, current.next()).is_ok()
 }
 
-/// Whether an answer to an AppendEntries can still tell the leader something.
+/// Whether an answer to an AppendEntries or an InstallSnapshot can still tell the leader something.
 fn answer_counts<R: Rules>(
     rules: &R,
     outcome: AppendOutcome,

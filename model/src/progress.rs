@@ -1,7 +1,7 @@
 //! Progress without temporal logic: from a state, a benign scheduler runs the cluster without
 //! faults, and a leader has to commit, and to bring its log and its commit to everyone that it
-//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress: AG EF). Where the members change,
-//! it goes on until the change is complete (claim ReconfigCompletes).
+//! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress, SnapshotProgress: AG EF). Where the
+//! members change, it goes on until the change is complete (claim ReconfigCompletes).
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
 //! that hear a leader do not time out; the others time out one after the other. Whose turn it is
@@ -10,7 +10,9 @@
 //! (`verdicts`). The run is imagined, no part of the explored graph: what happens in it does not count
 //! as seen.
 
+use quorate_spec::property::cluster::log_matching;
 use quorate_spec::property::{Claim, ClaimSet};
+use quorate_spec::role::{Pace, Progress};
 use quorate_spec::{Kind, Log, NodeId, Role};
 
 use crate::canonical::permutations;
@@ -37,6 +39,7 @@ impl Benign {
         Claim::CommitProgress,
         Claim::ReplicationProgress,
         Claim::ReconfigCompletes,
+        Claim::SnapshotProgress,
     ]);
 
     /// A scheduler for so many servers.
@@ -75,18 +78,13 @@ fn broken_in_turn(model: &SliceModel, state: &State, order: &[NodeId]) -> ClaimS
         heard: vec![false; order.len()],
     };
     run.write_everything();
+    run.stop_moving_snapshots();
     let Some(leader) = run.until(|_, _| true) else { return Benign::CLAIMS };
     let mut broken = run.takes_along(leader);
     if model.slice.claims.contains(Claim::ReconfigCompletes) {
         broken.require(Claim::ReconfigCompletes, run.until(Run::has_changed).is_some());
     }
     broken
-}
-
-/// Whether two logs have the same entries. What comes before them may differ: a server that joined
-/// knows no first configuration.
-fn same_entries(a: &Log, b: &Log) -> bool {
-    a.ids().eq(b.ids()) && a.configurations().skip(1).eq(b.configurations().skip(1))
 }
 
 struct Run<'a> {
@@ -136,6 +134,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What was being moved is lost with everything else that is under way, and the leaders hear it.
+    fn stop_moving_snapshots(&mut self) {
+        for leader in self.ids() {
+            for peer in self.ids() {
+                if self.servers[leader.0 as usize].moves_snapshot_to(peer).is_some() {
+                    self.act(leader, Operation::StopMoving(peer));
+                }
+            }
+        }
+    }
+
     /// Everyone sends what is due to everyone, and every answer arrives, until nothing changes.
     fn exchange(&mut self) {
         self.heard.iter_mut().for_each(|heard| *heard = false);
@@ -160,7 +169,8 @@ impl<'a> Run<'a> {
         if !self.links.is_open(from, to) {
             return;
         }
-        let append = request.message.body.kind() == Kind::AppendEntries;
+        let kind = request.message.body.kind();
+        let append = matches!(kind, Kind::AppendEntries | Kind::InstallSnapshot);
         let answer = self.act(to, Operation::Receive(request));
         if append && self.servers[to.0 as usize].node.leader() == Some(from) {
             self.heard[to.0 as usize] = true;
@@ -255,14 +265,28 @@ impl<'a> Run<'a> {
             let Role::Leader(leadership) = node.role() else { return false };
             let peer = leadership.peers.get(id);
             peer.is_some_and(|peer| peer.match_index == node.log().last().index)
-                && same_entries(other(id).log(), node.log())
+                && same_log(other(id).log(), node.log())
+        };
+        let beyond_snapshot = |id: &NodeId| {
+            let Role::Leader(leadership) = node.role() else { return false };
+            let base = node.log().base().index;
+            let arrived = |peer: &Progress| {
+                peer.match_index >= base && !matches!(peer.pace, Pace::Snapshot(_))
+            };
+            leadership.peers.get(id).is_some_and(arrived)
         };
         let mut broken = ClaimSet::NONE;
+        broken.require(Claim::SnapshotProgress, others.iter().all(beyond_snapshot));
         let committed = others.iter().all(|id| other(id).commit_index() == node.commit_index());
         broken.require(Claim::CommitProgress, committed);
         broken.require(Claim::ReplicationProgress, others.iter().all(matched));
         broken
     }
+}
+
+/// Whether both logs end alike and agree in what both know.
+fn same_log(a: &Log, b: &Log) -> bool {
+    a.last() == b.last() && log_matching(a, b) && a.configuration() == b.configuration()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use quorate_spec::role::Pace;
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, EntryId, Envelope, Log, Node, NodeId, Role,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Log, Node, NodeId, Role, Snapshot,
 };
 
 use crate::server::{PRESENT, Server};
@@ -29,6 +30,13 @@ pub fn message(envelope: &Envelope) -> String {
         Body::RequestVote { .. } if term.0 == 0 => "a RequestVote whose term is over".to_owned(),
         Body::AppendEntries { .. } if term.0 == 0 => {
             "an AppendEntries whose term is over".to_owned()
+        }
+        Body::InstallSnapshot { .. } if term.0 == 0 => {
+            "an InstallSnapshot whose term is over".to_owned()
+        }
+        Body::InstallSnapshot { snapshot } => {
+            let Snapshot { last, configuration } = snapshot;
+            format!("InstallSnapshot of term {term}, up to {last:?}, members {configuration:?}")
         }
         Body::RequestVote { last } => {
             format!("RequestVote of term {term}, log up to {last:?}")
@@ -76,7 +84,9 @@ pub fn sending(envelope: &Envelope) -> String {
         Body::RequestVoteReply { granted: false } => {
             format!("n{from} refuses n{to} its vote in term {term}")
         }
-        Body::AppendEntries { .. } => format!("n{from} sends n{to} {}", message(envelope)),
+        Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
+            format!("n{from} sends n{to} {}", message(envelope))
+        }
         Body::AppendEntriesReply(AppendOutcome::Stale) => {
             format!("n{from} tells n{to} that it is in term {term}")
         }
@@ -124,6 +134,11 @@ fn row(text: &mut String, server: &Server) {
             let matched = leadership.peers.iter();
             let list: Vec<_> = matched.map(|(id, p)| format!("n{id}:{}", p.match_index)).collect();
             notes.push(format!("match {}", list.join(" ")));
+            let moved = leadership.peers.iter().filter_map(|(id, peer)| match peer.pace {
+                Pace::Snapshot(index) => Some(format!("snapshot {index} to n{id}")),
+                Pace::Probe | Pace::Replicate(_) => None,
+            });
+            notes.extend(moved);
         }
     }
     if !disk.pending.is_empty() {
@@ -146,15 +161,19 @@ fn row(text: &mut String, server: &Server) {
     );
 }
 
-/// The log as the terms of its entries, each configuration after its entry.
+/// The log as the terms of its entries, each with the configuration that it may be, after what its
+/// snapshot ends with.
 #[must_use]
 pub fn log(log: &Log) -> String {
+    let base = log.base();
+    let compacted = (base.index > Index::ZERO).then(|| format!("[{base:?}]"));
     let named = |id: EntryId| {
-        let here = log.configurations().skip(1).find(|(at, _)| *at == id.index);
+        let here = log.configurations().find(|(at, _)| *at == id.index);
         here.map_or(String::new(), |(_, c)| format!(":{}", configuration(c)))
     };
-    let entries: Vec<_> = log.ids().map(|id| format!("t{}{}", id.term, named(id))).collect();
-    if entries.is_empty() { "·".to_owned() } else { entries.join(" ") }
+    let entries = log.ids().map(|id| format!("t{}{}", id.term, named(id)));
+    let parts: Vec<_> = compacted.into_iter().chain(entries).collect();
+    if parts.is_empty() { "·".to_owned() } else { parts.join(" ") }
 }
 
 /// A configuration in few signs: `(0,1→1,2+3)` is joint, from the voters 0 and 1 to 1 and 2 and the
@@ -201,7 +220,7 @@ pub fn changes(before: &Node, after: &Node) -> Vec<String> {
         Role::Leader(_) => {}
     }
     let (was, is) = (before.log(), after.log());
-    if was.last() != is.last() {
+    if (was.last(), was.base()) != (is.last(), is.base()) {
         clauses.push(format!("n{id}'s log is now {}", log(is)));
     }
     if before.commit_index() != after.commit_index() {

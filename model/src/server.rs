@@ -8,13 +8,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use quorate_spec::durable::Write;
-use quorate_spec::property::ClaimSet;
 use quorate_spec::property::history::{Event, events};
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
+use quorate_spec::property::restart::{durable_index_sound, restart_recovers};
 use quorate_spec::property::step::{broken_by_effects, broken_by_restart, broken_by_step};
+use quorate_spec::property::{Claim, ClaimSet};
+use quorate_spec::role::Pace;
 use quorate_spec::{
-    Durable, Effects, Envelope, Gate, Input, Instant, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Protocol, Rename, RoleName, Rules, WriteId,
+    Durable, Effects, Envelope, Gate, Index, Input, Instant, Limit, Message, Moment, Node, NodeId,
+    Outgoing, Params, Protocol, Rename, Role, RoleName, Rules, Sound, WriteId,
 };
 
 use crate::canonical::permutations;
@@ -73,6 +75,34 @@ impl Server {
         let node = protocol.start(id, durable.clone(), moment);
         let disk = Disk { reported: durable, pending: Vec::new() };
         Server { node, gate: Gate::default(), disk, last_vote: None }
+    }
+
+    /// Up to where the snapshot goes that the server is moving to this peer, if it is.
+    #[must_use]
+    pub fn moves_snapshot_to(&self, peer: NodeId) -> Option<Index> {
+        let Role::Leader(leadership) = self.node.role() else { return None };
+        match leadership.peers.get(&peer)?.pace {
+            Pace::Snapshot(index) => Some(index),
+            Pace::Probe | Pace::Replicate(_) => None,
+        }
+    }
+
+    /// The claims about disk and memory that are false of this server, or would be after a crash
+    /// at this moment, whatever that keeps of the pending writes.
+    #[must_use]
+    pub fn broken_on_disk(&self, params: Params) -> ClaimSet {
+        let Server { node, disk, .. } = self;
+        let mut broken = ClaimSet::NONE;
+        broken.require(Claim::DurableIndexSound, durable_index_sound(node, &disk.reported));
+        let protocol = Protocol { rules: Sound, params };
+        let moment = Moment { now: PRESENT, draw: 0 };
+        for kept in 0..=disk.pending.len() {
+            let recovered = disk.recovered(kept);
+            let after = protocol.start(node.id(), recovered.clone(), moment);
+            let recovers = restart_recovers(node, &disk.reported, &recovered, &after);
+            broken.require(Claim::RestartRecovers, recovers);
+        }
+        broken
     }
 
     /// Takes a step of the protocol; its effects are left to perform. Gives what the step was.
@@ -158,9 +188,20 @@ fn signature(server: &Server) -> u64 {
             Some(position) => NodeId(order[position] as u64 + 1),
             None => NodeId(0),
         });
+        renamed.gate.sort();
         content_hash(&renamed)
     });
     hashes.min().unwrap_or_default()
+}
+
+/// The server with what waits at its gate in one order, whichever came first.
+pub(crate) fn in_order(server: Interned<Server>) -> Interned<Server> {
+    if server.gate.held().count() < 2 {
+        return server;
+    }
+    let mut sorted = (*server).clone();
+    sorted.gate.sort();
+    Interned::new(sorted)
 }
 
 internable!(Envelope, |envelope| content_hash(&envelope.message));
@@ -196,6 +237,10 @@ pub enum Operation {
     Report(u8),
     /// It crashes with so many of the pending writes on disk, and restarts.
     Crash(u8),
+    /// Its snapshot up to this entry is complete.
+    TakeSnapshot(Index),
+    /// It has stopped moving a snapshot to this server.
+    StopMoving(NodeId),
     /// It is asked for a request to this server.
     Transmit(NodeId),
     /// It is asked for a request without entries to this server.
@@ -316,6 +361,12 @@ impl<'a, R: Rules> Run<'a, R> {
             }
             Operation::Report(writes) => self.report(usize::from(writes)),
             Operation::Crash(kept) => self.crash(usize::from(kept)),
+            Operation::TakeSnapshot(index) => self.step(Input::SnapshotTaken { index }),
+            Operation::StopMoving(peer) => {
+                if let Some(index) = self.server.moves_snapshot_to(peer) {
+                    self.step(Input::SnapshotReported { peer, index });
+                }
+            }
             Operation::Transmit(peer) => self.transmit(peer, self.machine.limit),
             Operation::Beat(peer) => self.transmit(peer, Limit { entries: 0 }),
             Operation::PeerClock(peer, by) => {
@@ -396,6 +447,8 @@ impl<'a, R: Rules> Run<'a, R> {
 
     /// Moves the clock's origin back and renumbers the writes.
     fn finish(mut self) -> Outcome {
+        let params = self.machine.protocol.params;
+        self.broken = self.broken.union(self.server.broken_on_disk(params));
         let Server { node, gate, .. } = &mut self.server;
         node.rebase(&self.machine.protocol.params, self.now, PRESENT);
         node.forget_election_timer(PRESENT);

@@ -112,6 +112,8 @@ pub struct Slice {
     /// The server that loses its disk at some moment, if one does. What starts in its place is
     /// another server, one of the joiners.
     pub wiped: Option<u64>,
+    /// How many snapshots servers take, each up to any committed entry.
+    pub snapshots: u8,
     /// Whether an operator may ask for campaigns.
     pub campaigns: bool,
     /// Whether leaders send AppendEntries in the explored part.
@@ -227,15 +229,20 @@ impl Slice {
         u8::from(server >= self.voters()) + u8::from(server >= self.servers - self.joiners)
     }
 
-    /// What a server's disk holds at the beginning: the members, or no cluster at all.
+    /// The configuration with which the cluster begins.
     #[must_use]
-    pub fn genesis(&self, id: NodeId) -> Durable {
+    pub fn first_configuration(&self) -> Configuration {
         let of = |part| (0..self.servers).filter(move |server| self.part(*server) == part);
         let ids = |part| of(part).map(|server| NodeId(server as u64)).collect();
-        let members =
-            Configuration { voters: ids(0), learners: ids(1), ..Configuration::default() };
+        Configuration { voters: ids(0), learners: ids(1), ..Configuration::default() }
+    }
+
+    /// What a server's disk holds at the beginning: the first configuration, or none of any
+    /// cluster.
+    #[must_use]
+    pub fn genesis(&self, id: NodeId) -> Durable {
         let joins = self.part(id.0 as usize) == 2;
-        Durable::genesis(if joins { Configuration::default() } else { members })
+        Durable::genesis(if joins { Configuration::default() } else { self.first_configuration() })
     }
 
     /// Everything that bounds or reduces the slice, in one line. `CLAIMS.md` defines the words.
@@ -258,6 +265,9 @@ impl Slice {
         }
         if let Some(id) = self.wiped {
             parts.push(format!("n{id} loses its disk"));
+        }
+        if self.snapshots > 0 {
+            parts.push(counted(self.snapshots, "snapshot", "s"));
         }
         if self.campaigns && self.established.is_none() {
             parts.push("campaigns by an operator".to_owned());

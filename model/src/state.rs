@@ -51,6 +51,8 @@ pub struct Budget {
     pub changes: u8,
     /// Disks that can be lost.
     pub wipes: u8,
+    /// Snapshots that servers take.
+    pub snapshots: u8,
     /// One bit for each link that is cut: see [`link`].
     pub cut: u64,
 }
@@ -103,10 +105,13 @@ impl Hash for State {
         for server in &self.servers {
             server.hash(state);
         }
-        let Budget { crashes, commands, changes, wipes, cut } = self.budget;
+        let Budget { crashes, commands, snapshots, changes, wipes, cut } = self.budget;
         let servers = self.servers.len() as u64;
-        let asked = u64::from(changes) << 56 | u64::from(wipes) << 62;
-        let left = asked | u64::from(crashes) << 48 | u64::from(commands) << 40;
+        let asked = u64::from(changes) << 60 | u64::from(wipes) << 63;
+        let left = asked
+            | u64::from(snapshots) << 56
+            | u64::from(crashes) << 48
+            | u64::from(commands) << 40;
         state.write_u64(left | servers << 32 | self.net.len() as u64);
         for envelope in &self.net {
             envelope.hash(state);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 use quorate_spec::property::cluster::{
     committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
-    quorum_log,
+    quorum_log, snapshot_committed,
 };
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Node, NodeId, Term};
@@ -52,11 +52,13 @@ impl Verdicts {
         Claim::MatchIndexSound,
         Claim::CommittedIsDurable,
         Claim::QuorumLog,
+        Claim::SnapshotCommitted,
         Claim::NonDisruption,
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,
         Claim::ReconfigCompletes,
+        Claim::SnapshotProgress,
     ]);
 
     /// The claims of the model's slice that are false in this state.
@@ -114,6 +116,10 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
             committed_is_durable(&model.silent.protocol.rules, &state.history, nodes, disk)
         }
         Claim::QuorumLog => quorum_log(&model.silent.protocol.rules, &state.history, nodes),
+        Claim::SnapshotCommitted => {
+            let first = model.slice.first_configuration();
+            nodes().all(|node| snapshot_committed(&state.history, &first, node.log()))
+        }
         Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),
         // The others are decided in each step, and by the history.
         _ => true,

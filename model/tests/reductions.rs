@@ -28,6 +28,8 @@ fn small() -> Vec<Slice> {
         Slice { max_term: 1, ..named("pre-vote") },
         Slice { max_term: 1, ..named("check-quorum") },
         Slice { max_term: 2, election: Election::NAIVE, ..named("replication-crash") },
+        Slice { max_term: 1, commands: 1, ..named("snapshots") },
+        Slice { max_term: 1, commands: 1, ..named("snapshots-crash") },
         named("isolated"),
         named("isolated-restart"),
         named("flaky-two-of-five"),
@@ -95,8 +97,12 @@ fn hashing_is_injective_on_the_small_slices() {
 }
 
 /// A state from which no benign run goes on may still be left by another step.
-const STUCK: ClaimSet =
-    ClaimSet::of(&[Claim::NoDeadlock, Claim::CommitProgress, Claim::ReplicationProgress]);
+const STUCK: ClaimSet = ClaimSet::of(&[
+    Claim::NoDeadlock,
+    Claim::CommitProgress,
+    Claim::ReplicationProgress,
+    Claim::SnapshotProgress,
+]);
 
 /// The claims that are the first to be false on some way; what follows is no run worth its name.
 fn ever_false(slice: Slice, guards: Guards) -> ClaimSet {
@@ -131,6 +137,7 @@ fn tiny() -> Vec<Slice> {
         Slice { max_term: 1, network: pull(0), ..named("pre-vote-crash") },
         Slice { max_term: 1, ..named("step-down") },
         Slice { max_term: 2, network: pull(0), commands: 0, ..named("replication") },
+        Slice { max_term: 2, network: pull(0), ..named("snapshots") },
         named("isolated"),
         named("isolated-restart"),
         named("deaf-sticky"),

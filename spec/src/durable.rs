@@ -1,7 +1,7 @@
 //! What a node keeps on disk, and how a write changes it.
 
 use crate::configuration::Configuration;
-use crate::log::{Entries, Log};
+use crate::log::{Entries, Log, Snapshot};
 use crate::types::{Index, NodeId, Term};
 
 /// Term and vote: one atomic record, never two (bug A8 in `CLAIMS.md`).
@@ -36,6 +36,13 @@ impl Durable {
         if let Some(hard_state) = write.hard_state {
             self.hard_state = hard_state;
         }
+        match &write.snapshot {
+            Some(SnapshotWrite::Compact(snapshot)) => self.log.compact(snapshot.last.index),
+            Some(SnapshotWrite::Install(snapshot)) => {
+                self.log = Log::from_snapshot(snapshot.clone());
+            }
+            None => {}
+        }
         if let Some(log) = &write.log {
             self.log.truncate_after(log.keep);
             self.log.append(&log.entries);
@@ -49,6 +56,8 @@ impl Durable {
 pub struct Write {
     /// The new term and vote, if they changed.
     pub hard_state: Option<HardState>,
+    /// The snapshot that takes the place of entries from now on, if there is a new one.
+    pub snapshot: Option<SnapshotWrite>,
     /// The change of the log, if there is one.
     pub log: Option<LogWrite>,
 }
@@ -57,7 +66,29 @@ impl Write {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.hard_state.is_none() && self.log.is_none()
+        *self == Write::default()
+    }
+}
+
+/// How a snapshot takes the place of entries (rule S5). Term and vote are in another part of the
+/// write, which a snapshot never touches (bug H8).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum SnapshotWrite {
+    /// The server's own snapshot covers the log up to its last entry: what follows stays.
+    Compact(Snapshot),
+    /// The leader's snapshot takes the place of the whole log. One write does both, so that no
+    /// crash leaves entries of the old log beside it (bug G8).
+    Install(Snapshot),
+}
+
+impl SnapshotWrite {
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        match self {
+            SnapshotWrite::Compact(snapshot) | SnapshotWrite::Install(snapshot) => snapshot,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::configuration::Target;
 use crate::durable::Write;
+use crate::log::Snapshot;
 use crate::message::{Envelope, Message};
 use crate::read_view::ReadView;
 use crate::refusal::Refusal;
@@ -31,6 +32,22 @@ pub enum Input {
     /// does a later leader (thesis §4.3). It has had its effect, or will, unless
     /// [`Effects::refused`] says why not.
     ChangeMembers(Target),
+    /// A snapshot of the state after the entry at `index` was applied is complete and durable, and
+    /// the node need not keep that entry and those before it (thesis §5.1). The driver keeps the
+    /// snapshot before it until the write that this leads to is durable, too (rules S5, P8).
+    SnapshotTaken {
+        /// The last entry that the snapshot covers.
+        index: Index,
+    },
+    /// Moving a snapshot to a peer has ended, well or badly. It is moved again if the peer has
+    /// not acknowledged it by the next request.
+    SnapshotReported {
+        /// The peer.
+        peer: NodeId,
+        /// The last entry that the snapshot covers: a report about an older one says nothing of
+        /// the present one (rule S9).
+        index: Index,
+    },
     /// An operator asks the node to campaign now. The promise not to disrupt still holds.
     Campaign,
 }
@@ -52,9 +69,12 @@ pub struct Effects {
     /// Third: replies, each to leave when its write is durable. Requests are not here: the driver
     /// asks for them with [`Protocol::poll_transmit`](crate::Protocol::poll_transmit).
     pub send: Vec<Outgoing>,
-    /// Fourth: entries up to this index are committed and may be applied.
+    /// Fourth: this snapshot of the leader has taken the place of the log. The driver restores the
+    /// machine from it, before anything that follows it is applied.
+    pub install: Option<Snapshot>,
+    /// Fifth: entries up to this index are committed and may be applied.
     pub commit: Option<Index>,
-    /// Fifth: the entries that this step's proposal became, to be answered when applied.
+    /// Sixth: the entries that this step's proposal became, to be answered when applied.
     pub proposed: Option<Proposed>,
     /// Why the input, or a part of it, had no effect: for the person who asks.
     pub refused: Vec<Refusal>,
@@ -70,6 +90,7 @@ impl Effects {
         self.persist = None;
         self.publish = None;
         self.send.clear();
+        self.install = None;
         self.commit = None;
         self.proposed = None;
         self.refused.clear();
@@ -80,8 +101,8 @@ impl Effects {
 /// What honest servers with intact disks rule out: the node that sees it cannot go on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Fatal {
-    /// The entries of the present term's leader contradict an entry that this server knows to be
-    /// committed (claim LeaderCompleteness). Nothing is overwritten, so CommittedPrefixStable holds.
+    /// The log or the snapshot of the present term's leader contradicts an entry that this server
+    /// knows to be committed (claim LeaderCompleteness). Nothing is overwritten, so CommittedPrefixStable holds.
     CommittedConflict(Index),
 }
 
@@ -90,7 +111,7 @@ impl fmt::Display for Fatal {
         match self {
             Fatal::CommittedConflict(index) => write!(
                 f,
-                "the leader's entries contradict the committed entry {index}: a disk has lost \
+                "the leader's log contradicts the committed entry {index}: a disk has lost \
                  what it reported durable, or an identity was used twice; restore this node"
             ),
         }

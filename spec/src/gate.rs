@@ -53,6 +53,15 @@ impl<T> Gate<T> {
         self.held.iter()
     }
 
+    /// Puts what waits for the same write into one order, whichever came first. For models, in which
+    /// what leaves at one moment has no order.
+    pub fn sort(&mut self)
+    where
+        T: Ord,
+    {
+        self.held.sort_unstable();
+    }
+
     /// Changes what waits, in place.
     pub fn items_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.held.iter_mut().map(|(_, item)| item)

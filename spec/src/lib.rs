@@ -5,9 +5,10 @@
 //!   Tick ──────────────┐                          ┌──▶ persist   one atomic, numbered write
 //!   Receive(message) ──┤                          ├──▶ publish   what readers may see
 //!   Persisted(write) ──┼──▶ Protocol::step(node) ─┼──▶ send      replies, through the Gate
-//!   Propose ───────────┤      pure, total,        ├──▶ commit    apply up to here
-//!   ChangeMembers ─────┤      deterministic       └──▶ proposed  which entries those are
-//!   Campaign ──────────┘
+//!   Propose ───────────┤      pure, total,        ├──▶ install   restore this snapshot
+//!   ChangeMembers ─────┤      deterministic       ├──▶ commit    apply up to here
+//!   Campaign ──────────┤                          └──▶ proposed  which entries those are
+//!   Snapshot… ─────────┘
 //!
 //!   peer has room ──────▶ Protocol::poll_transmit(node) ──▶ the next request, through the Gate
 //! ```
@@ -50,7 +51,7 @@ pub use configuration::{Configuration, Target};
 pub use durable::{Durable, HardState};
 pub use effects::{Effects, Fatal, Input, Outgoing, Persist, Proposed};
 pub use gate::Gate;
-pub use log::{Entries, Log};
+pub use log::{Entries, Log, Snapshot};
 pub use message::{AppendOutcome, Body, Envelope, Kind, Message};
 pub use node::{Node, PendingWrite};
 pub use params::{Params, ParamsError};

@@ -1,4 +1,5 @@
-//! The log without its payload: runs of equal terms, and the configuration entries.
+//! The log without its payload: runs of equal terms, and the configuration entries, after what a
+//! snapshot covers.
 //!
 //! `(term, index)` names an entry (claim EntryIdentity), so the protocol needs no bytes and no
 //! list of entries. The size of this type grows with the number of terms and of configuration
@@ -104,6 +105,28 @@ impl Entries {
     }
 }
 
+/// What the protocol knows of a snapshot (thesis §5.1): the state of the machine stays with the
+/// driver.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Snapshot {
+    /// The last entry that it covers, which was applied before it was taken.
+    pub last: EntryId,
+    /// The configuration in force at that entry: the latest one at or before it (rule S1).
+    pub configuration: Configuration,
+}
+
+impl Snapshot {
+    /// Whether a leader of `term` can have this snapshot. Messages come from outside; one that
+    /// fails this is refused.
+    #[must_use]
+    pub fn is_well_formed(&self, term: Term) -> bool {
+        let EntryId { term: of, index } = self.last;
+        let possible = index > Index::ZERO && index < Index::LIMIT && of <= term;
+        possible && !self.configuration.voters.is_empty()
+    }
+}
+
 /// The entries of these runs, as names, where they follow `previous`.
 fn ids(runs: &[Run], previous: Index) -> impl Iterator<Item = EntryId> + '_ {
     let of_run = |at: &mut Index, run: &Run| {
@@ -138,6 +161,27 @@ impl Log {
     #[must_use]
     pub fn new(configuration: Configuration) -> Log {
         Log { base: EntryId::ZERO, base_configuration: configuration, entries: Entries::default() }
+    }
+
+    /// The empty log after a snapshot.
+    #[must_use]
+    pub fn from_snapshot(snapshot: Snapshot) -> Log {
+        let Snapshot { last, configuration } = snapshot;
+        Log { base: last, base_configuration: configuration, entries: Entries::default() }
+    }
+
+    /// What this log begins with: the last entry that is no longer in it, and the configuration in
+    /// force there.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { last: self.base, configuration: self.base_configuration.clone() }
+    }
+
+    /// What a snapshot up to `index` ends with; none where the log does not have that entry.
+    #[must_use]
+    pub fn snapshot_at(&self, index: Index) -> Option<Snapshot> {
+        let last = EntryId { term: self.term_at(index)?, index };
+        Some(Snapshot { last, configuration: self.configuration_at(index)?.clone() })
     }
 
     /// The name of the last entry, or of the boundary where there is none.
@@ -181,18 +225,29 @@ impl Log {
         self.term_at(id.index) == Some(id.term)
     }
 
-    /// The latest entry at or before `id.index` whose term is at most `id.term`: the last place
-    /// where a log that has `id` could agree with this one (the hint of thesis §3.5).
+    /// Whether this log has exactly this entry, or a snapshot has taken its place. What is below
+    /// the boundary has no name any more; claim SnapshotCommitted says that it was committed.
     #[must_use]
-    pub fn last_possible_match(&self, id: EntryId) -> EntryId {
+    pub fn covers(&self, id: EntryId) -> bool {
+        id.index < self.base.index || self.contains(id)
+    }
+
+    /// The latest entry at or before `id.index` whose term is at most `id.term`, or the boundary:
+    /// the last place where a log that has `id` could agree with this one (the hint of thesis
+    /// §3.5). None if that place was compacted: nothing is known below the boundary (rule S6).
+    #[must_use]
+    pub fn last_possible_match(&self, id: EntryId) -> Option<EntryId> {
         let mut at = self.base;
+        if at.index > id.index || at.term > id.term {
+            return None;
+        }
         for run in &self.entries.runs {
             if run.term > id.term || at.index >= id.index {
                 break;
             }
             at = EntryId { term: run.term, index: run.last.min(id.index) };
         }
-        at
+        Some(at)
     }
 
     /// The configuration in force: the latest one in the log, committed or not (rule J4).
@@ -209,26 +264,35 @@ impl Log {
         latest.map_or((self.base.index, &self.base_configuration), |(at, c)| (*at, c))
     }
 
-    /// The latest configuration at or before this index, which is not before the boundary.
-    #[must_use]
-    pub fn configuration_at(&self, index: Index) -> &Configuration {
-        let earlier = self.entries.configurations.iter().rev().find(|(at, _)| *at <= index);
-        earlier.map_or(&self.base_configuration, |(_, c)| c)
-    }
-
     /// The configuration that the latest one is to replace, where that is not known to be
     /// committed: the one that comes back if it is truncated, and that may still be needed (§4.2.2).
     #[must_use]
     pub fn superseded_configuration(&self, commit_index: Index) -> Option<&Configuration> {
         let (at, _) = self.latest_configuration();
-        (at > commit_index && at > self.base.index).then(|| self.configuration_at(at.previous()))
+        if at > commit_index { self.configuration_at(at.previous()) } else { None }
     }
 
-    /// The configurations one by one, with the indices of their entries; the first is that of the
+    /// The configurations, with the indices of their entries, in order; the first is that of the
     /// boundary.
-    pub fn configurations(&self) -> impl Iterator<Item = (Index, &Configuration)> {
+    pub fn all_configurations(&self) -> impl Iterator<Item = (Index, &Configuration)> {
         let later = self.entries.configurations.iter().map(|(at, c)| (*at, c));
         core::iter::once((self.base.index, &self.base_configuration)).chain(later)
+    }
+
+    /// The configuration in force at `index`: the latest one at or before it (rule S1); none where
+    /// the log was compacted.
+    #[must_use]
+    pub fn configuration_at(&self, index: Index) -> Option<&Configuration> {
+        if index < self.base.index {
+            return None;
+        }
+        let before = self.entries.configurations.iter().rev().find(|(at, _)| *at <= index);
+        Some(before.map_or(&self.base_configuration, |(_, configuration)| configuration))
+    }
+
+    /// The configuration entries after the boundary, in order.
+    pub fn configurations(&self) -> impl Iterator<Item = &(Index, Configuration)> {
+        self.entries.configurations.iter()
     }
 
     /// At most `limit` entries that follow the entry at `previous`, which this log must have.
@@ -284,9 +348,42 @@ impl Log {
         });
     }
 
+    /// Forgets the entries up to `index`, whose effect a snapshot keeps; nothing changes where the
+    /// log does not have that entry after the boundary.
+    pub fn compact(&mut self, index: Index) {
+        let Some(Snapshot { last, configuration }) = self.snapshot_at(index) else { return };
+        (self.base, self.base_configuration) = (last, configuration);
+        self.entries = self.entries.after(index);
+    }
+
     /// The entries one by one, as names, after the boundary.
     pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
         self.entries.ids(self.base.index)
+    }
+
+    /// The boundary and the entries, as names, from `first` to `last`, as far as they are known.
+    pub fn known(&self, first: Index, last: Index) -> impl Iterator<Item = EntryId> + '_ {
+        let all = core::iter::once(self.base).chain(self.ids());
+        all.skip_while(move |id| id.index < first).take_while(move |id| id.index <= last)
+    }
+
+    /// Whether the entries follow each other from the boundary on, terms do not fall, and each
+    /// configuration is that of an entry (claim LogContiguous).
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        let Log { base, entries, .. } = self;
+        let rises = |at: &mut EntryId, run: &Run| {
+            let follows = run.last > at.index && run.term >= at.term;
+            *at = EntryId { term: run.term, index: run.last };
+            Some(follows)
+        };
+        let (mut before, last) = (base.index, entries.last_index(base.index));
+        entries.runs.iter().scan(*base, rises).all(|follows| follows)
+            && entries.configurations.iter().all(|(index, _)| {
+                let inside = *index > before && *index <= last;
+                before = *index;
+                inside
+            })
     }
 
     /// The same, after the entry at `previous`, which this log must have.

@@ -1,6 +1,6 @@
 //! What servers say to each other.
 
-use crate::log::Entries;
+use crate::log::{Entries, Snapshot};
 use crate::node::shift;
 use crate::types::{EntryId, Index, Instant, NodeId, Term};
 
@@ -66,11 +66,18 @@ pub enum Body {
         /// The leader's commit index.
         leader_commit: Index,
     },
-    /// The answer to an AppendEntries.
+    /// The answer to an AppendEntries or an InstallSnapshot.
     AppendEntriesReply(AppendOutcome),
+    /// A snapshot, in the place of entries that the leader no longer has (thesis §5.3). It is one
+    /// message here: the driver moves the chunks before it hands this to the node, and until then
+    /// it is on its way.
+    InstallSnapshot {
+        /// What the snapshot covers.
+        snapshot: Snapshot,
+    },
 }
 
-/// What became of an AppendEntries.
+/// What became of an AppendEntries, or of an InstallSnapshot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AppendOutcome {
@@ -113,11 +120,13 @@ pub enum Kind {
     AppendConflict,
     /// [`Body::AppendEntriesReply`] to a leader of a past term.
     AppendStale,
+    /// [`Body::InstallSnapshot`].
+    InstallSnapshot,
 }
 
 impl Kind {
     /// All of them, in order.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::PreVote,
         Kind::PreVoteGrant,
         Kind::PreVoteRejection,
@@ -128,12 +137,16 @@ impl Kind {
         Kind::AppendAccepted,
         Kind::AppendConflict,
         Kind::AppendStale,
+        Kind::InstallSnapshot,
     ];
 
     /// Whether it asks for an answer.
     #[must_use]
     pub fn is_request(self) -> bool {
-        matches!(self, Kind::PreVote | Kind::RequestVote | Kind::AppendEntries)
+        matches!(
+            self,
+            Kind::PreVote | Kind::RequestVote | Kind::AppendEntries | Kind::InstallSnapshot
+        )
     }
 }
 
@@ -162,6 +175,7 @@ impl Body {
             Body::AppendEntriesReply(AppendOutcome::Accepted { .. }) => Kind::AppendAccepted,
             Body::AppendEntriesReply(AppendOutcome::Conflict { .. }) => Kind::AppendConflict,
             Body::AppendEntriesReply(AppendOutcome::Stale) => Kind::AppendStale,
+            Body::InstallSnapshot { .. } => Kind::InstallSnapshot,
         }
     }
 }

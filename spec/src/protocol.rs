@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::configuration::{Configuration, reached_by_quorum};
-use crate::durable::{Durable, HardState, LogWrite, Write};
+use crate::durable::{Durable, HardState, LogWrite, SnapshotWrite, Write};
 use crate::effects::{Effects, Input, Outgoing, Persist};
 use crate::log::Entries;
 use crate::message::{Body, Message};
@@ -56,6 +56,8 @@ impl<R: Rules> Protocol<R> {
             Input::Persisted(id) => step.persisted(id),
             Input::Propose { count } => step.propose(count),
             Input::ChangeMembers(target) => step.change_members(target),
+            Input::SnapshotTaken { index } => step.snapshot_taken(index),
+            Input::SnapshotReported { peer, index } => step.snapshot_reported(peer, index),
             Input::Campaign => step.campaign(),
         }
         step.finish(before.0);
@@ -118,7 +120,11 @@ impl<R: Rules> Protocol<R> {
     pub fn configuration<'n>(&self, node: &'n Node) -> &'n Configuration {
         let (at, latest) = node.log.latest_configuration();
         let in_force = self.rules.is_in_force(at, node.commit_index);
-        if in_force { latest } else { node.log.configuration_at(node.commit_index) }
+        if in_force {
+            latest
+        } else {
+            node.log.configuration_at(node.commit_index).unwrap_or(latest)
+        }
     }
 
     /// The servers that the node may have a request for, now or once it is due: whom a driver asks
@@ -164,6 +170,7 @@ pub(crate) struct Step<'a, R> {
     pub(crate) node: &'a mut Node,
     pub(crate) moment: Moment,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) snapshot_write: Option<SnapshotWrite>,
     log_write: Option<LogWrite>,
     replies: Vec<(Pledge, NodeId, Body)>,
     at_once: Option<(NodeId, Body)>,
@@ -181,6 +188,7 @@ impl<'a, R: Rules> Step<'a, R> {
             node,
             moment,
             effects,
+            snapshot_write: None,
             log_write: None,
             replies: Vec::new(),
             at_once: None,
@@ -250,13 +258,18 @@ impl<'a, R: Rules> Step<'a, R> {
         if keep < self.node.log.last().index {
             let rules = self.rules();
             self.node.log.truncate(keep, |at| !rules.truncates_configuration(at, keep));
-            self.node.durable_index = rules.durable_after_truncation(self.node.durable_index, keep);
-            for durable_to in self.node.unwritten.iter_mut().filter_map(|w| w.durable_to.as_mut()) {
-                *durable_to = rules.durable_after_truncation(*durable_to, keep);
-            }
+            self.lower_durable_marks(|durable| rules.durable_after_truncation(durable, keep));
         }
         self.node.log.append(&entries);
         self.log_write = Some(LogWrite { keep, entries });
+    }
+
+    /// Less of the log is durable, and will be by the writes under way, than was known before.
+    pub(crate) fn lower_durable_marks(&mut self, lower: impl Fn(Index) -> Index) {
+        self.node.durable_index = lower(self.node.durable_index);
+        for durable_to in self.node.unwritten.iter_mut().filter_map(|w| w.durable_to.as_mut()) {
+            *durable_to = lower(*durable_to);
+        }
     }
 
     /// Numbers the write, and addresses the replies now that it is known what they wait for.
@@ -264,15 +277,18 @@ impl<'a, R: Rules> Step<'a, R> {
         let after = self.node.hard_state();
         let write = Write {
             hard_state: self.rules().hard_state_to_write(before, after),
+            snapshot: self.snapshot_write.take(),
             log: self.log_write.take(),
         };
         if !write.is_empty() {
             let id = self.node.last_write.next();
             self.node.last_write = id;
+            let installs = matches!(write.snapshot, Some(SnapshotWrite::Install(_)));
+            let completes_log = write.log.is_some() || installs;
             self.node.unwritten.push(PendingWrite {
                 id,
                 hard_state: write.hard_state.is_some(),
-                durable_to: write.log.as_ref().map(|_| self.node.log.last().index),
+                durable_to: completes_log.then(|| self.node.log.last().index),
             });
             self.effects.persist = Some(Persist { id, write });
         }

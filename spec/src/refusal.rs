@@ -32,6 +32,8 @@ pub enum Refusal {
     },
     /// The answer comes from a server to which the leader sends nothing (any more).
     NotAPeer,
+    /// The server does not know who the members were at that entry: it has joined later.
+    MembersUnknown,
     /// The cluster would have no voter.
     NoVoters,
     /// The cluster would lose its last voter.
@@ -87,6 +89,10 @@ pub enum Refusal {
     },
     /// An entry of an earlier term is not committed by counting copies (thesis §3.6.2).
     EarlierTerm,
+    /// What a snapshot covers is covered here already: by a snapshot, or by committed entries.
+    SnapshotCovered,
+    /// A snapshot covers only what is committed, and no entry after that (rule S1).
+    NotCommitted,
     /// No lease is held.
     NoLease,
 }
@@ -107,6 +113,9 @@ impl fmt::Display for Refusal {
                 write!(f, "the message is to n{to}, which is another server")
             }
             Refusal::NotAPeer => f.write_str("the answer comes from a server that is no member"),
+            Refusal::MembersUnknown => f.write_str(
+                "the server joined after that entry: take a snapshot at the entry that names it, or later",
+            ),
             Refusal::NoVoters => f.write_str("a cluster needs a voter: name at least one"),
             Refusal::LastVoter(last) => {
                 write!(f, "n{last} is the last voter: name another one in its place")
@@ -151,6 +160,8 @@ impl fmt::Display for Refusal {
             Refusal::EarlierTerm => {
                 f.write_str("an entry of an earlier term is committed only with one of this term")
             }
+            Refusal::SnapshotCovered => f.write_str("what the snapshot covers is covered already"),
+            Refusal::NotCommitted => f.write_str("the snapshot covers what is not committed here"),
             Refusal::NoLease => f.write_str("no lease is held: ask the leader"),
         }
     }

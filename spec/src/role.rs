@@ -65,13 +65,16 @@ pub struct Progress {
     pub last_contact: Option<Instant>,
 }
 
-/// Whether the leader looks for the place where the logs agree, or streams entries.
+/// Whether the leader looks for the place where the logs agree, streams entries, or moves a
+/// snapshot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Pace {
     /// One request at a time until one is accepted.
     Probe,
     /// Requests follow each other; the last index of each that is not acknowledged.
     Replicate(Vec<Index>),
+    /// A snapshot up to this index is on its way. Heartbeats go on meanwhile (bug G20).
+    Snapshot(Index),
 }
 
 /// The name of a role.

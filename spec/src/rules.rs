@@ -5,7 +5,7 @@
 //! `Refusal::TermTooHigh`, and the check against committed entries that stops a node:
 //! `Effects::fatal`), and tests that only save work: a pre-vote of a past term is refused to spare
 //! its sender a lost election, an answer to a request that is no longer live moves no probe, and a leader whose log
-//! runs away from its commits takes no proposals.
+//! runs away from its commits takes no proposals, and a snapshot of a past report is not moved again.
 //!
 //! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
 //! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
@@ -158,7 +158,8 @@ pub trait Rules {
             | Kind::AppendEntries
             | Kind::AppendAccepted
             | Kind::AppendConflict
-            | Kind::AppendStale => Ok(()),
+            | Kind::AppendStale
+            | Kind::InstallSnapshot => Ok(()),
         }
     }
 
@@ -352,6 +353,60 @@ pub trait Rules {
     /// it with its answers (§4.2.3, bug E18).
     fn sends_to_removed(&self, at: Index, commit: Index) -> bool {
         at > commit
+    }
+
+    // Snapshots: thesis §5.1 and §5.3.
+
+    /// What a snapshot of one's own may cover: committed entries (rule S1, bug G16), and more than
+    /// the one before it, for a late report of an older one says nothing (rule S9).
+    fn may_compact(&self, index: Index, base: Index, commit: Index) -> Result<(), Refusal> {
+        if index > commit {
+            return Err(Refusal::NotCommitted);
+        }
+        if index > base { Ok(()) } else { Err(Refusal::SnapshotCovered) }
+    }
+
+    /// Whether the configuration at the end of a snapshot of one's own is known. A server that
+    /// joined does not know the first one, before the entry that names it, and a snapshot without
+    /// its configuration is none (rule S1).
+    fn knows_configuration(&self, configuration: &Configuration) -> Result<(), Refusal> {
+        if configuration.voters.is_empty() { Err(Refusal::MembersUnknown) } else { Ok(()) }
+    }
+
+    /// A leader sends its snapshot exactly where it no longer knows the entry before those that
+    /// the peer needs (rule S7, bugs G3, G5).
+    fn needs_snapshot(&self, next: Index, base: Index) -> bool {
+        next <= base
+    }
+
+    /// A snapshot is installed if it covers more than the server knows to be committed (rule S2,
+    /// bug G7).
+    fn may_install(&self, last: Index, commit: Index) -> Result<(), Refusal> {
+        if last > commit { Ok(()) } else { Err(Refusal::SnapshotCovered) }
+    }
+
+    /// A log that has the snapshot's last entry agrees with the leader up to there: nothing of it
+    /// goes. Of any other log everything does (rule S3, bug G8).
+    fn keeps_log(&self, last: EntryId, term_here: Option<Term>) -> bool {
+        term_here == Some(last.term)
+    }
+
+    /// The term after a snapshot was installed: the same, whatever the snapshot's last entry is of
+    /// (rule S8, bug G6).
+    fn term_after_install(&self, current: Term, _last: Term) -> Term {
+        current
+    }
+
+    /// When a snapshot takes the place of the log, the durable mark falls in the same step to what
+    /// both agree in: what was committed (bug G11).
+    fn durable_after_install(&self, durable: Index, commit: Index) -> Index {
+        durable.min(commit)
+    }
+
+    /// A snapshot has arrived when the peer acknowledges its last entry or a later one, by
+    /// whatever request (rule S11, bug G19).
+    fn has_arrived(&self, snapshot: Index, acknowledged: Index) -> bool {
+        acknowledged >= snapshot
     }
 }
 

@@ -5,9 +5,9 @@
 use alloc::collections::BTreeSet;
 
 use crate::configuration::{Configuration, Target};
-use crate::durable::{Durable, Write};
+use crate::durable::{Durable, SnapshotWrite, Write};
 use crate::gate::Gate;
-use crate::log::{Entries, Log};
+use crate::log::{Entries, Log, Snapshot};
 use crate::message::{Body, Envelope, Message};
 use crate::node::Node;
 use crate::property::history::History;
@@ -70,6 +70,12 @@ impl Rename for Log {
     }
 }
 
+impl Rename for Snapshot {
+    fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
+        self.configuration.rename(to);
+    }
+}
+
 impl Rename for Durable {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         self.hard_state.voted_for.rename(to);
@@ -82,6 +88,12 @@ impl Rename for Write {
         if let Some(hard_state) = &mut self.hard_state {
             hard_state.voted_for.rename(to);
         }
+        match &mut self.snapshot {
+            Some(SnapshotWrite::Compact(snapshot) | SnapshotWrite::Install(snapshot)) => {
+                snapshot.rename(to);
+            }
+            None => {}
+        }
         if let Some(log) = &mut self.log {
             log.entries.rename(to);
         }
@@ -90,8 +102,14 @@ impl Rename for Write {
 
 impl Rename for Message {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
-        if let Body::AppendEntries { entries, .. } = &mut self.body {
-            entries.rename(to);
+        match &mut self.body {
+            Body::AppendEntries { entries, .. } => entries.rename(to),
+            Body::InstallSnapshot { snapshot } => snapshot.rename(to),
+            Body::PreVote { .. }
+            | Body::PreVoteReply { .. }
+            | Body::RequestVote { .. }
+            | Body::RequestVoteReply { .. }
+            | Body::AppendEntriesReply(_) => {}
         }
     }
 }
@@ -149,5 +167,6 @@ impl Rename for Node {
 impl Rename for History {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         self.leaders.values_mut().for_each(|leaders| leaders.rename(to));
+        self.configurations.values_mut().for_each(|configuration| configuration.rename(to));
     }
 }

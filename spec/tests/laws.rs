@@ -7,149 +7,16 @@ use std::collections::BTreeSet;
 
 use common::dice::{Dice, check};
 use common::{
-    accepted, conflict, entries, entry, heartbeat, params, pre_vote, pre_vote_reply, request_vote,
-    stale, vote,
+    accepted, conflict, entries, entry, heartbeat, install, params, pre_vote, pre_vote_reply,
+    request_vote, stale, vote, voters,
 };
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::configuration::reached_by_quorum;
 use quorate_spec::log::Run;
 use quorate_spec::{
-    Configuration, Duration, Entries, EntryId, Gate, Index, Kind, Log, NodeId, Params, ParamsError,
+    Configuration, Duration, Entries, EntryId, Gate, Index, Kind, NodeId, Params, ParamsError,
     Target, Term, WriteId,
 };
-
-/// A change of a log.
-#[derive(Clone, Debug)]
-enum Change {
-    /// Appends these: by how much each entry's term rises, and the configuration that it may be.
-    Append(Vec<(u64, Option<Configuration>)>),
-    Truncate(u64),
-}
-
-impl Arbitrary for Change {
-    fn arbitrary(g: &mut Gen) -> Change {
-        let mut dice = Dice::of(g);
-        if dice.one_in(3) {
-            return Change::Truncate(dice.below(20));
-        }
-        let some_entry = |dice: &mut Dice| {
-            let ids = (1..=4).filter(|_| dice.one_in(2)).chain([5]).map(NodeId);
-            let configuration = Configuration::of(ids.collect::<Vec<_>>());
-            (dice.pick(&[0, 0, 0, 1, 2]), dice.one_in(5).then_some(configuration))
-        };
-        Change::Append((0..dice.below(6)).map(|_| some_entry(&mut dice)).collect())
-    }
-}
-
-/// A log as a list: the term of each entry, and the configuration that it may be.
-#[derive(Default)]
-struct List(Vec<(u64, Option<Configuration>)>);
-
-impl List {
-    fn ids(&self) -> Vec<EntryId> {
-        let terms = self.0.iter().map(|(term, _)| *term);
-        (1..).zip(terms).map(|(index, term)| entry(index, term)).collect()
-    }
-
-    /// What follows `previous`, up to and including `last`.
-    fn slice(&self, previous: usize, last: usize) -> Entries {
-        let terms: Vec<u64> = self.0[previous..last].iter().map(|(term, _)| *term).collect();
-        let mut slice = entries(previous as u64, &terms);
-        for (index, (_, configuration)) in (1..).zip(&self.0).take(last).skip(previous) {
-            slice.configurations.extend(configuration.clone().map(|c| (Index(index), c)));
-        }
-        slice
-    }
-
-    /// The latest entry at or before `id.index` of a term up to `id.term`.
-    fn last_possible_match(&self, id: EntryId) -> EntryId {
-        let fits = |mine: &EntryId| mine.index <= id.index && mine.term <= id.term;
-        self.ids().into_iter().rfind(fits).unwrap_or(EntryId::ZERO)
-    }
-}
-
-fn first_configuration() -> Configuration {
-    Configuration::of([NodeId(1)])
-}
-
-fn changed(changes: Vec<Change>) -> (Log, List) {
-    let (mut log, mut list) = (Log::new(first_configuration()), List::default());
-    for change in changes.into_iter().take(12) {
-        let length = list.0.len();
-        match change {
-            Change::Truncate(keep) => {
-                log.truncate_after(Index(keep));
-                list.0.truncate(keep as usize);
-            }
-            Change::Append(new) => {
-                for (rise, configuration) in new {
-                    let term = list.0.last().map_or(1, |(term, _)| *term);
-                    list.0.push((term + rise, configuration));
-                }
-                log.append(&list.slice(length, list.0.len()));
-            }
-        }
-    }
-    (log, list)
-}
-
-/// Appending and truncating runs is appending and truncating entries, and each log has one form.
-#[test]
-fn a_log_is_the_list_of_its_entries() {
-    fn law(changes: Vec<Change>) {
-        let (log, list) = changed(changes);
-        assert_eq!(log.ids().collect::<Vec<_>>(), list.ids());
-        assert_eq!(log.last(), list.ids().last().copied().unwrap_or(EntryId::ZERO));
-        let latest = list.0.iter().rev().find_map(|(_, configuration)| configuration.clone());
-        assert_eq!(log.configuration(), &latest.unwrap_or(first_configuration()));
-        let mut again = Log::new(first_configuration());
-        again.append(&list.slice(0, list.0.len()));
-        assert_eq!(log, again);
-    }
-    check(2_000, law as fn(Vec<Change>));
-}
-
-/// A search in the runs is a search in the list.
-#[test]
-fn terms_and_places_are_found_in_a_log_as_in_the_list() {
-    fn law(changes: Vec<Change>) {
-        let (log, list) = changed(changes);
-        for index in (0..list.0.len() as u64 + 3).chain([u64::MAX]) {
-            let term = match index {
-                0 => Some(0),
-                _ => list.ids().get(index as usize - 1).map(|id| id.term.0),
-            };
-            assert_eq!(log.term_at(Index(index)), term.map(Term));
-            for asked in (0..12).chain([u64::MAX]) {
-                let id = entry(index, asked);
-                assert_eq!(log.contains(id), term == Some(asked), "{id:?} in {log:?}");
-                let possible = log.last_possible_match(id);
-                assert_eq!(possible, list.last_possible_match(id), "{id:?} in {log:?}");
-            }
-        }
-    }
-    check(300, law as fn(Vec<Change>));
-}
-
-/// What a request or a write carries is a slice of the list, in its one form.
-#[test]
-fn entries_after_are_a_slice_of_the_list() {
-    fn law(changes: Vec<Change>) {
-        let (log, list) = changed(changes);
-        let length = list.0.len();
-        for (previous, limit) in (0..=length).flat_map(|p| [0, 1, 2, 5, u64::MAX].map(|l| (p, l))) {
-            let last = length.min(previous.saturating_add(limit as usize));
-            let slice = log.entries_after(Index(previous as u64), limit);
-            assert_eq!(slice, list.slice(previous, last), "{limit} after {previous}: {log:?}");
-            assert_eq!(slice.is_empty(), last == previous);
-            assert_eq!(slice.last_index(Index(previous as u64)), Index(last as u64));
-            for keep in previous..=last {
-                assert_eq!(slice.after(Index(keep as u64)), list.slice(keep, last));
-            }
-        }
-    }
-    check(300, law as fn(Vec<Change>));
-}
 
 /// Entries that may come from anywhere: a few runs and configurations of likely and hostile values.
 #[derive(Clone, Debug)]
@@ -354,9 +221,9 @@ fn the_gate_lets_out_what_a_list_would() {
     check(2_000, law as fn(Vec<Passage>));
 }
 
-/// The kinds are those of the bodies, and three of them ask for an answer.
+/// The kinds are those of the bodies, and four of them ask for an answer.
 #[test]
-fn three_kinds_of_messages_ask_for_an_answer() {
+fn four_kinds_of_messages_ask_for_an_answer() {
     let (id, granted) = (entry(1, 1), true);
     let bodies = [
         (pre_vote(id, 1), true),
@@ -369,6 +236,7 @@ fn three_kinds_of_messages_ask_for_an_answer() {
         (accepted(1), false),
         (conflict(1, id), false),
         (stale(), false),
+        (install(id, voters(&[1])), true),
     ];
     assert_eq!(bodies.each_ref().map(|(body, _)| body.kind()), Kind::ALL);
     assert!(bodies.iter().all(|(body, asks)| body.kind().is_request() == *asks));
@@ -419,18 +287,4 @@ fn parameters_that_cannot_work_are_refused() {
     for (error, advice) in errors.into_iter().zip(advice) {
         assert!(error.to_string().contains(advice), "what would work: {error}");
     }
-}
-
-/// The names of the entries after each place are the end of all names.
-#[test]
-fn ids_after_are_the_end_of_the_ids() {
-    fn law(changes: Vec<Change>) {
-        let (log, list) = changed(changes);
-        let ids: Vec<EntryId> = log.ids().collect();
-        for previous in 0..=list.0.len() {
-            let after: Vec<EntryId> = log.ids_after(Index(previous as u64)).collect();
-            assert_eq!(after, ids[previous..], "after {previous}: {log:?}");
-        }
-    }
-    check(300, law as fn(Vec<Change>));
 }

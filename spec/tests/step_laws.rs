@@ -55,7 +55,9 @@ fn assert_legal(node: &Node) {
     assert!(log.contains(last), "the last entry is in the log: {node:?}");
     let ids: Vec<_> = log.ids().collect();
     assert!(ids.windows(2).all(|two| two[0].term <= two[1].term), "terms do not fall: {node:?}");
-    assert!((1..).zip(&ids).all(|(i, id)| id.index.0 == i), "indices follow: {node:?}");
+    let after = log.base().index.0 + 1;
+    assert!((after..).zip(&ids).all(|(i, id)| id.index.0 == i), "indices follow: {node:?}");
+    assert!(log.is_contiguous() && log.base().index <= node.commit_index(), "{node:?}");
     let writes = node.unwritten();
     assert!(writes.windows(2).all(|two| two[0].id < two[1].id), "writes in order: {node:?}");
     assert!(writes.last().is_none_or(|write| write.id == node.last_write()), "{node:?}");
@@ -168,11 +170,13 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
             "NoVoters",
             "NotAPeer",
             "NotAVoter",
+            "NotCommitted",
             "NotInThatRole",
             "NotLeader",
             "NothingToChange",
             "PreVoteHasNoTerm",
             "PromiseInForce",
+            "SnapshotCovered",
             "StaleTerm",
             "TermNotAhead",
             "TermTooHigh",
@@ -209,7 +213,8 @@ fn acknowledged(node: &Node, outgoing: &Outgoing) -> Option<EntryId> {
     else {
         return None;
     };
-    Some(EntryId { term: node.log().term_at(index).unwrap(), index })
+    // What is compacted has no name any more.
+    Some(EntryId { term: node.log().term_at(index)?, index })
 }
 
 /// Rules P1, P2: what the gate lets out says no more than the disk would recover. An impossible
@@ -234,7 +239,7 @@ fn what_leaves_through_the_gate_is_covered_by_the_disk() {
             free.extend(said.filter_map(|(ack, item)| gate.pass(item.needs, (ack, item))));
             for (ack, Outgoing { to, message, .. }) in free {
                 let envelope = Envelope { from: node.id(), to, message };
-                let lost = ack.is_some_and(|id| !disk.log.contains(id) && node.log().contains(id));
+                let lost = ack.is_some_and(|id| !disk.log.covers(id) && node.log().contains(id));
                 let kept = message_term_persisted(&envelope, disk)
                     && vote_in(&envelope).is_none_or(|vote| {
                         vote_durability(vote, disk) && vote_once_per_term(vote, last_vote)
@@ -400,12 +405,17 @@ fn a_step_commutes_with_renaming_the_servers() {
                     Move::Input(Input::ChangeMembers(target))
                 }
                 Move::Poll(peer, limit) => Move::Poll(other_name(peer), limit),
+                Move::Input(Input::SnapshotReported { peer, index }) => {
+                    let peer = other_name(peer);
+                    Move::Input(Input::SnapshotReported { peer, index })
+                }
                 Move::Wait(_) | Move::Input(_) => chosen.clone(),
             };
             let moved_outcome = play(&mut moved, (moved_move, draw));
             let mut outcome = play(&mut server, (chosen, draw));
             let Outcome { effects, request } = &mut outcome;
             effects.persist.iter_mut().for_each(|persist| persist.write.rename(&other_name));
+            effects.install.iter_mut().for_each(|snapshot| snapshot.rename(&other_name));
             effects.publish.iter_mut().for_each(|view| view.leader.rename(&other_name));
             for Outgoing { to, message, .. } in effects.send.iter_mut().chain(request) {
                 to.rename(&other_name);

@@ -237,6 +237,12 @@ fn slow(then: impl Fn() + Send + 'static) -> (impl StateMachine, std::sync::mpsc
             let _ = self.0.recv();
             self.1();
         }
+
+        fn snapshot(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn restore(&mut self, _: &[u8]) {}
     }
     let (go_on, wait) = std::sync::mpsc::channel();
     (Slow(wait, then), go_on)
@@ -295,7 +301,7 @@ async fn a_write_replaces_the_contents_after_what_it_keeps() {
     let mut storage = disk.open();
     storage.submit(write(1, 0, 3), vec![record(1, 1), record(1, 2), record(1, 3)]);
     let log = LogWrite { keep: Index(1), entries: Entries::of_term(Index(1), Term(2), 1) };
-    let overwrite = Persist { id: WriteId(2), write: Write { hard_state: None, log: Some(log) } };
+    let overwrite = Persist { id: WriteId(2), write: Write { log: Some(log), ..Write::default() } };
     storage.submit(overwrite, vec![record(2, 2)]);
     assert_eq!(storage.read(id(2, 2)), Some(record(2, 2)));
     assert_eq!((storage.read(id(1, 2)), storage.read(id(1, 3))), (None, None));
@@ -316,7 +322,7 @@ fn record(term: u64, index: u64) -> Record {
 fn write(number: u64, keep: u64, count: u64) -> Persist {
     let log =
         LogWrite { keep: Index(keep), entries: Entries::of_term(Index(keep), Term(1), count) };
-    Persist { id: WriteId(number), write: Write { hard_state: None, log: Some(log) } }
+    Persist { id: WriteId(number), write: Write { log: Some(log), ..Write::default() } }
 }
 
 /// The first `count` entries of a log, all of `term`.

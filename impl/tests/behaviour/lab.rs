@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::clock::span;
-use quorate::{Cluster, Handle, ProposeError, StateMachine};
-use quorate_spec::{EntryId, NodeId, Params, ReadView, Term};
+use quorate::{Cluster, Handle, Limits, ProposeError, StateMachine};
+use quorate_spec::{EntryId, Index, NodeId, Params, ReadView, Term};
 
 use crate::evidence::Evidence;
 
@@ -56,6 +56,27 @@ impl StateMachine for Recorder {
     fn apply(&mut self, id: EntryId, command: &[u8]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, command.to_vec()));
     }
+
+    fn snapshot(&mut self) -> Vec<u8> {
+        let line = |(id, command): &(EntryId, Vec<u8>)| {
+            let command = std::str::from_utf8(command).expect("the commands of tests are text");
+            format!("{} {} {command}\n", id.term, id.index)
+        };
+        self.applied().iter().map(line).collect::<String>().into_bytes()
+    }
+
+    fn restore(&mut self, state: &[u8]) {
+        let text = std::str::from_utf8(state).expect("it was made above");
+        let entry = |line: &str| {
+            let mut parts = line.splitn(3, ' ');
+            let mut number = || parts.next()?.parse().ok();
+            let id = EntryId { term: Term(number()?), index: Index(number()?) };
+            Some((id, parts.next()?.as_bytes().to_vec()))
+        };
+        let restored: Option<Applied> = text.lines().map(entry).collect();
+        let restored = restored.expect("it was made above");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = restored;
+    }
 }
 
 /// Every machine that a node ever had, the present one last.
@@ -71,6 +92,11 @@ pub(crate) struct Lab {
 impl Lab {
     /// Three nodes, running.
     pub(crate) fn start(seed: u64) -> Lab {
+        Lab::start_with(seed, Limits::default())
+    }
+
+    /// The same, with these limits.
+    pub(crate) fn start_with(seed: u64, limits: Limits) -> Lab {
         let machines = Machines::default();
         let made = Arc::clone(&machines);
         let mut cluster = Cluster::new(3, params(), seed, move |id| {
@@ -78,7 +104,8 @@ impl Lab {
             let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(id).or_default().push(recorder.clone());
             recorder
-        });
+        })
+        .with_limits(limits);
         let disks = (1..=3).map(NodeId).map(|id| (id, cluster.disk(id).clone())).collect();
         let evidence = Evidence::of(disks);
         let watcher = evidence.clone();

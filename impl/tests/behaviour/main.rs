@@ -7,4 +7,5 @@ mod evidence;
 mod lab;
 mod replication;
 mod sending;
+mod snapshots;
 mod solo;

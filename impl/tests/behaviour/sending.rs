@@ -34,7 +34,7 @@ async fn acknowledge(solo: &Solo, match_index: u64) {
 /// The indices of the entries in the next request with entries to the peer.
 async fn next_entries(solo: &mut Solo) -> Vec<u64> {
     loop {
-        let Packet { envelope, records } = solo.next_sent().await.packet;
+        let Packet { envelope, records, .. } = solo.next_sent().await.packet;
         if envelope.to == PEER && !records.is_empty() {
             return records.iter().map(|record| record.id.index.0).collect();
         }

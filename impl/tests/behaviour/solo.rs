@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Handle, Limits, MemoryDisk, Options, Packet, Progress, Record, RunningNode,
-    StateMachine, Status, Storage, Transport,
+    Clock, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress, Record,
+    RunningNode, StateMachine, Status, Storage, Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
     Body, Configuration, Durable, EntryId, Envelope, Index, Instant, Message, NodeId, Params,
-    Persist, ReadView, Term,
+    Persist, ReadView, Snapshot, Term,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -69,6 +69,14 @@ impl Storage for ReadLog {
 
     fn submit(&mut self, persist: Persist, records: Vec<Record>) {
         self.storage.submit(persist, records);
+    }
+
+    fn keep(&mut self, state: MachineState) {
+        self.storage.keep(state);
+    }
+
+    fn state(&self, last: EntryId) -> Option<MachineState> {
+        self.storage.state(last)
     }
 
     fn read(&self, id: EntryId) -> Option<Record> {
@@ -210,8 +218,26 @@ impl Solo {
 
     /// Says something to the node.
     pub(crate) async fn say(&self, from: NodeId, term: u64, body: Body, records: Vec<Record>) {
+        self.deliver(from, term, body, records, None).await;
+    }
+
+    /// Gives the node a snapshot that covers everything up to `last`, of a machine in this state.
+    pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
+        let configuration = Configuration::of((1..=3).map(NodeId));
+        let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
+        self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
+    }
+
+    async fn deliver(
+        &self,
+        from: NodeId,
+        term: u64,
+        body: Body,
+        records: Vec<Record>,
+        state: Option<Payload>,
+    ) {
         let message = Message { term: Term(term), body };
-        let packet = Packet { envelope: Envelope { from, to: ME, message }, records };
+        let packet = Packet { envelope: Envelope { from, to: ME, message }, records, state };
         self.inbox.send(packet).await.expect("the node runs");
     }
 

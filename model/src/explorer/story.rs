@@ -53,6 +53,8 @@ pub(super) fn of_slice(model: &SliceModel, before: &State, action: Action, after
         | Action::ChangeMembers(id, ..)
         | Action::Wipe(id)
         | Action::Report(id, ..)
+        | Action::TakeSnapshot(id, _)
+        | Action::StopMoving(id, _)
         | Action::Crash(id, _) => vec![Event::At(id, happening(action).to_owned())],
     };
     if let Some(id) = explained.actor {
@@ -113,6 +115,8 @@ fn happening(action: Action) -> &'static str {
         Action::Wipe(_) => "disk lost",
         Action::Report(..) => "disk reports",
         Action::Crash(..) => "crash, restart",
+        Action::TakeSnapshot(..) => "snapshot",
+        Action::StopMoving(..) => "stops moving",
         Action::Deliver(..) | Action::Exchange(..) | Action::Park(..) => "message",
         Action::Heal | Action::Break => "links",
     }
@@ -133,7 +137,7 @@ fn notes(before: &State, after: &State, id: NodeId) -> Vec<Event> {
     } else if was.current_term() != term {
         notes.push(format!("term {term}"));
     }
-    if was.log().last() != is.log().last() {
+    if (was.log().last(), was.log().base()) != (is.log().last(), is.log().base()) {
         notes.push(format!("log {}", log(is.log())));
     }
     if was.commit_index() != is.commit_index() {
@@ -149,6 +153,8 @@ pub(super) fn label(envelope: &Envelope) -> String {
     match &envelope.message.body {
         Body::RequestVote { .. } if term.0 == 0 => "RequestVote, stale".to_owned(),
         Body::AppendEntries { .. } if term.0 == 0 => "AppendEntries, stale".to_owned(),
+        Body::InstallSnapshot { .. } if term.0 == 0 => "InstallSnapshot, stale".to_owned(),
+        Body::InstallSnapshot { snapshot } => format!("Snapshot t{term}: {:?}", snapshot.last),
         Body::RequestVote { .. } => format!("RequestVote t{term}"),
         Body::RequestVoteReply { granted: true } => format!("vote t{term}"),
         Body::RequestVoteReply { granted: false } => format!("no vote t{term}"),

@@ -1,6 +1,7 @@
 //! A state as the page shows it: the JSON document that Stateright hands on.
 
-use quorate_spec::durable::Write;
+use quorate_spec::durable::{SnapshotWrite, Write};
+use quorate_spec::role::{Pace, Progress};
 use quorate_spec::{EntryId, Envelope, NodeId, Role};
 use serde::Serialize;
 
@@ -108,6 +109,7 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
         ("command", "commands", state.budget.commands),
         ("change of members", "changes of members", state.budget.changes),
         ("lost disk", "lost disks", state.budget.wipes),
+        ("snapshot", "snapshots", state.budget.snapshots),
     ];
     let left = left.into_iter().filter(|(_, _, n)| *n > 0);
     let mut view = StateView {
@@ -169,7 +171,11 @@ fn notes(role: &Role) -> Vec<String> {
         }
         Role::Leader(leadership) => {
             let peers = leadership.peers.iter();
-            peers.map(|(id, peer)| format!("n{id} has {}", peer.match_index)).collect()
+            let knows = |(id, peer): (&NodeId, &Progress)| match peer.pace {
+                Pace::Snapshot(index) => format!("n{id} is sent a snapshot up to {index}"),
+                Pace::Probe | Pace::Replicate(_) => format!("n{id} has {}", peer.match_index),
+            };
+            peers.map(knows).collect()
         }
     }
 }
@@ -179,6 +185,15 @@ fn write(write: &Write) -> String {
     if let Some(hard_state) = write.hard_state {
         let vote = hard_state.voted_for.map_or("no vote".to_owned(), |id| format!("vote n{id}"));
         parts.push(format!("term {}, {vote}", hard_state.current_term));
+    }
+    match &write.snapshot {
+        Some(SnapshotWrite::Compact(snapshot)) => {
+            parts.push(format!("snapshot up to {:?}", snapshot.last));
+        }
+        Some(SnapshotWrite::Install(snapshot)) => {
+            parts.push(format!("snapshot up to {:?} in the place of the log", snapshot.last));
+        }
+        None => {}
     }
     if let Some(log) = &write.log {
         let terms: Vec<_> = log.entries.ids(log.keep).map(|id| format!("t{}", id.term)).collect();

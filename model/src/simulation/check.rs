@@ -115,6 +115,11 @@ fn progress_is_ordered(node: &Node, window: usize) -> bool {
                     && in_flight.is_sorted()
                     && in_flight.iter().all(|last| *last > peer.match_index && *last <= end)
             }
+            Pace::Snapshot(index) => {
+                *index > peer.match_index
+                    && *index <= node.log().base().index
+                    && peer.next_index <= node.log().base().index
+            }
         };
         ordered && streams
     })

@@ -227,7 +227,7 @@ fn in_flight(node: &Node, peer: NodeId) -> usize {
     let Role::Leader(leadership) = node.role() else { return 0 };
     match leadership.peers.get(&peer).map(|progress| &progress.pace) {
         Some(Pace::Replicate(in_flight)) => in_flight.len(),
-        Some(Pace::Probe) | None => 0,
+        Some(Pace::Probe | Pace::Snapshot(_)) | None => 0,
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election-two",
-            pinned: Some(7_831),
+            pinned: Some(7_658),
             about: "naive election among two, where half is not a majority",
             servers: 2,
             max_term: 3,
@@ -88,7 +88,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "pre-vote-crash",
-            pinned: Some(1_271_822),
+            pinned: Some(1_121_733),
             about: "pre-vote election with heartbeats and a crash, any number of messages under way",
             crashes: 1,
             pending: 1,

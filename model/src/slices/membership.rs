@@ -86,6 +86,16 @@ pub(super) fn slices() -> Vec<Slice> {
             ..quiet
         },
         Slice {
+            name: "join-snapshot",
+            pinned: Some(19_709),
+            about: "a server that joins, by entries or by a snapshot, and snapshots of its own",
+            joiners: 1,
+            snapshots: 1,
+            entries: 1,
+            changes: const { &[to(&[0, 2])] },
+            ..quiet
+        },
+        Slice {
             name: "join-unreachable",
             pinned: Some(175),
             about: "a new voter is not reached: the change waits, and the others go on",

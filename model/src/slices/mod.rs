@@ -5,6 +5,7 @@ mod disruption;
 mod elections;
 mod membership;
 mod replication;
+mod snapshots;
 
 use quorate_spec::property::{Claim, ClaimSet};
 
@@ -17,7 +18,10 @@ fn refutable(slice: &Slice) -> ClaimSet {
     let deposed = matches!(slice.declared, Declared::Violated(_));
     let is_about = |claim: &Claim| match claim {
         Claim::NonDisruption => established,
-        Claim::NoDeadlock | Claim::CommitProgress | Claim::ReplicationProgress => !established,
+        Claim::NoDeadlock
+        | Claim::CommitProgress
+        | Claim::ReplicationProgress
+        | Claim::SnapshotProgress => !established,
         // A change whose new voters are cut off waits for them, by design.
         Claim::ReconfigCompletes => !established && slice.cuts.is_empty(),
         // Where an established leader stays, little happens but what NonDisruption is about.
@@ -32,13 +36,14 @@ fn refutable(slice: &Slice) -> ClaimSet {
 fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
-        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, ElectionSafety,
-        EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness, LeaderIsVoter,
-        LogMatching, MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock,
-        NonDisruption, OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept,
-        QuorumIntersection, QuorumLog, ReconfigCompletes, ReplicationProgress, RestartIsFollower,
-        StateMachineSafety, StateTransitions, TermMonotonic, TruncateOnlyOnConflict,
-        VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
+        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, DurableIndexSound,
+        ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness,
+        LeaderIsVoter, LogContiguous, LogMatching, MatchIndexMonotonic, MatchIndexSound,
+        MessageTermPersisted, NoDeadlock, NonDisruption, OneConfigInFlight, PreVoteSilent,
+        PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog, ReconfigCompletes,
+        ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
+        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
+        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
@@ -48,7 +53,8 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         PreVoteSilent => several && slice.election.pre_vote,
         PromiseKept => slice.election.stickiness,
         CheckQuorumSoundness => slice.election.check_quorum,
-        RestartIsFollower => slice.crashes > 0,
+        RestartIsFollower | RestartRecovers => slice.crashes > 0,
+        SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
         LeaderIsVoter => slice.learners + slice.joiners > 0 || changes,
         JointQuorum => several,
         OneConfigInFlight | ConfigFollowsLog | ReconfigCompletes => changes,
@@ -69,6 +75,8 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         | CommitBound
         | CommitMonotonic
         | CommitRule
+        | LogContiguous
+        | DurableIndexSound
         | CommittedIsDurable => log,
         NonDisruption | NoDeadlock | TermMonotonic | VoteStable | StateTransitions
         | EntryIdentity => true,
@@ -88,6 +96,7 @@ const BASE: Slice = Slice {
     commands: 0,
     changes: &[],
     wiped: None,
+    snapshots: 0,
     campaigns: false,
     appends: true,
     entries: u64::MAX,
@@ -116,6 +125,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(disruption::liveness());
     slices.extend(replication::slices());
     slices.extend(membership::slices());
+    slices.extend(snapshots::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
         slice.claims = refutable(slice);

@@ -61,7 +61,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-crash-async",
-            pinned: Some(906_307),
+            pinned: Some(749_526),
             about: "a command and a crash between any two effects, any number of messages under way",
             commands: 1,
             crashes: 1,
@@ -71,7 +71,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replication-crash-terms",
-            pinned: Some(2_468_899),
+            pinned: Some(2_015_787),
             about: "the entries of three terms and a crash between any two effects, any number of messages under way",
             max_term: 3,
             crashes: 1,

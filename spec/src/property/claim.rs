@@ -65,6 +65,16 @@ pub enum Claim {
     CommittedIsDurable,
     /// Every committed entry is in the logs of a quorum.
     QuorumLog,
+    /// A snapshot ends with a committed entry and the configuration in force there.
+    SnapshotCommitted,
+    /// What a server's snapshot covers never shrinks.
+    SnapshotMonotonic,
+    /// The entries of a log follow each other, from what its snapshot covers on.
+    LogContiguous,
+    /// What a crash leaves at any moment is what a server can go on from.
+    RestartRecovers,
+    /// What a server takes for durable is on its disk as it is in memory.
+    DurableIndexSound,
     /// Whoever is elected and whatever is committed has a majority of each half.
     JointQuorum,
     /// A leader appends a configuration only when the one before is committed, and the right one.
@@ -84,11 +94,13 @@ pub enum Claim {
     ReplicationProgress,
     /// That leader, or the next, ends with a committed configuration that leads nowhere else.
     ReconfigCompletes,
+    /// Every server that it reaches gets beyond the leader's snapshot.
+    SnapshotProgress,
 }
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 38] = [
+    pub const ALL: [Claim; 44] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -118,6 +130,11 @@ impl Claim {
         Claim::AckDurability,
         Claim::CommittedIsDurable,
         Claim::QuorumLog,
+        Claim::SnapshotCommitted,
+        Claim::SnapshotMonotonic,
+        Claim::LogContiguous,
+        Claim::RestartRecovers,
+        Claim::DurableIndexSound,
         Claim::JointQuorum,
         Claim::OneConfigInFlight,
         Claim::ConfigFollowsLog,
@@ -127,6 +144,7 @@ impl Claim {
         Claim::CommitProgress,
         Claim::ReplicationProgress,
         Claim::ReconfigCompletes,
+        Claim::SnapshotProgress,
     ];
 
     /// The claim's name, as it is written everywhere.
@@ -162,6 +180,11 @@ impl Claim {
             Claim::AckDurability => "AckDurability",
             Claim::CommittedIsDurable => "CommittedIsDurable",
             Claim::QuorumLog => "QuorumLog",
+            Claim::SnapshotCommitted => "SnapshotCommitted",
+            Claim::SnapshotMonotonic => "SnapshotMonotonic",
+            Claim::LogContiguous => "LogContiguous",
+            Claim::RestartRecovers => "RestartRecovers",
+            Claim::DurableIndexSound => "DurableIndexSound",
             Claim::JointQuorum => "JointQuorum",
             Claim::OneConfigInFlight => "OneConfigInFlight",
             Claim::ConfigFollowsLog => "ConfigFollowsLog",
@@ -171,6 +194,7 @@ impl Claim {
             Claim::CommitProgress => "CommitProgress",
             Claim::ReplicationProgress => "ReplicationProgress",
             Claim::ReconfigCompletes => "ReconfigCompletes",
+            Claim::SnapshotProgress => "SnapshotProgress",
         }
     }
 }

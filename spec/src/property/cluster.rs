@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
 use crate::durable::Durable;
-use crate::log::Log;
+use crate::log::{Log, Snapshot};
 use crate::node::Node;
 use crate::property::history::History;
 use crate::property::membership::may_lead;
 use crate::role::{Role, RoleName};
 use crate::rules::Rules;
-use crate::types::{EntryId, NodeId, Term};
+use crate::types::{EntryId, Index, NodeId, Term};
 
 /// Any two servers that could each win an election now have configurations whose quorums
 /// intersect (§3.4, §4.3).
@@ -63,21 +63,29 @@ pub fn leader_undisturbed(node: &Node, term: Term) -> bool {
     node.role().name() == RoleName::Leader && node.current_term() == term
 }
 
-/// If both logs have an entry of one index and term, they agree up to it, configurations included
-/// (§3.2). Runs of equal terms make this a comparison of a few numbers.
+/// If both logs have an entry of one index and term, they agree up to it (§3.2), configurations
+/// included, from where both are known on: the last entry that the longer snapshot covers.
 #[must_use]
 pub fn log_matching(a: &Log, b: &Log) -> bool {
-    let common = a.ids().filter(|id| b.contains(*id)).last();
+    let both = a.base().index.max(b.base().index);
+    let common = a.known(both, Index::LIMIT).filter(|id| b.contains(*id)).last();
     let Some(common) = common else { return true };
-    let below = |log: &Log| log.ids().take_while(|id| id.index <= common.index).collect::<Vec<_>>();
-    // What the boundary stands for is not in the log: a server that joined knows no first
-    // configuration.
-    let from = a.base().index.max(b.base().index);
-    let shared = |log: &Log| {
-        let all = log.configurations().filter(|(at, _)| *at > from && *at <= common.index);
-        all.map(|(at, configuration)| (at, configuration.clone())).collect::<Vec<_>>()
+    let shared = |log: &'_ Log| -> Vec<(Index, Configuration)> {
+        let all = log.configurations().filter(|(at, _)| *at > both && *at <= common.index);
+        all.cloned().collect()
     };
-    below(a) == below(b) && shared(a) == shared(b)
+    a.known(both, common.index).eq(b.known(both, common.index)) && shared(a) == shared(b)
+}
+
+/// The server's snapshot ends with the entry that was committed at its index, and with the
+/// configuration in force there: the latest one committed before, or the first one (§5.1).
+#[must_use]
+pub fn snapshot_committed(history: &History, first: &Configuration, log: &Log) -> bool {
+    let Snapshot { last, configuration } = log.snapshot();
+    let committed = history.committed.get(&last.index).is_some_and(|(term, _)| *term == last.term);
+    let mut before = history.configurations.range(..=last.index);
+    let in_force = before.next_back().map_or(first, |(_, configuration)| configuration);
+    last == EntryId::ZERO || (committed && configuration == *in_force)
 }
 
 /// What a leader believes a follower has is on the follower's disk and equal, or the follower is
@@ -89,8 +97,8 @@ pub fn match_index_sound(leader: &Node, follower: &Node, disk: &Durable) -> bool
     if follower.current_term() > leader.current_term() {
         return true;
     }
-    let has = |id: &EntryId| disk.log.contains(*id);
-    leader.log().ids().take_while(|id| id.index <= peer.match_index).all(|id| has(&id))
+    let mut believed = leader.log().known(Index::ZERO, peer.match_index);
+    disk.log.last().index >= peer.match_index && believed.all(|id| disk.log.covers(id))
 }
 
 /// Every committed entry is in so many logs that no server that could win an election now has a
@@ -100,9 +108,7 @@ pub fn quorum_log<'a>(
     history: &History,
     nodes: impl Fn() -> NodeIter<'a>,
 ) -> bool {
-    let has =
-        |node: &Node, id: EntryId| id.index <= node.log().base().index || node.log().contains(id);
-    held_by_quorums(rules, history, &nodes, has)
+    held_by_quorums(rules, history, &nodes, |node, id| node.log().covers(id))
 }
 
 /// Every committed entry is on so many disks that no server that could win an election now has a
@@ -113,11 +119,7 @@ pub fn committed_is_durable<'a>(
     nodes: impl Fn() -> NodeIter<'a>,
     disk: impl Fn(NodeId) -> &'a Durable,
 ) -> bool {
-    let has = |node: &Node, id: EntryId| {
-        let log = &disk(node.id()).log;
-        id.index <= log.base().index || log.contains(id)
-    };
-    held_by_quorums(rules, history, &nodes, has)
+    held_by_quorums(rules, history, &nodes, |node, id| disk(node.id()).log.covers(id))
 }
 
 /// Whether for each committed entry, and each server that could win an election now, the servers

@@ -216,6 +216,36 @@ impl Claim {
                 "membership::config_follows_log",
                 "",
             ),
+            Claim::SnapshotCommitted => (
+                "A snapshot ends with the entry that is committed at its index, and with the configuration in force there.",
+                "§5.1",
+                "cluster::snapshot_committed",
+                "Of what is in a machine's state nothing is said: it is the driver's.",
+            ),
+            Claim::SnapshotMonotonic => (
+                "What a server's snapshot covers never shrinks, and no restart takes it below what was reported durable.",
+                "§5.1, §5.3",
+                "step::snapshot_monotonic",
+                "",
+            ),
+            Claim::LogContiguous => (
+                "The entries of a log follow each other from what its snapshot covers on, and their terms do not fall.",
+                "§5.1",
+                "step::log_contiguous",
+                "",
+            ),
+            Claim::RestartRecovers => (
+                "What a crash leaves at any moment is a log without gaps, the last written term and vote, and every durable entry that the server knew to be committed.",
+                "§3.8, §5.1",
+                "restart::restart_recovers",
+                "Asked of every state of every server, for each number of pending writes that a crash may keep. The disk keeps what it reported durable.",
+            ),
+            Claim::DurableIndexSound => (
+                "Up to where a server takes its log for durable, its disk has what it has in memory.",
+                "§3.8",
+                "restart::durable_index_sound",
+                "The disk keeps what it reported durable.",
+            ),
             Claim::QuorumIntersection => (
                 "Any two servers that could each win an election now have configurations whose quorums intersect; and so do any two majorities of 1 to 7 voters, and those of any joint configuration of up to 6 servers with each other and with those of both its halves.",
                 "§3.4, §4.3",
@@ -252,6 +282,12 @@ impl Claim {
                 "quorate_model::progress::Benign::progress",
                 "As for NoDeadlock, and every server that is named is reached: a joint configuration whose new voters cannot be reached waits for them by design.",
             ),
+            Claim::SnapshotProgress => (
+                "In that run, every server that the leader reaches has what the leader's snapshot covers, and the leader knows it.",
+                "§5.3",
+                "quorate_model::progress::Benign::progress",
+                "As for NoDeadlock. What was being moved when the run begins is reported lost.",
+            ),
         };
         let file = match self {
             Claim::ElectionSafety
@@ -262,6 +298,7 @@ impl Claim {
             | Claim::VoteDurability
             | Claim::MessageTermPersisted
             | Claim::AckDurability => "spec/src/property/release.rs",
+            Claim::RestartRecovers | Claim::DurableIndexSound => "spec/src/property/restart.rs",
             Claim::TermMonotonic
             | Claim::VoteStable
             | Claim::VoteSound
@@ -278,7 +315,9 @@ impl Claim {
             | Claim::CommitBound
             | Claim::CommitMonotonic
             | Claim::CommitRule
-            | Claim::TruncateOnlyOnConflict => "spec/src/property/step.rs",
+            | Claim::TruncateOnlyOnConflict
+            | Claim::SnapshotMonotonic
+            | Claim::LogContiguous => "spec/src/property/step.rs",
             Claim::JointQuorum | Claim::OneConfigInFlight | Claim::ConfigFollowsLog => {
                 "spec/src/property/membership.rs"
             }
@@ -286,12 +325,14 @@ impl Claim {
             | Claim::MatchIndexSound
             | Claim::CommittedIsDurable
             | Claim::QuorumLog
+            | Claim::SnapshotCommitted
             | Claim::QuorumIntersection
             | Claim::NonDisruption => "spec/src/property/cluster.rs",
             Claim::NoDeadlock
             | Claim::CommitProgress
             | Claim::ReplicationProgress
-            | Claim::ReconfigCompletes => "model/src/progress.rs",
+            | Claim::ReconfigCompletes
+            | Claim::SnapshotProgress => "model/src/progress.rs",
         };
         Entry { claim: self, sentence, thesis, function, file, caveat }
     }

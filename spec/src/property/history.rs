@@ -4,6 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use crate::configuration::Configuration;
 use crate::log::Log;
 use crate::node::Node;
 use crate::property::claim::{Claim, ClaimSet};
@@ -35,6 +36,13 @@ pub enum Event {
         /// The server's term at that moment; the leader of that term is the first to know.
         term: Term,
     },
+    /// A server learnt that this configuration is committed.
+    Configured {
+        /// The index of its entry.
+        index: Index,
+        /// The configuration.
+        configuration: Configuration,
+    },
 }
 
 /// What the history has to remember of a step of one server.
@@ -54,8 +62,13 @@ pub fn events(before: &Node, after: &Node) -> Vec<Event> {
     }
     let (was, is) = (before.commit_index(), after.commit_index());
     if is > was {
-        let fresh = after.log().ids().filter(|id| id.index > was && id.index <= is);
-        events.push(Event::Committed { entries: fresh.collect(), term });
+        // Of what came with a snapshot only the last entry is known, and its configuration with it:
+        // whoever committed them first knew all.
+        let entries = after.log().known(was.next(), is).collect();
+        events.push(Event::Committed { entries, term });
+        let fresh = after.log().configurations().filter(|(at, _)| *at > was && *at <= is);
+        let configured = |(index, configuration)| Event::Configured { index, configuration };
+        events.extend(fresh.cloned().map(configured));
     }
     events
 }
@@ -69,6 +82,8 @@ pub struct History {
     pub created: BTreeMap<Term, Index>,
     /// What was committed: for each index the entry's term, and the term in which it was.
     pub committed: BTreeMap<Index, (Term, Term)>,
+    /// Which configurations were committed, by the indices of their entries.
+    pub configurations: BTreeMap<Index, Configuration>,
 }
 
 impl History {
@@ -92,6 +107,9 @@ impl History {
                     broken.require(Claim::StateMachineSafety, first.0 == id.term);
                 }
             }
+            Event::Configured { index, configuration } => {
+                self.configurations.entry(*index).or_insert_with(|| configuration.clone());
+            }
         }
         broken
     }
@@ -101,7 +119,7 @@ impl History {
     fn is_complete(&self, term: Term, log: &Log) -> bool {
         let earlier = self.committed.iter().filter(|(_, (_, committed_in))| *committed_in < term);
         let mut ids = earlier.map(|(index, (of, _))| EntryId { term: *of, index: *index });
-        ids.all(|id| id.index <= log.base().index || log.contains(id))
+        ids.all(|id| log.covers(id))
     }
 
     /// At most one leader for every term, ever (§3.2).

@@ -21,7 +21,7 @@ pub fn may_lead(node: &Node) -> bool {
     let votes = |configuration: &Configuration| {
         configuration.voters.contains(&node.id()) || configuration.outgoing.contains(&node.id())
     };
-    let mut all: Vec<(Index, &Configuration)> = node.log().configurations().collect();
+    let mut all: Vec<(Index, &Configuration)> = node.log().all_configurations().collect();
     let Some((at, latest)) = all.pop() else { return false };
     let before = all.pop().filter(|_| at > node.commit_index());
     votes(latest) || before.is_some_and(|(_, configuration)| votes(configuration))
@@ -90,7 +90,7 @@ pub fn one_config_in_flight(before: &Node, after: &Node) -> bool {
         return true;
     }
     let last = before.log().last().index;
-    let mut fresh = after.log().configurations().filter(|(at, _)| *at > last);
+    let mut fresh = after.log().all_configurations().filter(|(at, _)| *at > last);
     let Some((_, next)) = fresh.next() else { return true };
     let (at, present) = latest(before.log());
     let own = after.log().term_at(after.commit_index()) == Some(after.current_term());
@@ -118,7 +118,7 @@ pub fn config_follows_log(before: &Node, input: &Input, after: &Node) -> bool {
     let lost = before.log().ids().find(|id| !after.log().contains(*id) && id.index > base);
     let kept = lost.map_or(before.log().last().index, |first| first.index.previous());
     let mut expected: BTreeMap<Index, &Configuration> =
-        before.log().configurations().filter(|(at, _)| *at <= kept).collect();
+        before.log().all_configurations().filter(|(at, _)| *at <= kept).collect();
     if let Input::Receive(envelope) = input
         && let Body::AppendEntries { prev, entries, .. } = &envelope.message.body
     {
@@ -130,11 +130,18 @@ pub fn config_follows_log(before: &Node, input: &Input, after: &Node) -> bool {
         let brought = entries.configurations.iter().map(|(at, c)| (*at, c));
         expected.extend(brought.filter(|(at, _)| *at > base.max(kept) && fresh(*at)));
     }
+    if let Input::Receive(envelope) = input
+        && let Body::InstallSnapshot { snapshot } = &envelope.message.body
+        && after.log().base() != before.log().base()
+    {
+        // It takes the place of all that was there.
+        expected = BTreeMap::from([(snapshot.last.index, &snapshot.configuration)]);
+    }
     if after.is_leader() {
         let last = before.log().last().index;
-        expected.extend(after.log().configurations().filter(|(at, _)| *at > last));
+        expected.extend(after.log().all_configurations().filter(|(at, _)| *at > last));
     }
-    let present: BTreeMap<Index, &Configuration> = after.log().configurations().collect();
+    let present: BTreeMap<Index, &Configuration> = after.log().all_configurations().collect();
     let in_force = expected.values().next_back();
     let at_base = expected.range(..=base).next_back().map(|(_, configuration)| *configuration);
     present.range(base.next()..).eq(expected.range(base.next()..))
@@ -155,14 +162,14 @@ fn reaches(node: &Node, configuration: &Configuration) -> bool {
 #[must_use]
 pub fn config_is_recovered(recovered: &Durable, after: &Node) -> bool {
     let last = recovered.log.last().index;
-    let mut on_disk = recovered.log.configurations();
-    let mut present = after.log().configurations();
+    let mut on_disk = recovered.log.all_configurations();
+    let mut present = after.log().all_configurations();
     present.all(|one| one.0 <= last && on_disk.next() == Some(one)) && on_disk.next().is_none()
 }
 
 /// The configuration of the log with the highest index.
 fn latest(log: &Log) -> (Index, &Configuration) {
-    let mut all = log.configurations();
+    let mut all = log.all_configurations();
     // There is always one: that of the boundary.
     let first = all.next().unwrap_or_else(|| log.latest_configuration());
     all.fold(first, |latest, one| if one.0 > latest.0 { one } else { latest })

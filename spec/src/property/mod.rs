@@ -3,6 +3,7 @@
 //! * [`step`]: what every step of one server keeps, whatever the others do.
 //! * [`membership`]: what steps keep while the members change.
 //! * [`release`]: what every message keeps that leaves a server.
+//! * [`restart`]: what a crash at this moment would leave of one server.
 //! * [`history`]: what holds over the whole run, by remembering who led and what was created.
 //! * [`cluster`]: what holds between servers in one state.
 
@@ -13,6 +14,7 @@ pub mod entry;
 pub mod history;
 pub mod membership;
 pub mod release;
+pub mod restart;
 pub mod step;
 
 pub use claim::{Claim, ClaimSet};

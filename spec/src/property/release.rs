@@ -39,7 +39,8 @@ pub fn vote_in(envelope: &Envelope) -> Option<SentVote> {
         | Body::PreVote { .. }
         | Body::PreVoteReply { .. }
         | Body::AppendEntries { .. }
-        | Body::AppendEntriesReply(_) => None,
+        | Body::AppendEntriesReply(_)
+        | Body::InstallSnapshot { .. } => None,
     }
 }
 
@@ -58,18 +59,21 @@ pub fn vote_durability((term, candidate): SentVote, reported: &Durable) -> bool 
 }
 
 /// The disk has the acknowledged entries: the same as the log in memory, which the leader's request
-/// was compared with; unless the sender has gone on to another term since (§3.8, rule P2).
+/// was compared with, as far as a snapshot has not taken their place here or there; unless the
+/// sender has gone on to another term since (§3.8, rule P2).
 #[must_use]
 pub fn ack_durability(envelope: &Envelope, sender: &Node, reported: &Durable) -> bool {
     let Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) = envelope.message.body
     else {
         return true;
     };
-    sender.current_term() > envelope.message.term
-        || reported
-            .log
-            .term_at(match_index)
-            .is_some_and(|on_disk| sender.log().term_at(match_index) == Some(on_disk))
+    let (disk, memory) = (&reported.log, sender.log());
+    let same = match (disk.term_at(match_index), memory.term_at(match_index)) {
+        (Some(on_disk), Some(here)) => on_disk == here,
+        (Some(_), None) => match_index < memory.base().index,
+        (None, _) => match_index < disk.base().index,
+    };
+    sender.current_term() > envelope.message.term || same
 }
 
 /// No vote of this term went to another candidate, and none of a later term went before (§3.4).

@@ -1,8 +1,6 @@
 //! What every step of one server keeps, whatever the others do: statements about the node before
 //! and after, decided without the transition functions.
 
-use alloc::vec::Vec;
-
 use crate::durable::Durable;
 use crate::effects::{Effects, Fatal, Input};
 use crate::log::Log;
@@ -14,6 +12,7 @@ use crate::property::membership::{
     commits_as_leader, config_follows_log, config_is_recovered, joint_quorum, may_lead,
     one_config_in_flight,
 };
+use crate::property::restart::restart_recovers;
 use crate::role::{Campaign, Role, RoleName, may_change};
 use crate::types::{Index, NodeId};
 
@@ -40,6 +39,8 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::JointQuorum, joint_quorum(before, input, after));
     broken.require(Claim::OneConfigInFlight, one_config_in_flight(before, after));
     broken.require(Claim::ConfigFollowsLog, config_follows_log(before, input, after));
+    broken.require(Claim::SnapshotMonotonic, snapshot_monotonic(before.log(), after));
+    broken.require(Claim::LogContiguous, log_contiguous(after));
     broken
 }
 
@@ -67,6 +68,8 @@ pub fn broken_by_restart(
         && after.current_term() >= reported.hard_state.current_term;
     broken.require(Claim::TermMonotonic, kept);
     broken.require(Claim::RestartIsFollower, restart_is_follower(after));
+    broken.require(Claim::SnapshotMonotonic, snapshot_monotonic(&reported.log, after));
+    broken.require(Claim::RestartRecovers, restart_recovers(before, reported, recovered, after));
     broken.require(Claim::PromiseKept, promise_kept(before, after));
     broken.require(Claim::ConfigFollowsLog, config_is_recovered(recovered, after));
     broken
@@ -146,7 +149,9 @@ pub fn promise_kept(before: &Node, after: &Node) -> bool {
 pub fn leader_append_only(before: &Node, after: &Node) -> bool {
     let leads =
         before.is_leader() && after.is_leader() && before.current_term() == after.current_term();
-    !leads || agree_up_to(before.log(), after.log(), before.log().last().index)
+    let last = before.log().last().index;
+    let has_all = after.log().base().index <= last && agree_up_to(before.log(), after.log(), last);
+    !leads || has_all
 }
 
 /// What the server knew to be committed stays (§3.6).
@@ -220,22 +225,41 @@ pub(super) fn voted(candidate: &Node, input: &Input, from: NodeId) -> bool {
         | Input::Persisted(_)
         | Input::Propose { .. }
         | Input::ChangeMembers(_)
+        | Input::SnapshotTaken { .. }
+        | Input::SnapshotReported { .. }
         | Input::Campaign => false,
     };
     campaign.granted.contains(&from) || arrives
 }
 
-/// The first entry that is gone has been replaced by one of another term (§3.5).
+/// The first entry that is gone has been replaced by one of another term (§3.5), or the last one
+/// that a snapshot covers has, and what followed it went with it (§5.3). What a snapshot covers is
+/// not lost.
 #[must_use]
 pub fn truncate_only_on_conflict(before: &Node, after: &Node) -> bool {
-    let mut lost = before.log().ids().filter(|id| !after.log().contains(*id));
-    lost.next().is_none_or(|first| after.log().term_at(first.index).is_some())
+    let (was, is) = (before.log(), after.log());
+    let replaced = was.term_at(is.base().index).is_some_and(|term| term != is.base().term);
+    let mut lost = was.ids().filter(|id| !is.covers(*id));
+    replaced || lost.next().is_none_or(|first| is.term_at(first.index).is_some())
 }
 
-/// Whether both logs have the same entries up to `index`.
-fn agree_up_to(a: &Log, b: &Log, index: Index) -> bool {
-    let upto = |log: &Log| log.ids().take_while(|id| id.index <= index).collect::<Vec<_>>();
-    upto(a) == upto(b)
+/// What a snapshot covers does not shrink (§5.1).
+#[must_use]
+pub fn snapshot_monotonic(before: &Log, after: &Node) -> bool {
+    after.log().base().index >= before.base().index
+}
+
+/// The log goes on from its snapshot without a gap (§5.1).
+#[must_use]
+pub fn log_contiguous(after: &Node) -> bool {
+    after.log().is_contiguous()
+}
+
+/// Whether both logs have the same entries up to `index`, as far as both know them: what the one or
+/// the other has compacted is not compared, but the last entry of that is.
+pub(crate) fn agree_up_to(a: &Log, b: &Log, index: Index) -> bool {
+    let both = a.base().index.max(b.base().index);
+    a.known(both, index).eq(b.known(both, index))
 }
 
 /// By induction over a round: it begins with no grants; a grant is added only by a granting reply

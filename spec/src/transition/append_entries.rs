@@ -18,18 +18,8 @@ impl<R: Rules> Step<'_, R> {
         entries: Entries,
         leader_commit: Index,
     ) {
-        let current = self.node.current_term;
-        if let Err(refusal) = self.rules().takes_entries_of(term, current) {
-            self.refuse(refusal);
-            if self.rules().answers_stale(Kind::AppendEntries) {
-                let stale = Body::AppendEntriesReply(AppendOutcome::Stale);
-                self.reply(from, Pledge::Term, stale);
-            }
+        if !self.hears_leader(from, term, Kind::AppendEntries) {
             return;
-        }
-        if self.node.is_leader() {
-            // Two leaders in one term: not by honest peers (claim ElectionSafety).
-            return self.refuse(Refusal::Malformed);
         }
         if !entries.is_well_formed(prev, term) {
             return self.refuse(Refusal::Malformed);
@@ -40,21 +30,45 @@ impl<R: Rules> Step<'_, R> {
                 let commit = self.node.commit_index;
                 self.node.commit_index =
                     self.rules().follower_commit(commit, leader_commit, validated);
-                self.acknowledge_at_once(from, validated);
-                let last = self.node.log.last().index;
-                let match_index = self.rules().acknowledged(validated, last);
-                let accepted = AppendOutcome::Accepted { match_index };
-                let pledge = Pledge::Entries(match_index);
-                self.reply(from, pledge, Body::AppendEntriesReply(accepted));
+                self.acknowledge(from, validated);
             }
             Ok(None) => {
+                // An honest leader's log goes on from the boundary, for that was committed.
                 let hint = self.node.log.last_possible_match(prev);
+                let hint = hint.unwrap_or(self.node.log.base());
                 let conflict = AppendOutcome::Conflict { prev_index: prev.index, hint };
                 self.reply(from, Pledge::Term, Body::AppendEntriesReply(conflict));
             }
             // Nothing may follow: the driver stops the node.
             Err(fatal) => self.effects.fatal = Some(fatal),
         }
+    }
+
+    /// Whether this is the leader of the present term. One of a past term is told so; two in one
+    /// term are not honest (claim ElectionSafety).
+    pub(crate) fn hears_leader(&mut self, from: NodeId, term: Term, kind: Kind) -> bool {
+        if let Err(refusal) = self.rules().takes_entries_of(term, self.node.current_term) {
+            self.refuse(refusal);
+            if self.rules().answers_stale(kind) {
+                let stale = Body::AppendEntriesReply(AppendOutcome::Stale);
+                self.reply(from, Pledge::Term, stale);
+            }
+            return false;
+        }
+        if self.node.is_leader() {
+            self.refuse(Refusal::Malformed);
+            return false;
+        }
+        true
+    }
+
+    /// Tells the leader up to where the log agrees with its own, as soon as that is durable.
+    pub(crate) fn acknowledge(&mut self, leader: NodeId, validated: Index) {
+        self.acknowledge_at_once(leader, validated);
+        let last = self.node.log.last().index;
+        let match_index = self.rules().acknowledged(validated, last);
+        let accepted = AppendOutcome::Accepted { match_index };
+        self.reply(leader, Pledge::Entries(match_index), Body::AppendEntriesReply(accepted));
     }
 
     /// Where the disk is behind already, the answer to all of the request may come late. What is
@@ -70,7 +84,7 @@ impl<R: Rules> Step<'_, R> {
     }
 
     /// Hears the leader of its term: follows it, and promises not to help another one.
-    fn follow(&mut self, leader: NodeId) {
+    pub(crate) fn follow(&mut self, leader: NodeId) {
         self.become_follower(Some(leader), Cause::LeaderAppears);
         if self.params().stickiness {
             let e = self.params().election_timeout;
@@ -107,7 +121,8 @@ impl<R: Rules> Step<'_, R> {
     /// Runs of equal terms are compared at once, however long.
     fn agreement(&self, prev: Index, entries: &Entries) -> Result<Option<Index>, Fatal> {
         let log = &self.node.log;
-        let mut at = prev.max(log.base().index);
+        // Of what was compacted the last entry is known, and is compared.
+        let mut at = prev.max(log.base().index.previous());
         for run in &entries.runs {
             while at < run.last {
                 let first = at.next();

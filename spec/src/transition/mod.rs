@@ -9,8 +9,9 @@
 //! | `append_entries` | a follower takes entries and heartbeats | §3.5 |
 //! | `replication` | a leader proposes, hears answers and commits | §3.5, §3.6.2 |
 //! | `membership` | a change of the members, from the request to `C_new` | §4.1 to §4.3 |
+//! | `snapshot` | taking, reporting and installing snapshots | §5.1, §5.3 |
 //! | `durability` | a write has become durable | §3.8 |
-//! | `transmit` | requests to a peer are built here and nowhere else | §3.4, §3.5, §9.6 |
+//! | `transmit` | requests to a peer are built here and nowhere else | §3.4, §3.5, §5.3, §9.6 |
 
 mod append_entries;
 mod durability;
@@ -19,6 +20,7 @@ mod membership;
 mod pre_vote;
 mod replication;
 mod request_vote;
+mod snapshot;
 mod term;
 mod transmit;
 

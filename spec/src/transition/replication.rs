@@ -56,7 +56,7 @@ impl<R: Rules> Step<'_, R> {
                     return self.refuse(Refusal::Malformed);
                 }
                 peer.match_index = rules.match_after(peer.match_index, match_index);
-                accept(peer, log.last().index, window);
+                accept(peer, rules, log.last().index, window);
                 self.advance_commit();
                 self.continue_change();
             }
@@ -65,9 +65,13 @@ impl<R: Rules> Step<'_, R> {
                 let live = match &peer.pace {
                     Pace::Probe => prev_index.next() == peer.next_index,
                     Pace::Replicate(_) => prev_index > peer.match_index,
+                    // The heartbeats beside a snapshot find no match until it has arrived.
+                    Pace::Snapshot(_) => false,
                 };
                 if live {
-                    let agreed = log.last_possible_match(hint).index.max(peer.match_index);
+                    // Where the logs may agree only in what was compacted, a snapshot follows.
+                    let possible = log.last_possible_match(hint).map_or(Index::ZERO, |id| id.index);
+                    let agreed = possible.max(peer.match_index);
                     peer.next_index = agreed.next().min(peer.next_index);
                     peer.pace = Pace::Probe;
                     peer.sent_at = None;
@@ -104,14 +108,15 @@ impl<R: Rules> Step<'_, R> {
 
 /// The logs agree up to the match index: from here on entries may follow each other, or, with no
 /// window, the next request may leave.
-fn accept(peer: &mut Progress, last: Index, window: usize) {
+fn accept(peer: &mut Progress, rules: &impl Rules, last: Index, window: usize) {
     let matched = peer.match_index;
     match &mut peer.pace {
-        Pace::Probe => {
+        // What was acknowledged is from before the snapshot: it is still on its way.
+        Pace::Snapshot(index) if !rules.has_arrived(*index, matched) => {}
+        Pace::Probe | Pace::Snapshot(_) => {
             peer.next_index = matched.next();
-            if window > 0 {
-                peer.pace = Pace::Replicate(Vec::new());
-            } else if matched < last {
+            peer.pace = if window > 0 { Pace::Replicate(Vec::new()) } else { Pace::Probe };
+            if window == 0 && matched < last {
                 peer.sent_at = None;
             }
         }

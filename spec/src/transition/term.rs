@@ -39,6 +39,9 @@ impl<R: Rules> Step<'_, R> {
                 self.on_append_entries(from, term, prev, entries, leader_commit);
             }
             Body::AppendEntriesReply(outcome) => self.on_append_reply(from, term, outcome),
+            Body::InstallSnapshot { snapshot } => {
+                self.on_install_snapshot(from, term, snapshot);
+            }
         }
     }
 

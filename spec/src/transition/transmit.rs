@@ -17,6 +17,9 @@ pub trait Room {
     /// leave. Asked where they could leave now, and nowhere else: only a driver knows their bytes, and
     /// may have to read them.
     fn fits(&self, entries: &mut dyn Iterator<Item = EntryId>) -> u64;
+
+    /// Whether a snapshot may leave in the place of entries that are gone; else heartbeats do.
+    fn fits_snapshot(&self) -> bool;
 }
 
 /// Room for a number of entries, whichever they are.
@@ -29,6 +32,10 @@ pub struct Limit {
 impl Room for Limit {
     fn fits(&self, _: &mut dyn Iterator<Item = EntryId>) -> u64 {
         self.entries
+    }
+
+    fn fits_snapshot(&self) -> bool {
+        self.entries > 0
     }
 }
 
@@ -61,7 +68,7 @@ impl<R: Rules> Protocol<R> {
                 due.then(|| self.address(node, peer, Pledge::Candidacy, body))
             }
             Role::Leader(_) => {
-                let body = self.next_append(node, peer, now, &room)?;
+                let body = self.next_request(node, peer, now, &room)?;
                 Some(self.address(node, peer, Pledge::Term, body))
             }
         }
@@ -78,8 +85,9 @@ impl<R: Rules> Protocol<R> {
         due
     }
 
-    /// The next AppendEntries: new entries if the pace allows, else a heartbeat if one is due.
-    fn next_append(
+    /// The next AppendEntries or InstallSnapshot: new entries if the pace allows, the snapshot in the
+    /// place of those that are gone, else a heartbeat if one is due.
+    fn next_request(
         &self,
         node: &mut Node,
         peer: NodeId,
@@ -89,11 +97,26 @@ impl<R: Rules> Protocol<R> {
         let Role::Leader(leadership) = &mut node.role else { return None };
         let progress = leadership.peers.get_mut(&peer)?;
         let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval));
+        let base = node.log.base();
+        if self.rules.needs_snapshot(progress.next_index, base.index) {
+            if !due {
+                return None;
+            }
+            progress.sent_at = Some(now);
+            if room.fits_snapshot() && !matches!(progress.pace, Pace::Snapshot(_)) {
+                progress.pace = Pace::Snapshot(base.index);
+                return Some(Body::InstallSnapshot { snapshot: node.log.snapshot() });
+            }
+            let (prev, leader_commit) = (base, node.commit_index);
+            let entries = Entries::default();
+            return Some(Body::AppendEntries { prev, entries, leader_commit });
+        }
         let prev_index = progress.next_index.previous();
         let prev = EntryId { term: node.log.term_at(prev_index)?, index: prev_index };
         let open = match &progress.pace {
             Pace::Probe => due,
             Pace::Replicate(in_flight) => in_flight.len() < self.params.max_in_flight,
+            Pace::Snapshot(_) => false,
         };
         let entries = if open && prev_index < node.log.last().index {
             let fit = room.fits(&mut node.log.ids_after(prev_index));
@@ -107,8 +130,8 @@ impl<R: Rules> Protocol<R> {
                 in_flight.push(last);
                 progress.next_index = last.next();
             }
-            Pace::Probe | Pace::Replicate(_) if due => {}
-            Pace::Probe | Pace::Replicate(_) => return None,
+            Pace::Probe | Pace::Replicate(_) | Pace::Snapshot(_) if due => {}
+            Pace::Probe | Pace::Replicate(_) | Pace::Snapshot(_) => return None,
         }
         progress.sent_at = Some(now);
         Some(Body::AppendEntries { prev, entries, leader_commit: node.commit_index })

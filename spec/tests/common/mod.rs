@@ -8,7 +8,7 @@ pub(crate) mod server;
 
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Duration, Effects, Entries, EntryId, Index, Input, Instant,
-    Limit, Log, NodeId, Params, Refusal, Target, Term, WriteId,
+    Limit, Log, NodeId, Params, Refusal, Snapshot, Target, Term, WriteId,
 };
 
 pub(crate) use server::{Server, Setup};
@@ -103,6 +103,11 @@ pub(crate) fn conflict(prev_index: u64, hint: EntryId) -> Body {
 
 pub(crate) fn stale() -> Body {
     Body::AppendEntriesReply(AppendOutcome::Stale)
+}
+
+/// An InstallSnapshot that covers everything up to `last`.
+pub(crate) fn install(last: EntryId, configuration: Configuration) -> Body {
+    Body::InstallSnapshot { snapshot: Snapshot { last, configuration } }
 }
 
 /// What the only reply waits for.

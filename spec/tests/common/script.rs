@@ -3,7 +3,7 @@
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Entries, EntryId, Envelope, Index, Input, Instant, Limit,
-    Message, Node, NodeId, Params, RoleName, Target, Term, WriteId,
+    Message, Node, NodeId, Params, RoleName, Snapshot, Target, Term, WriteId,
 };
 
 use super::dice::Dice;
@@ -91,7 +91,8 @@ impl Turn {
             }
             6..8 => Move::Input(Input::Tick),
             8 => Move::Input(Input::Campaign),
-            9 if dice.one_in(2) => Move::Input(Input::ChangeMembers(some_members(&mut dice))),
+            9 if dice.one_in(3) => Move::Input(Input::ChangeMembers(some_members(&mut dice))),
+            9 if dice.one_in(2) => Move::Input(some_report(&mut dice, node)),
             9 => Move::Input(Input::Propose { count: dice.below(4) }),
             10..13 => Move::Input(Input::Persisted(some_write(&mut dice, node))),
             _ => Move::Input(Input::Receive(some_envelope(&mut dice, node))),
@@ -104,6 +105,17 @@ impl Turn {
 fn some_members(dice: &mut Dice) -> Target {
     let mut some = |odds| (1..=5).filter(|_| dice.one_in(odds)).map(NodeId).collect();
     Target { voters: some(2), learners: some(6) }
+}
+
+/// A snapshot was taken, or moved to a peer.
+fn some_report(dice: &mut Dice, node: &Node) -> Input {
+    let base = node.log().base().index;
+    if dice.one_in(2) {
+        return Input::SnapshotReported { peer: NodeId(1 + dice.below(4)), index: base };
+    }
+    let (commit, last) = (node.commit_index(), node.log().last().index);
+    let likely = [base, base.next(), commit, commit, commit.next(), last, Index(u64::MAX)];
+    Input::SnapshotTaken { index: dice.pick(&likely) }
 }
 
 fn some_write(dice: &mut Dice, node: &Node) -> WriteId {
@@ -125,6 +137,7 @@ fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
                 2 => Body::RequestVote { last: some_entry(dice, node) },
                 3 => some_vote_reply(dice),
                 4 => some_append_reply(dice, node),
+                5 if dice.one_in(2) => some_install_snapshot(dice, node),
                 _ => some_append_entries(dice, node, term),
             }
         }
@@ -180,6 +193,13 @@ fn some_append_reply(dice: &mut Dice, node: &Node) -> Body {
         1..4 => AppendOutcome::Conflict { prev_index: some.index, hint },
         _ => AppendOutcome::Accepted { match_index: some.index },
     })
+}
+
+fn some_install_snapshot(dice: &mut Dice, node: &Node) -> Body {
+    let configuration = dice.pick(&[voters(&[1, 2, 3]), voters(&[1, 2, 4]), voters(&[])]);
+    let mut last = some_entry(dice, node);
+    last.index.0 = last.index.0.saturating_add(dice.below(3));
+    Body::InstallSnapshot { snapshot: Snapshot { last, configuration } }
 }
 
 fn some_append_entries(dice: &mut Dice, node: &Node, term: Term) -> Body {

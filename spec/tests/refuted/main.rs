@@ -6,6 +6,7 @@ mod between;
 #[path = "../common/mod.rs"]
 mod common;
 mod membership;
+mod snapshots;
 
 use between::{
     committed_in_logs, committed_on_disks, disjoint_but_not_electable, disjoint_quorums,
@@ -24,6 +25,11 @@ use quorate_spec::{
     Body, Configuration, Durable, Duration, Effects, EntryId, Envelope, HardState, Index, Input,
     Instant, Log, Message, Moment, Node, NodeId, Params, Protocol, Refusal, Rules, Sound, Term,
     WriteId,
+};
+use snapshots::{
+    committed_entry_lost, falling_terms, gap_after_the_snapshot, gap_on_the_disk, not_written,
+    snapshot_lost_at_restart, snapshot_of_another_entry, snapshot_of_old_members, snapshot_shrinks,
+    vote_lost, written_differently,
 };
 
 /// The claims that are broken in two situations that differ in little.
@@ -67,12 +73,18 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::JointQuorum => vec![committed_by_one_half(), elected_by_one_half()],
         Claim::OneConfigInFlight => one_config_in_flight(),
         Claim::ConfigFollowsLog => vec![config_outlives_its_entry(), config_lost_at_restart()],
+        Claim::SnapshotCommitted => vec![snapshot_of_another_entry(), snapshot_of_old_members()],
+        Claim::SnapshotMonotonic => vec![snapshot_shrinks(), snapshot_lost_at_restart()],
+        Claim::LogContiguous => vec![gap_after_the_snapshot(), falling_terms()],
+        Claim::RestartRecovers => vec![committed_entry_lost(), gap_on_the_disk(), vote_lost()],
+        Claim::DurableIndexSound => vec![not_written(), written_differently()],
         Claim::QuorumIntersection => vec![disjoint_quorums(), disjoint_but_not_electable()],
         Claim::NonDisruption => vec![non_disruption()],
         Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
-        | Claim::ReconfigCompletes => vec![],
+        | Claim::ReconfigCompletes
+        | Claim::SnapshotProgress => vec![],
     }
 }
 
@@ -86,6 +98,7 @@ fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
             Claim::CommitProgress,
             Claim::ReplicationProgress,
             Claim::ReconfigCompletes,
+            Claim::SnapshotProgress,
         ];
         assert_eq!(cases.is_empty(), progress.contains(&claim), "{claim}");
         for (i, Case { near, refuted }) in cases.into_iter().enumerate() {

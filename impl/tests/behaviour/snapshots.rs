@@ -1,0 +1,142 @@
+//! Snapshots: the log stays short, and whoever has fallen behind it catches up.
+
+use quorate::{Limits, MemoryDisk, Storage};
+use quorate_spec::durable::{SnapshotWrite, Write};
+use quorate_spec::message::Kind;
+use quorate_spec::{
+    AppendOutcome, Body, Configuration, EntryId, Index, NodeId, Persist, Snapshot, Term, WriteId,
+};
+
+use crate::lab::{Lab, Recorder, commands, eventually, soon};
+use crate::solo::{ME, Solo};
+
+const PEER: NodeId = NodeId(2);
+
+fn every(entries_per_snapshot: u64) -> Limits {
+    Limits { entries_per_snapshot, ..Limits::default() }
+}
+
+fn id(term: u64, index: u64) -> EntryId {
+    EntryId { term: Term(term), index: Index(index) }
+}
+
+async fn base(lab: &Lab, node: NodeId) -> EntryId {
+    lab.handle(node).status().await.expect("it runs").base
+}
+
+/// Waits until the node's log begins after a snapshot of at least so many entries.
+async fn is_compacted(lab: &Lab, node: NodeId, entries: u64) {
+    eventually("the log is compacted", async || {
+        (base(lab, node).await.index >= Index(entries)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_was_away_gets_a_snapshot() {
+    let mut lab = Lab::start_with(31, every(10));
+    let (leader, _) = lab.leader().await;
+    let away = lab.others(leader)[0];
+    let first = commands("before", 3);
+    for command in &first {
+        lab.propose(command).await;
+    }
+    lab.all_apply(&first).await;
+    lab.cluster.network().isolate(away);
+    let rest = lab.others(away);
+    let later = commands("meanwhile", 45);
+    for command in &later {
+        lab.propose_to(&rest, command).await;
+    }
+    for node in &rest {
+        is_compacted(&lab, *node, 40).await;
+    }
+    let records = lab.cluster.disk(rest[0]).records();
+    assert!(records.len() < 30, "what a snapshot covers is off the disk: {}", records.len());
+    lab.cluster.network().heal();
+    let all: Vec<_> = first.into_iter().chain(later).collect();
+    lab.all_apply(&all).await;
+    is_compacted(&lab, away, 40).await;
+    let installs = lab.evidence.sent().into_iter().filter(|s| s.kind == Kind::InstallSnapshot);
+    assert!(installs.count() > 0, "a snapshot was sent");
+    // It goes on from the snapshot after a crash, and so do those that took one.
+    for node in [away, rest[0]] {
+        lab.cluster.kill(node).await;
+        lab.cluster.start(node).expect("its state is there");
+    }
+    let last = commands("after", 5);
+    for command in &last {
+        lab.propose(command).await;
+    }
+    let applied = lab.all_apply(&all.into_iter().chain(last).collect::<Vec<_>>()).await;
+    assert!(applied.is_sorted_by_key(|(id, _)| *id));
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_that_are_lost_are_moved_again() {
+    let lab = Lab::start_with(32, every(8));
+    let (leader, _) = lab.leader().await;
+    let away = lab.others(leader)[0];
+    lab.cluster.network().isolate(away);
+    let commands = commands("lossy", 30);
+    for command in &commands {
+        lab.propose_to(&lab.others(away), command).await;
+    }
+    is_compacted(&lab, lab.others(away)[0], 24).await;
+    lab.cluster.network().heal();
+    lab.cluster.network().lose(40);
+    lab.all_apply(&commands).await;
+    lab.cluster.network().lose(0);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_node_that_gets_a_snapshot_acknowledges_it_when_it_is_durable() {
+    let machine = Recorder::default();
+    let mut solo = Solo::start(3, Limits::default(), machine.clone());
+    solo.disk.stall();
+    solo.install(PEER, 4, id(3, 7), b"3 6 six\n3 7 seven\n").await;
+    solo.write_is_held_up().await;
+    assert_eq!(solo.disk.durable().log.base(), EntryId::ZERO);
+    solo.disk.resume();
+    let sent = solo.next_sent().await;
+    let accepted = AppendOutcome::Accepted { match_index: Index(7) };
+    assert_eq!(sent.packet.envelope.message.body, Body::AppendEntriesReply(accepted));
+    assert_eq!(sent.disk.log.base(), id(3, 7));
+    let status = solo.status("the machine is restored", |s| s.applied == Index(7)).await;
+    assert_eq!((status.base, status.commit_index), (id(3, 7), Index(7)));
+    assert_eq!(machine.commands(), [b"six".to_vec(), b"seven".to_vec()]);
+}
+
+#[tokio::test]
+async fn a_crash_finds_the_state_that_fits_the_log() {
+    let disk = MemoryDisk::new(Configuration::of([ME]));
+    let state = |index| quorate::MachineState { last: id(1, index), bytes: [index as u8].into() };
+    let snapshot = |index| Snapshot { last: id(1, index), configuration: Configuration::of([ME]) };
+    let install = |number, index| {
+        let snapshot = Some(SnapshotWrite::Install(snapshot(index)));
+        Persist { id: WriteId(number), write: Write { snapshot, ..Write::default() } }
+    };
+    let mut storage = disk.open();
+    let mut progress = storage.progress();
+    storage.keep(state(3));
+    storage.submit(install(1, 3), Vec::new());
+    storage.keep(state(5));
+    assert_eq!(
+        (storage.state(id(1, 3)), storage.state(id(1, 5))),
+        (Some(state(3)), Some(state(5)))
+    );
+    let written = progress.wait_for(|progress| progress.kept == Index(5));
+    soon("it writes", written).await.expect("the writer runs");
+    disk.stall();
+    storage.submit(install(2, 5), Vec::new());
+    disk.crash();
+    let reopened = disk.open();
+    assert_eq!(reopened.recovered().log.base(), id(1, 3));
+    assert_eq!((reopened.state(id(1, 3)), reopened.state(id(1, 5))), (Some(state(3)), None));
+    disk.resume();
+    storage.close().await;
+    reopened.close().await;
+    assert_eq!(disk.states(), [state(3)]);
+}
