@@ -8,7 +8,8 @@ use quorate_spec::{
 };
 
 use crate::coverage::Coverage;
-use crate::mutation::{Mutation, mutated};
+use crate::mutated;
+use crate::mutation::Mutation;
 
 /// The rules under check.
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Index, Limit, NodeId, Protocol, Role, Rules};
+use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
@@ -16,7 +16,7 @@ use crate::intern::Interned;
 use crate::memo::{Memory, silent};
 use crate::progress::Benign;
 use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
-use crate::slice::{Cutting, Members, Network, Slice};
+use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
 
@@ -207,76 +207,6 @@ impl SliceModel {
         }
     }
 
-    /// Whether a server may do anything but have its writes reported.
-    fn has_room(&self, server: &Server) -> bool {
-        server.disk.pending.len() < self.slice.pending.max(1)
-    }
-
-    fn timed_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        let node = &state.server(id).node;
-        if !self.slice.is_flaky(id) || !self.has_room(&state.server(id)) {
-            return;
-        }
-        let bound = node.current_term().0 < self.slice.max_term;
-        let check_quorum = self.slice.election.check_quorum;
-        if node.is_leader() && check_quorum {
-            self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
-            // It changes nothing while a quorum is in contact: the guard is seen to say so.
-            self.with_fates(state, id, Operation::Tick, actions, |f| Action::Tick(id, f));
-        }
-        if self.slice.campaigns && !node.is_leader() && bound {
-            let campaign = |f| Action::Campaign(id, f);
-            self.with_fates(state, id, Operation::Campaign, actions, campaign);
-        }
-        if self.slice.campaigns && self.slice.established.is_some() {
-            // Only the operator disturbs: no time passes.
-            return;
-        }
-        if !(node.is_leader() && check_quorum) && node.promised_until() > PRESENT {
-            actions.push(Action::Lapse(id));
-        }
-        if !node.is_leader() && bound {
-            self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
-        }
-    }
-
-    fn disk_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        let pending = state.server(id).disk.pending.len() as u8;
-        for writes in 1..=pending {
-            let report = |f| Action::Report(id, writes, f);
-            self.with_fates(state, id, Operation::Report(writes), actions, report);
-        }
-        // The premise of an established leader excludes that it crashes.
-        let stays = self.slice.established.is_some() && id == NodeId(0);
-        if state.budget.crashes > 0 && !stays {
-            actions.extend((0..=pending).map(|kept| Action::Crash(id, kept)));
-        }
-        let leads = state.server(id).node.is_leader();
-        if leads && state.budget.commands > 0 && self.has_room(&state.server(id)) {
-            self.with_fates(state, id, Operation::Propose, actions, |f| Action::Propose(id, f));
-        }
-        self.operator_actions(state, id, actions);
-    }
-
-    /// What an operator asks a leader for, and a disk that is lost.
-    fn operator_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        let server = state.server(id);
-        let to = self.next_change(state).filter(|_| server.node.is_leader());
-        if let Some(to) = to.filter(|_| self.has_room(&server)) {
-            let change = |f| Action::ChangeMembers(id, to, f);
-            self.with_fates(state, id, Operation::ChangeMembers(to), actions, change);
-        }
-        if state.budget.wipes > 0 && self.slice.wiped == Some(id.0) {
-            actions.push(Action::Wipe(id));
-        }
-    }
-
-    /// What an operator asks for next.
-    fn next_change(&self, state: &State) -> Option<Members> {
-        let asked = self.slice.changes.len() - usize::from(state.budget.changes);
-        self.slice.changes.get(asked).copied()
-    }
-
     /// A disk is lost. What starts in the place of its server has another identity: it is one of
     /// the slice's joiners, and takes nothing that is said to the lost one, which is as good as cut
     /// off. Where the rules have it take that, it answers with nothing on its disk.
@@ -291,69 +221,6 @@ impl SliceModel {
         }
         let empty = Durable::genesis(Configuration::default());
         state.servers[id.0 as usize] = Interned::new(self.silent.first(id, empty));
-    }
-
-    fn snapshot_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        let server = state.server(id);
-        if state.budget.snapshots > 0 && self.has_room(&server) {
-            let log = server.node.log();
-            // One more than the rules allow: they are seen to say so.
-            let end = server.node.commit_index().next().min(log.last().index);
-            let indices = log.base().index.next().0..=end.0;
-            actions.extend(indices.map(|index| Action::TakeSnapshot(id, Index(index))));
-        }
-        let moves = |peer: &NodeId| server.moves_snapshot_to(*peer).is_some();
-        actions.extend(self.ids().filter(moves).map(|peer| Action::StopMoving(id, peer)));
-    }
-
-    fn message_actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for envelope in &state.net {
-            let (to, open) = (envelope.to, state.budget.is_open(envelope.from, envelope.to));
-            if open && self.has_room(&state.server(to)) {
-                let receive = Operation::Receive(*envelope);
-                self.with_fates(state, to, receive, actions, |f| Action::Deliver(*envelope, f));
-            }
-        }
-        let Network::Pull { parked } = self.slice.network else { return };
-        for from in self.ids() {
-            for to in self.ids().filter(|to| *to != from && state.budget.is_open(from, *to)) {
-                for what in [What::Entries, What::Heartbeat] {
-                    let (parks, arrives) =
-                        (state.net.len() < parked, self.has_room(&state.server(to)));
-                    let off = what == What::Heartbeat && !self.slice.heartbeats;
-                    if off || !(parks || arrives) {
-                        continue;
-                    }
-                    let Some((_, request)) = self.request(state, from, to, what) else { continue };
-                    if parks {
-                        actions.push(Action::Park(from, to, what));
-                    }
-                    if arrives {
-                        let receive = Operation::Receive(request);
-                        let exchange = |f| Action::Exchange(from, to, what, f);
-                        self.with_fates(state, to, receive, actions, exchange);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The action, once for each fate of what leaves the server in it.
-    fn with_fates(
-        &self,
-        state: &State,
-        id: NodeId,
-        operation: Operation,
-        actions: &mut Vec<Action>,
-        action: impl Fn(Fates) -> Action,
-    ) {
-        let Network::Pull { parked } = self.slice.network else {
-            return actions.push(action(Fates::ON_THEIR_WAY));
-        };
-        let messages = self.act(state, id, operation).sent.len();
-        let delivered = matches!(action(Fates::ON_THEIR_WAY), Action::Deliver(..));
-        let room = parked + usize::from(delivered) - state.net.len().min(parked);
-        actions.extend(Fates::all(messages).filter(|f| f.parked(messages) <= room).map(action));
     }
 
     fn cuts(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! States that have to be reachable, else a passing check has checked little.
 
 use quorate_spec::role::Pace;
-use quorate_spec::{EntryId, NodeId, Role, RoleName};
+use quorate_spec::{EntryId, Node, NodeId, Role, RoleName};
 
 use crate::state::State;
 
@@ -28,11 +28,22 @@ pub enum Witness {
     OldEntryOnMajority,
     /// Two requests with entries are under way to one follower.
     TwoInFlight,
+    /// A joint configuration is committed.
+    JointCommitted,
+    /// A leader has a joint configuration of an earlier leader's, not committed yet.
+    JointInherited,
+    /// A joint configuration is in a log at an index at which another entry is committed: it will be
+    /// truncated.
+    JointOverruled,
+    /// A leader manages a cluster that it is no voter of.
+    LeaderOutside,
+    /// The voters were replaced: the old and the new ones have nobody in common.
+    VotersReplaced,
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 10] = [
+    pub const ALL: [Witness; 15] = [
         Witness::TwoLeaders,
         Witness::RivalCandidates,
         Witness::LeaderCommits,
@@ -43,6 +54,11 @@ impl Witness {
         Witness::PromiseAgainstPreCandidate,
         Witness::OldEntryOnMajority,
         Witness::TwoInFlight,
+        Witness::JointCommitted,
+        Witness::JointInherited,
+        Witness::JointOverruled,
+        Witness::LeaderOutside,
+        Witness::VotersReplaced,
     ];
 
     /// Whether this state shows it.
@@ -96,10 +112,39 @@ impl Witness {
                 let full = |pace: &Pace| matches!(pace, Pace::Replicate(sent) if sent.len() > 1);
                 leadership.peers.values().any(|peer| full(&peer.pace))
             }),
+            Witness::JointCommitted
+            | Witness::JointInherited
+            | Witness::JointOverruled
+            | Witness::LeaderOutside
+            | Witness::VotersReplaced => nodes().any(|node| self.is_at(node, state)),
             Witness::PromiseAgainstPreCandidate => {
                 of(RoleName::PreCandidate).next().is_some()
                     && nodes().any(|node| node.promised_until() > crate::server::PRESENT)
             }
+        }
+    }
+
+    /// Whether this server's log shows it, where it is about a change of the members.
+    fn is_at(self, node: &Node, state: &State) -> bool {
+        let log = node.log();
+        let (at, latest) = log.latest_configuration();
+        let mut joint = log.configurations().filter(|(_, configuration)| configuration.is_joint());
+        match self {
+            Witness::JointCommitted => joint.any(|(at, _)| *at <= node.commit_index()),
+            Witness::JointInherited => {
+                let earlier = log.term_at(at) < Some(node.current_term());
+                node.is_leader() && latest.is_joint() && earlier && at > node.commit_index()
+            }
+            Witness::JointOverruled => joint.any(|(at, _)| {
+                let committed = state.history.committed.get(at).map(|(term, _)| *term);
+                committed.is_some() && committed != log.term_at(*at)
+            }),
+            Witness::LeaderOutside => node.is_leader() && !latest.is_voter(node.id()),
+            Witness::VotersReplaced => joint.any(|(at, configuration)| {
+                let done = *at < node.commit_index();
+                done && configuration.voters.is_disjoint(&configuration.outgoing)
+            }),
+            _ => false,
         }
     }
 }

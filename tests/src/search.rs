@@ -106,7 +106,8 @@ impl Search {
     fn explore(&self, runner: &mut TestRunner) -> Result<Seen, Counterexample> {
         let seen = RefCell::new(Seen::default());
         let (held, attempts, steps_before) = (Cell::new(0), Cell::new(0), Cell::new(None));
-        let traces = Traces { servers: self.setup.servers, steps: self.steps.clone() };
+        let Setup { servers, scenario, .. } = self.setup;
+        let traces = Traces { servers, steps: self.steps.clone(), scenario };
         let outcome = runner.run(&traces, |trace| {
             let ran = run(&self.setup, &trace);
             if steps_before.get().is_some() {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use proptest::prelude::{Rng, RngExt, Strategy};
 use proptest::strategy::{NewTree, ValueTree};
 use proptest::test_runner::TestRunner;
-use quorate_model::simulation::{Step, Trace, Verb};
+use quorate_model::simulation::{Scenario, Step, Trace, Verb};
 
 /// Random runs of a cluster.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Traces {
     pub servers: usize,
     /// How many steps a run has.
     pub steps: Range<usize>,
+    /// What the run is about: which verbs are drawn.
+    pub scenario: Scenario,
 }
 
 impl Strategy for Traces {
@@ -29,7 +31,7 @@ impl Strategy for Traces {
         let mut steps = Vec::with_capacity(length);
         while steps.len() < length {
             let episode = rng.random_range(20..200).min(length - steps.len());
-            let mood = Mood::random(rng);
+            let mood = Mood::random(self.scenario, rng);
             if rng.random_range(0..2) == 0 {
                 steps.push(Step { verb: Verb::HealAll, who: 0, size: 0, draw: 0 });
             }
@@ -47,7 +49,7 @@ struct Mood {
 }
 
 impl Mood {
-    fn random(rng: &mut impl Rng) -> Mood {
+    fn random(scenario: Scenario, rng: &mut impl Rng) -> Mood {
         let mut weigh = |verb: &Verb| {
             let often = match rng.random_range(0..4) {
                 0 => 0,
@@ -58,7 +60,8 @@ impl Mood {
             let least = u32::from(matches!(verb, Verb::Deliver | Verb::ElapseAll));
             (*verb, verb.weight() * least.max(often))
         };
-        let weights: Vec<_> = Verb::ALL.iter().map(&mut weigh).collect();
+        let drawn = Verb::ALL.iter().filter(|verb| scenario.draws(**verb));
+        let weights: Vec<_> = drawn.map(&mut weigh).collect();
         let total = weights.iter().map(|(_, weight)| weight).sum();
         Mood { weights, total }
     }

@@ -34,6 +34,16 @@ fn five_servers_and_a_learner_keep_every_claim() {
 }
 
 #[test]
+fn claims_hold_while_the_members_change_among_five_servers() {
+    members_change(&hold(5, Scenario::Membership));
+}
+
+#[test]
+fn claims_hold_while_the_members_change_among_seven_servers() {
+    members_change(&hold(7, Scenario::Membership));
+}
+
+#[test]
 fn three_servers_keep_every_claim_as_they_do_in_the_model() {
     eventful(&hold(3, Scenario::Faults));
 }
@@ -55,6 +65,26 @@ fn hold(servers: usize, scenario: Scenario) -> Seen {
     let seen = Search { setup, runs: 60, steps: 500..3500 }.holds(REGRESSIONS);
     println!("{setup}:\n{}", seen.counts);
     seen
+}
+
+/// Changes begin, go joint and complete, leaders are removed by them, and each run ends with one that
+/// is complete.
+fn members_change(seen: &Seen) {
+    let least = [
+        (Count::Steps, 60_000),
+        (Count::Elected, 100),
+        (Count::Committed, 300),
+        (Count::Crashes, 200),
+        (Count::Truncated, 30),
+        (Count::Configurations, 150),
+        (Count::Joint, 50),
+        (Count::LeadersRemoved, 20),
+    ];
+    for (count, least) in least {
+        let times = seen.counts.of(count);
+        assert!(times >= least, "only {times} {}, of at least {least}", count.words());
+    }
+    assert!(seen.settled.len() >= 60);
 }
 
 /// Leaders change, and entries are committed, though not as many as in larger clusters and with a

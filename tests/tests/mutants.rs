@@ -75,6 +75,16 @@ mutants! {
     acks_ahead_of_disk: AcksAheadOfDisk, 5, Faults, AckDurability;
     base_is_a_conflict: BaseIsAConflict, 5, Recovery, NoDeadlock;
     ignores_stale_requests: IgnoresStaleRequests, 5, Recovery, NoDeadlock;
+    counts_both_as_one: CountsBothAsOne, 5, Membership, JointQuorum;
+    new_majority_decides: NewMajorityDecides, 5, Membership, JointQuorum;
+    old_majority_decides: OldMajorityDecides, 5, Membership, JointQuorum;
+    learners_count: LearnersCount, 5, Membership, JointQuorum;
+    committed_configuration_counts: CommittedConfigurationCounts, 5, Membership, JointQuorum;
+    truncation_keeps_configuration: TruncationKeepsConfiguration, 5, Membership, ConfigFollowsLog;
+    changes_before_committed: ChangesBeforeCommitted, 5, Membership, OneConfigInFlight;
+    changes_before_own_commit: ChangesBeforeOwnCommit, 5, Membership, OneConfigInFlight;
+    changes_in_one_step: ChangesInOneStep, 5, Membership, OneConfigInFlight;
+    leaves_to_old_voters: LeavesToOldVoters, 5, Membership, OneConfigInFlight;
 }
 
 fn finds(setup: Setup) {

@@ -10,7 +10,7 @@ use quorate_model::state::State;
 use quorate_spec::property::Claim;
 use quorate_tests::{Search, Traces};
 
-const TRACES: Traces = Traces { servers: 5, steps: 1000..2000 };
+const TRACES: Traces = Traces { servers: 5, steps: 1000..2000, scenario: Scenario::Faults };
 
 #[test]
 fn only_the_steps_that_are_needed_remain() {

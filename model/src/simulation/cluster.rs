@@ -16,9 +16,9 @@ use crate::guards::Guards;
 use crate::server::Server;
 
 /// The timeouts of production in ticks: ten heartbeats in an election timeout, every protection
-/// on, and four requests in flight.
+/// on, four requests in flight, and two entries that a new voter may lack.
 pub const PARAMS: Params =
-    Params { max_in_flight: 4, ..Params::new(Duration(1000), Duration(100)) };
+    Params { max_in_flight: 4, catch_up_lag: 2, ..Params::new(Duration(1000), Duration(100)) };
 
 /// A cluster and everything that is known of its run.
 pub struct Cluster {
@@ -39,20 +39,23 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A new cluster of the servers from 0 on, under these rules. Their clocks do not agree.
+    /// A new cluster of so many servers from 0 on, under these rules. Those that the configuration
+    /// does not name know no cluster. Their clocks do not agree.
     #[must_use]
-    pub fn new(configuration: Configuration, params: Params, rules: Guards) -> Cluster {
+    pub fn new(servers: usize, first: Configuration, params: Params, rules: Guards) -> Cluster {
         let protocol = Protocol { rules, params };
-        let servers = configuration.members().count();
-        let genesis = Durable::genesis(configuration);
+        let member = |id| first.members().any(|member| member == id);
+        let genesis = |id| {
+            Durable::genesis(if member(id) { first.clone() } else { Configuration::default() })
+        };
         let mut draws = Draws(0);
         let clocks: Vec<_> = (1..=servers as u64).map(|i| Instant(10_000 * i)).collect();
-        let first = |(id, now): (u64, &Instant)| {
+        let start = |(id, now): (u64, &Instant)| {
             let moment = Moment { now: *now, draw: draws.next() };
-            Server::start(&protocol, NodeId(id), genesis.clone(), moment)
+            Server::start(&protocol, NodeId(id), genesis(NodeId(id)), moment)
         };
         let mut cluster = Cluster {
-            servers: (0..).zip(&clocks).map(first).collect(),
+            servers: (0..).zip(&clocks).map(start).collect(),
             clocks,
             protocol,
             network: Network::new(servers),

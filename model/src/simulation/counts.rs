@@ -37,6 +37,9 @@ counts! {
     Proposed "entries proposed";
     Committed "entries committed first";
     Truncated "entries truncated";
+    Configurations "configurations appended";
+    Joint "joint configurations among them";
+    LeadersRemoved "leaders that were removed";
     Conflicts "conflicts answered";
     Held "messages held for a write";
     Received "messages received";

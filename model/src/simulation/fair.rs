@@ -96,8 +96,23 @@ impl Cluster {
         Some(latest.node.id().0 as usize)
     }
 
+    /// The leader's members: every server, where the members do not change.
+    fn members(&self) -> Vec<usize> {
+        let leader = self.leader().map(|leader| self.servers()[leader].node.log());
+        let members = leader.into_iter().flat_map(|log| log.configuration().members());
+        members.map(|id| id.0 as usize).collect()
+    }
+
+    /// Whether no change of the members is under way.
+    fn has_changed(&self, leader: usize) -> bool {
+        let node = &self.servers()[leader].node;
+        let (at, latest) = node.log().latest_configuration();
+        let rests = !latest.is_joint() && latest.target.is_none();
+        rests && at <= node.commit_index() && latest.voters.contains(&node.id())
+    }
+
     fn all_committed(&self, entry: EntryId) -> bool {
-        self.servers().iter().all(|server| {
+        self.members().into_iter().map(|id| &self.servers()[id]).all(|server| {
             server.node.commit_index() >= entry.index && server.node.log().contains(entry)
         })
     }
@@ -106,7 +121,8 @@ impl Cluster {
     fn agreed(&self) -> Option<(usize, Index)> {
         let leader = self.leader()?;
         let view = self.servers()[leader].node.read_view();
-        let agree = self.servers().iter().all(|server| server.node.read_view() == view);
-        agree.then_some((leader, view.commit_index))
+        let mut members = self.members().into_iter().map(|id| &self.servers()[id]);
+        let agree = members.all(|server| server.node.read_view() == view);
+        (agree && self.has_changed(leader)).then_some((leader, view.commit_index))
     }
 }

@@ -1,6 +1,6 @@
 //! What each verb does to a cluster.
 
-use quorate_spec::{Duration, Envelope};
+use quorate_spec::{Duration, Envelope, NodeId, Target};
 
 use super::cluster::{Cluster, PARAMS};
 use super::counts::Count;
@@ -27,6 +27,7 @@ impl Cluster {
             Verb::ElapseAll => self.elapse_all(who, span(size)),
             Verb::Timeout => self.time_out(who),
             Verb::Propose => self.propose(who, 1 + size as u64 % 3),
+            Verb::ChangeMembers => self.change_members(who, size, position),
             Verb::Campaign => self.operate(self.any(who), Happening::Campaign),
             Verb::Crash => self.crash(who, size),
             Verb::Cut => {
@@ -153,6 +154,19 @@ impl Cluster {
         if let Some(id) = self.victim(who) {
             self.operate(id, Happening::TimeOut);
         }
+    }
+
+    /// The voters are the bits of `size`; the learners those of `draw` in threes, one in eight.
+    fn change_members(&mut self, start: usize, size: usize, draw: usize) {
+        let servers = self.servers().len();
+        let votes = |id: &usize| size >> id & 1 == 1;
+        let learns = |id: &usize| !votes(id) && draw >> id & 7 == 7;
+        let ids = |of: &dyn Fn(&usize) -> bool| {
+            (0..servers).filter(of).map(|id| NodeId(id as u64)).collect()
+        };
+        let target = Target { voters: ids(&votes), learners: ids(&learns) };
+        let leader = self.first(start, |id| self.servers()[*id].node.is_leader());
+        self.operate(leader.unwrap_or(self.any(start)), Happening::ChangeMembers(target));
     }
 
     fn propose(&mut self, start: usize, count: u64) {

@@ -9,7 +9,7 @@ use super::cluster::{Cluster, PARAMS};
 use super::counts::{Count, Counts};
 use super::fair::Settled;
 use super::finding::{Findings, Watch};
-use super::step::Step;
+use super::step::{Step, Verb};
 use super::trace::Trace;
 use crate::guards::Guards;
 use crate::mutation::Mutation;
@@ -26,6 +26,9 @@ pub enum Scenario {
     Windowless,
     /// Faults everywhere, and the last server is a learner.
     Learner,
+    /// Three voters, and the other servers know no cluster. Faults everywhere, and operators who ask
+    /// for any members; after them none: the last change has to complete (claim ReconfigCompletes).
+    Membership,
     /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
     Recovery,
     /// Everyone has heard a leader; from then on faults hit a minority that does not lead. It
@@ -35,11 +38,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 7] = [
         Scenario::Faults,
         Scenario::Naive,
         Scenario::Windowless,
         Scenario::Learner,
+        Scenario::Membership,
         Scenario::Recovery,
         Scenario::Disturbance,
     ];
@@ -48,13 +52,37 @@ impl Scenario {
         match self {
             Scenario::Naive => PARAMS.naive(),
             Scenario::Windowless => Params { max_in_flight: 0, ..PARAMS.naive() },
-            Scenario::Faults | Scenario::Learner | Scenario::Recovery | Scenario::Disturbance => {
-                PARAMS
-            }
+            Scenario::Faults
+            | Scenario::Learner
+            | Scenario::Membership
+            | Scenario::Recovery
+            | Scenario::Disturbance => PARAMS,
         }
     }
 
+    /// Whether a run ends without faults, and has to come to rest.
+    pub(crate) fn comes_to_rest(self) -> bool {
+        matches!(self, Scenario::Membership | Scenario::Recovery)
+    }
+
+    /// The claim that it does.
+    pub(crate) fn rest(self) -> Claim {
+        match self {
+            Scenario::Membership => Claim::ReconfigCompletes,
+            _ => Claim::NoDeadlock,
+        }
+    }
+
+    /// Whether this verb is drawn in a random run: only where the members change are they asked to.
+    #[must_use]
+    pub fn draws(self, verb: Verb) -> bool {
+        verb != Verb::ChangeMembers || self == Scenario::Membership
+    }
+
     fn configuration(self, servers: usize) -> Configuration {
+        if self == Scenario::Membership {
+            return Configuration::of((0..servers.min(3) as u64).map(NodeId));
+        }
         let learners = u64::from(self == Scenario::Learner);
         let (voters, all) = (servers as u64 - learners, servers as u64);
         Configuration {
@@ -93,6 +121,7 @@ impl Setup {
             Claim::NoDeadlock => {
                 matches!(self.scenario, Scenario::Disturbance | Scenario::Recovery)
             }
+            Claim::ReconfigCompletes => self.scenario == Scenario::Membership,
             _ => true,
         };
         let all = Claim::ALL.into_iter().filter(decided);
@@ -103,7 +132,8 @@ impl Setup {
     #[must_use]
     pub fn cluster(&self) -> Cluster {
         let rules = self.mutation.map_or_else(Guards::sound, Guards::broken);
-        Cluster::new(self.scenario.configuration(self.servers), self.scenario.params(), rules)
+        let first = self.scenario.configuration(self.servers);
+        Cluster::new(self.servers, first, self.scenario.params(), rules)
     }
 }
 
@@ -196,10 +226,10 @@ impl Play {
     /// What remains to be looked at after the last step.
     pub(crate) fn end(&mut self, trace: &Trace) {
         self.cluster.check_everything();
-        if self.setup.scenario == Scenario::Recovery {
+        if self.setup.scenario.comes_to_rest() {
             let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
             let settled = self.cluster.settle(seed);
-            self.cluster.require(Claim::NoDeadlock, settled.is_ok());
+            self.cluster.require(self.setup.scenario.rest(), settled.is_ok());
             self.settled = settled.ok();
         }
     }

@@ -14,7 +14,7 @@ use quorate_spec::{Envelope, Instant, Message, NodeId};
 use super::cluster::Cluster;
 use super::fair::Unsettled;
 use super::finding::{Finding, Findings, Watch};
-use super::property::{Play, Scenario, Setup};
+use super::property::{Play, Setup};
 use super::story::{Clauses, Story, Weight};
 use super::trace::{Trace, TraceError};
 use crate::intern::Interned;
@@ -98,7 +98,7 @@ fn end(play: &mut Play, setup: &Setup, trace: &Trace) {
     let reel = std::mem::replace(&mut play.cluster.story, Story::Untold);
     play.end(trace);
     play.cluster.story = reel;
-    if setup.scenario == Scenario::Recovery {
+    if setup.scenario.comes_to_rest() {
         let rest = match play.settled {
             Some(settled) => format!(
                 "after {} fair rounds everyone follows n{} and has committed up to {}",

@@ -2,10 +2,10 @@
 //! are performed in their order, as a driver has to.
 
 use quorate_spec::property::history::Event;
-use quorate_spec::role::Pace;
+use quorate_spec::role::{Cause, Pace};
 use quorate_spec::{
     Duration, Effects, Envelope, Input, Instant, Kind, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Protocol, Refusal, Role, WriteId,
+    Outgoing, Protocol, Refusal, Role, Target, WriteId,
 };
 
 use super::counts::{Count, Counts};
@@ -20,6 +20,8 @@ pub(crate) enum Happening {
     Receive(Envelope),
     /// A client proposes so many commands.
     Propose(u64),
+    /// An operator asks it for these members.
+    ChangeMembers(Target),
     /// An operator asks it to campaign.
     Campaign,
     /// So much time passes, and a driver looks at the timers though they need not be due.
@@ -86,6 +88,7 @@ impl<'a> Turn<'a> {
                 self.step(Input::Receive(envelope));
             }
             Happening::Propose(count) => self.step(Input::Propose { count }),
+            Happening::ChangeMembers(target) => self.step(Input::ChangeMembers(target)),
             Happening::Campaign => self.step(Input::Campaign),
             Happening::Elapse(by) => {
                 *self.now = self.now.after(by);
@@ -198,6 +201,13 @@ impl<'a> Turn<'a> {
         counts.add(Count::LostQuorum, u64::from(stepped_down && !new_term));
         let gone = before.log().ids().filter(|id| !after.log().contains(*id)).count();
         counts.add(Count::Truncated, gone as u64);
+        let (at, latest) = after.log().latest_configuration();
+        if after.is_leader() && at > before.log().last().index {
+            counts.add(Count::Configurations, 1);
+            counts.add(Count::Joint, u64::from(latest.is_joint()));
+        }
+        let removed = self.effects.changed.iter().any(|(_, _, cause)| *cause == Cause::Removed);
+        counts.add(Count::LeadersRemoved, u64::from(removed));
         let proposed = self.effects.proposed.map_or(0, |proposed| proposed.count);
         counts.add(Count::Proposed, proposed);
         for refusal in &self.effects.refused {

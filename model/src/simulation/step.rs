@@ -62,6 +62,7 @@ verbs! {
     Heal 10 "heal" "One direction of a link heals.";
     HealAll 16 "heal-all" "Every link heals.";
     Calm 24 "calm" "Network and disks are quick for a while.";
+    ChangeMembers 30 "change-members" "An operator asks a leader, or anyone where none leads, for other members.";
 }
 
 impl fmt::Display for Step {

@@ -168,6 +168,7 @@ fn words(happening: &Happening) -> String {
         }
         Happening::Propose(1) => "is asked for a command".to_owned(),
         Happening::Propose(count) => format!("is asked for {count} commands"),
+        Happening::ChangeMembers(target) => format!("is asked for the members {target:?}"),
         Happening::Campaign => "is asked to campaign".to_owned(),
         Happening::Elapse(by) | Happening::ElapseInTime(by) => format!("lets {by} ticks pass"),
         Happening::TimeOut => "lets every deadline pass".to_owned(),

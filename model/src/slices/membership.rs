@@ -17,13 +17,20 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "grow",
-            pinned: Some(17_160),
+            pinned: None,
+            max_term: 3,
             about: "two become three: the new one catches up first",
             joiners: 1,
             changes: const { &[to(&[0, 1, 2])] },
             ..base
         },
-        Slice { name: "shrink", about: "three become one", changes: const { &[to(&[2])] }, ..base },
+        Slice {
+            name: "shrink",
+            about: "three become one, and whoever leads may be one that goes",
+            max_term: 3,
+            changes: const { &[to(&[2])] },
+            ..base
+        },
         Slice {
             name: "remove-leader",
             pinned: Some(2_745),
@@ -45,7 +52,8 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "overlap",
-            pinned: Some(10_391),
+            pinned: None,
+            max_term: 3,
             about: "one of two voters is replaced",
             joiners: 1,
             changes: const { &[to(&[1, 2])] },
@@ -53,7 +61,8 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "demote",
-            pinned: Some(92_839),
+            pinned: None,
+            max_term: 3,
             about: "one of three voters becomes a learner",
             changes: const { &[Members { voters: &[0, 1], learners: &[2] }] },
             ..base
@@ -83,6 +92,34 @@ pub(super) fn slices() -> Vec<Slice> {
             learners: 2,
             changes: const { &[to(&[0, 1, 2, 3, 4])] },
             deep: true,
+            ..quiet
+        },
+        Slice {
+            name: "replace-both",
+            about: "two are replaced by two others: no quorum of the old and the new has a server in common",
+            servers: 4,
+            joiners: 2,
+            changes: const { &[to(&[2, 3])] },
+            max_term: 3,
+            ..base
+        },
+        Slice {
+            name: "change-protected",
+            about: "one of two is replaced, with production's elections",
+            joiners: 1,
+            changes: const { &[to(&[1, 2])] },
+            network: Network::Pull { parked: 1 },
+            election: Election::FULL,
+            ..BASE
+        },
+        Slice {
+            name: "crossing",
+            about: "one of two is replaced, with a crash between any two effects and a snapshot",
+            joiners: 1,
+            snapshots: 1,
+            crashes: 1,
+            pending: 1,
+            changes: const { &[to(&[0, 2])] },
             ..quiet
         },
         Slice {
