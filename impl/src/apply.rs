@@ -126,7 +126,7 @@ fn committed(
 ) -> Option<Committed> {
     let id = EntryId { term: log.term_at(index)?, index };
     let command = match storage.read(id)?.content {
-        Content::NoOp => None,
+        Content::NoOp | Content::Configuration => None,
         Content::Command(payload) => Some(payload),
     };
     Some(Committed { id, command, answer: pending.committed(id) })

@@ -58,6 +58,16 @@ impl<M: StateMachine> Cluster<M> {
         Cluster { limits, ..self }
     }
 
+    /// A new node with an empty disk, which does not run: it knows no cluster, and is no member of
+    /// this one until that is asked for.
+    ///
+    /// # Panics
+    /// There was such a node before: an identity is never used again.
+    pub fn add(&mut self, id: NodeId) {
+        let disk = MemoryDisk::new(Configuration::default());
+        assert!(self.disks.insert(id, disk).is_none(), "there was a node {id} before");
+    }
+
     /// Starts every node that does not run.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use quorate_spec::{
 use tokio::sync::{mpsc, watch};
 
 use crate::apply::{Delivery, Missing};
+use crate::changes::Changes;
 use crate::clock::{Clock, until};
 use crate::handle::{Control, ProposeError, Status, StopReason};
 use crate::node::Limits;
@@ -36,6 +37,7 @@ pub(crate) struct Driver<S> {
     pub(crate) outbox: Outbox,
     pub(crate) delivery: Delivery,
     pub(crate) pending: Pending,
+    pub(crate) changes: Changes,
     pub(crate) inputs: Inputs,
     pub(crate) view: watch::Sender<ReadView>,
     pub(crate) applied: watch::Receiver<Index>,
@@ -130,6 +132,13 @@ impl<S: Storage> Driver<S> {
                 let _ = answer.send(self.effects.refused.first().copied());
                 Ok(())
             }
+            Event::Control(Control::ChangeMembers(target, answer)) => {
+                self.step(Input::ChangeMembers(target.clone()), Source::Protocol)?;
+                let refused = self.effects.refused.first().copied();
+                self.changes.asked(&self.node, target, refused, answer);
+                self.changes.look(&self.node);
+                Ok(())
+            }
             Event::Control(Control::Shutdown) => Err(StopReason::Shutdown),
             Event::Written(progress) => self.written(progress),
             Event::Deadline => {
@@ -214,6 +223,7 @@ impl<S: Storage> Driver<S> {
         let performed = self.perform(&mut effects, source);
         self.effects = effects;
         performed?;
+        self.changes.look(&self.node);
         self.transmit(moment.now);
         Ok(())
     }
@@ -317,6 +327,7 @@ impl<S: Storage> Driver<S> {
             voted_for: node.voted_for(),
             leader: node.leader(),
             base: node.log().base(),
+            configuration: node.log().configuration().clone(),
             last: node.log().last(),
             durable_index: node.durable_index(),
             commit_index: node.commit_index(),

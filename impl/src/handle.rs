@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use quorate_spec::{EntryId, Fatal, Index, NodeId, ReadView, Refusal, RoleName, Term};
+use quorate_spec::{
+    Configuration, EntryId, Fatal, Index, NodeId, ReadView, Refusal, RoleName, Target, Term,
+};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -29,6 +31,7 @@ pub struct Handle {
 pub(crate) enum Control {
     Status(oneshot::Sender<Status>),
     Campaign(oneshot::Sender<Option<Refusal>>),
+    ChangeMembers(Target, oneshot::Sender<Result<(), ChangeError>>),
     Shutdown,
 }
 
@@ -75,6 +78,24 @@ pub enum CampaignError {
     /// The protocol does not allow it now.
     #[error("the node does not campaign: {0}")]
     Refused(Refusal),
+    /// The node no longer runs.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a change of the members is not known to be complete, and what to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum ChangeError {
+    /// Nothing happened. The protocol does not allow it, or not now.
+    #[error("the members do not change: {0}")]
+    Refused(Refusal),
+    /// Another change was asked for while this one waited for its new voters to catch up.
+    #[error("another change took its place: look at the members before you ask again")]
+    Replaced,
+    /// The node lost its leadership, or stopped, before the change was complete. Whoever leads next
+    /// goes on with it, if it has heard of it.
+    #[error("the change may or may not complete: look at the members before you ask again")]
+    OutcomeUnknown,
     /// The node no longer runs.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -127,6 +148,8 @@ pub struct Status {
     pub base: EntryId,
     /// The last entry of its log.
     pub last: EntryId,
+    /// The members, by the latest configuration in its log.
+    pub configuration: Configuration,
     /// Up to where its log is durable.
     pub durable_index: Index,
     /// Up to where its log is committed.
@@ -208,6 +231,28 @@ impl Handle {
             Some(refusal) => Err(CampaignError::Refused(refusal)),
             None => Ok(()),
         }
+    }
+
+    /// Has the cluster changed to these members, whatever they are now, and returns when that is
+    /// complete: servers are added, removed, replaced, promoted and demoted by one request to the
+    /// leader. A server that is to be added runs on an empty disk, which names no cluster, and under
+    /// an identity that nobody had before it. Dropping the future does not withdraw the request.
+    ///
+    /// A new voter that never catches up holds up nothing but the change: ask for other members
+    /// instead, the present ones if need be.
+    ///
+    /// # Errors
+    /// [`ChangeError`] says for each case whether anything happened, and what to do next.
+    pub async fn change_members(
+        &self,
+        voters: impl IntoIterator<Item = NodeId>,
+        learners: impl IntoIterator<Item = NodeId>,
+    ) -> Result<(), ChangeError> {
+        let (voters, learners) = (voters.into_iter().collect(), learners.into_iter().collect());
+        let (answer, reply) = oneshot::channel();
+        let asked = Control::ChangeMembers(Target { voters, learners }, answer);
+        self.control.send(asked).await.map_err(|_| Stopped)?;
+        reply.await.unwrap_or(Err(ChangeError::OutcomeUnknown))
     }
 
     /// Waits until the node has stopped, and says why it did.

@@ -72,10 +72,11 @@
 //! # Where to look
 //!
 //! * [`Cluster`]: nodes in one process, to start, kill, restart and cut off from each other.
-//! * [`Handle`]: propose, look at the published view, wait for a node to stop.
+//! * [`Handle`]: propose, change the members, look at the published view, wait for a node to stop.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
 pub mod apply;
+mod changes;
 pub mod clock;
 pub mod cluster;
 mod driver;
@@ -93,7 +94,7 @@ pub mod transport;
 pub use apply::StateMachine;
 pub use clock::{Clock, MonotonicClock};
 pub use cluster::Cluster;
-pub use handle::{CampaignError, Handle, ProposeError, Status, StopReason, Stopped};
+pub use handle::{CampaignError, ChangeError, Handle, ProposeError, Status, StopReason, Stopped};
 pub use memory::MemoryDisk;
 pub use network::Network;
 pub use node::{Limits, Options, RunningNode, StartError};

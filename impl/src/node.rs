@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::apply::{Applier, Delivery, Snapshots, StateMachine};
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
 use crate::handle::{Control, Handle, StopReason};
@@ -161,6 +162,7 @@ pub fn start<S: Storage, M: StateMachine>(
         outbox: Outbox::new(id, transport),
         delivery,
         pending: Pending::default(),
+        changes: Changes::default(),
         inputs,
         view: view_in,
         applied: applier.applied(),

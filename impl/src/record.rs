@@ -23,6 +23,9 @@ pub struct Record {
 pub enum Content {
     /// The entry with which a leader begins its term (thesis §3.6.2): no machine sees it.
     NoOp,
+    /// The entry with which the members change (thesis §4.1): its configuration is with the log, and
+    /// no machine sees it.
+    Configuration,
     /// A command for the state machine.
     Command(Payload),
 }
@@ -32,7 +35,7 @@ impl Record {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.content {
-            Content::NoOp => 0,
+            Content::NoOp | Content::Configuration => 0,
             Content::Command(payload) => payload.len(),
         }
     }
@@ -57,7 +60,7 @@ pub struct MachineState {
 /// Where the contents of the entries come from that a step writes.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// From nobody: entries that the protocol makes by itself are no-ops.
+    /// From nobody: entries that the protocol makes by itself are no-ops and configurations.
     Protocol,
     /// From the clients whose proposals the step took, in order.
     Clients(Vec<Payload>),
@@ -73,7 +76,14 @@ impl Source {
         let ids: Vec<EntryId> = write.entries.ids(write.keep).collect();
         let records: Vec<Record> = match self {
             Source::Protocol => {
-                ids.iter().map(|id| Record { id: *id, content: Content::NoOp }).collect()
+                let changes = |id: &EntryId| {
+                    write.entries.configurations.iter().any(|(at, _)| *at == id.index)
+                };
+                let content = |id: &EntryId| match changes(id) {
+                    true => Content::Configuration,
+                    false => Content::NoOp,
+                };
+                ids.iter().map(|id| Record { id: *id, content: content(id) }).collect()
             }
             Source::Clients(payloads) => ids
                 .iter()

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::configuration::Target;
 use crate::durable::{Durable, HardState};
 use crate::log::Log;
 use crate::params::Params;
@@ -88,6 +89,15 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The members, where no change of them is under way that the node knows of: its latest
+    /// configuration is simple, leads nowhere else, and is known to be committed.
+    #[must_use]
+    pub fn settled_members(&self) -> Option<Target> {
+        let (at, latest) = self.log.latest_configuration();
+        let rests = !latest.is_joint() && latest.target.is_none() && at <= self.commit_index;
+        rests.then(|| latest.destination())
     }
 
     /// The last index known to be committed.

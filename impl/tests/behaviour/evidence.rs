@@ -44,6 +44,11 @@ impl Evidence {
         Evidence { seen: Arc::new(Mutex::new(seen)) }
     }
 
+    /// A node has joined, with this disk.
+    pub(crate) fn add(&self, id: NodeId, disk: MemoryDisk) {
+        self.lock().disks.insert(id, disk);
+    }
+
     pub(crate) fn watch(&self, packet: &Packet) {
         self.lock().watch(&packet.envelope);
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::clock::span;
-use quorate::{Cluster, Handle, Limits, ProposeError, StateMachine};
-use quorate_spec::{EntryId, Index, NodeId, Params, ReadView, Term};
+use quorate::{ChangeError, Cluster, Handle, Limits, ProposeError, StateMachine};
+use quorate_spec::{EntryId, Index, NodeId, Params, ReadView, Refusal, Term};
 
 use crate::evidence::Evidence;
 
@@ -114,6 +114,13 @@ impl Lab {
         Lab { cluster, evidence, machines }
     }
 
+    /// A node with an empty disk starts, which is no member yet.
+    pub(crate) fn add(&mut self, id: NodeId) {
+        self.cluster.add(id);
+        self.evidence.add(id, self.cluster.disk(id).clone());
+        self.cluster.start(id).expect("the parameters fit");
+    }
+
     pub(crate) fn handle(&self, id: NodeId) -> &Handle {
         self.cluster.handle(id).expect("it runs")
     }
@@ -149,6 +156,26 @@ impl Lab {
             Some((leader, first.term))
         })
         .await
+    }
+
+    /// Has the members changed by whichever of these nodes leads, again where the outcome is not
+    /// known. A change that is complete already is fine.
+    pub(crate) async fn change_members(&self, nodes: &[NodeId], voters: &[NodeId]) {
+        eventually("the members change", async || {
+            for id in nodes {
+                match self.handle(*id).change_members(voters.to_vec(), []).await {
+                    Ok(()) | Err(ChangeError::Refused(Refusal::NothingToChange)) => {
+                        return Some(());
+                    }
+                    Err(ChangeError::Refused(_) | ChangeError::OutcomeUnknown) => {}
+                    Err(error @ (ChangeError::Replaced | ChangeError::Stopped(_))) => {
+                        panic!("{error}")
+                    }
+                }
+            }
+            None
+        })
+        .await;
     }
 
     /// Has a command acknowledged, by whichever of these nodes leads. It may be applied twice: a

@@ -5,6 +5,7 @@ mod durability;
 mod elections;
 mod evidence;
 mod lab;
+mod membership;
 mod replication;
 mod sending;
 mod snapshots;
