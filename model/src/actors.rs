@@ -12,6 +12,8 @@
 //!   and [`Member::broken`]: Stateright lets messages update a history, and being elected is none.
 //! * Clients propose by a timer, [`Timer::Client`]. How many commands there are in all is the
 //!   model's boundary, as no actor sees what was proposed to another.
+//! * An operator asks for other members by a timer too, [`Timer::Operator`], for one change at most:
+//!   no actor sees what another was asked for.
 //! * Clocks. A server's own times are kept relative to its present, as in the direct model, but
 //!   an actor cannot move the times in messages under way. Only pre-votes carry times: the names
 //!   of rounds. Without pre-vote the two models have the same states. With it each actor counts
@@ -63,6 +65,8 @@ pub struct Member {
     pub created: BTreeSet<EntryId>,
     /// How many commands clients have proposed to it: a ghost.
     pub proposed: u8,
+    /// Whether an operator has asked it for other members: a ghost.
+    pub asked: bool,
     /// The claims about steps and messages that it has broken: a ghost.
     pub broken: ClaimSet,
     /// How far its clock has moved; it stays 0 where no message carries times.
@@ -82,11 +86,13 @@ pub enum Timer {
     Promise,
     /// A client proposes one command.
     Client,
+    /// An operator asks for the members that the slice names.
+    Operator,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 3] = [Timer::Election, Timer::Promise, Timer::Client];
+    pub const ALL: [Timer; 4] = [Timer::Election, Timer::Promise, Timer::Client, Timer::Operator];
 }
 
 /// The actor model.
@@ -101,7 +107,7 @@ pub type RaftState = ActorModelState<RaftActor>;
 pub fn can_act(slice: &Slice) -> bool {
     (slice.crashes, slice.snapshots, slice.campaigns, slice.heartbeats) == (0, 0, false, false)
         && slice.cuts.is_empty()
-        && slice.changes.is_empty()
+        && slice.changes.len() <= 1
         && slice.wiped.is_none()
         && slice.established.is_none()
 }
@@ -130,7 +136,7 @@ pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> Raft
     let mut model = ActorModel::new(Slice { network, ..*slice }, ())
         .actors(ids.map(actor))
         .init_network(Network::new_unordered_duplicating([]))
-        .within_boundary(|slice, state| proposed(state) <= slice.commands);
+        .within_boundary(|slice, state| proposed(state) <= slice.commands && asked(state) <= 1);
     model.properties = properties(slice);
     model
 }
@@ -139,6 +145,12 @@ pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> Raft
 #[must_use]
 pub fn proposed(state: &RaftState) -> u8 {
     members(state).map(|member| member.proposed).sum()
+}
+
+/// How many servers an operator has asked for other members.
+#[must_use]
+pub fn asked(state: &RaftState) -> usize {
+    members(state).filter(|member| member.asked).count()
 }
 
 impl Actor for RaftActor {
@@ -155,6 +167,7 @@ impl Actor for RaftActor {
             led: BTreeSet::new(),
             created: BTreeSet::new(),
             proposed: 0,
+            asked: false,
             broken: ClaimSet::NONE,
             clock: 0,
         }
@@ -186,7 +199,8 @@ impl Actor for RaftActor {
                 self.perform(state, Operation::Lapse, out);
             }
             Timer::Client if state.server.node.is_leader() => self.propose(state, out),
-            Timer::Election | Timer::Promise | Timer::Client => {}
+            Timer::Operator if state.server.node.is_leader() => self.change_members(state, out),
+            Timer::Election | Timer::Promise | Timer::Client | Timer::Operator => {}
         }
     }
 }
@@ -211,6 +225,16 @@ impl RaftActor {
         if state.proposed < self.slice.commands {
             state.to_mut().proposed += 1;
             self.perform(state, Operation::Propose, out);
+        }
+    }
+
+    /// A request that has no effect can be made again.
+    fn change_members(&self, state: &mut Cow<Member>, out: &mut Out<Self>) {
+        let Some(to) = self.slice.changes.first().filter(|_| !state.asked) else { return };
+        let before = state.server.clone();
+        self.perform(state, Operation::ChangeMembers(*to), out);
+        if state.server != before {
+            state.to_mut().asked = true;
         }
     }
 
@@ -352,17 +376,26 @@ fn whole(state: &RaftState) -> Whole {
 /// A model of which the claims about a whole state can be asked.
 trait Cluster: Model<State = RaftState> {
     fn guards(&self) -> &Guards;
+    fn slice(&self) -> &Slice;
 }
 
 impl Cluster for RaftModel {
     fn guards(&self) -> &Guards {
         &self.actors[0].machine.protocol.rules
     }
+
+    fn slice(&self) -> &Slice {
+        &self.cfg
+    }
 }
 
 impl Cluster for Forgetful {
     fn guards(&self) -> &Guards {
         self.0.guards()
+    }
+
+    fn slice(&self) -> &Slice {
+        self.0.slice()
     }
 }
 
@@ -411,6 +444,11 @@ fn properties<M: Cluster>(slice: &Slice) -> Vec<Property<M>> {
                 .any(|node| node.is_leader() && node.commit_index() > Index::ZERO)
         }));
     }
+    if !slice.changes.is_empty() {
+        properties.push(Property::sometimes("the members have changed", |model: &M, state| {
+            members(state).any(|member| has_changed(model.slice(), &member.server.node))
+        }));
+    }
     if slice.appends && slice.commands > 0 {
         properties
             .push(Property::sometimes("every server knows of a committed command", |_, state| {
@@ -436,6 +474,12 @@ fn node_pairs(state: &RaftState) -> impl Iterator<Item = (&Node, &Node)> {
 fn knows(leader: &Member, follower: &Member) -> bool {
     let disk = &follower.server.disk.reported;
     match_index_sound(&leader.server.node, &follower.server.node, disk)
+}
+
+/// Whether the server knows that the members are those that the slice asks for.
+fn has_changed(slice: &Slice, node: &Node) -> bool {
+    let target = slice.changes.first().map(|to| to.target());
+    target.is_some() && node.settled_members() == target
 }
 
 /// A term's first entry is no command, and every other one is.

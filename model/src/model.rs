@@ -213,7 +213,7 @@ impl SliceModel {
     fn wipe(&self, state: &mut State, id: NodeId) {
         state.budget.wipes -= 1;
         let another = NodeId(u64::MAX);
-        if self.silent.protocol.rules.is_addressed(id, another).is_err() {
+        if self.machine.protocol.rules.is_addressed(id, another).is_err() {
             for other in self.ids().filter(|other| *other != id) {
                 state.budget.cut |= link(id, other) | link(other, id);
             }

@@ -13,9 +13,10 @@ use common::{
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::configuration::reached_by_quorum;
 use quorate_spec::log::Run;
+use quorate_spec::property::cluster::quorums_intersect;
 use quorate_spec::{
     Configuration, Duration, Entries, EntryId, Gate, Index, Kind, NodeId, Params, ParamsError,
-    Target, Term, WriteId,
+    Sound, Target, Term, WriteId,
 };
 
 /// Entries that may come from anywhere: a few runs and configurations of likely and hostile values.
@@ -144,6 +145,53 @@ fn members_are_the_voters_of_both_halves_the_learners_and_who_is_to_become_one()
         assert_eq!(members, (0..9).map(NodeId).filter(named).collect::<Vec<_>>());
     }
     check(2_000, law as fn(Members));
+}
+
+/// Voters of the past and of the future, out of six servers.
+#[derive(Clone, Debug)]
+struct Change(BTreeSet<NodeId>, BTreeSet<NodeId>, BTreeSet<NodeId>);
+
+impl Arbitrary for Change {
+    fn arbitrary(g: &mut Gen) -> Change {
+        let mut dice = Dice::of(g);
+        let mut some = || {
+            let first = NodeId(dice.below(6));
+            (0..6).map(NodeId).filter(|id| *id == first || dice.one_in(2)).collect()
+        };
+        Change(some(), some(), some())
+    }
+}
+
+/// Thesis §4.3: configurations that can be in force side by side have quorums that intersect: one
+/// with itself, a joint one with both its halves, and with another joint one that leaves the same
+/// voters. Those before and after a change need not, and here is one of each kind.
+#[test]
+fn quorums_intersect_all_through_a_change_and_need_not_without_the_joint_configuration() {
+    let simple = |voters: &BTreeSet<NodeId>| Configuration::of(voters.iter().copied());
+    let joint = |old: &BTreeSet<NodeId>, new: &BTreeSet<NodeId>| {
+        let target = Target { voters: new.clone(), ..Target::default() };
+        simple(old).enter_joint(&target)
+    };
+    let law = move |Change(old, new, other): Change| {
+        let (before, between, after) = (simple(&old), joint(&old, &new), simple(&new));
+        let rival = joint(&old, &other);
+        let pairs = [
+            (&before, &before),
+            (&before, &between),
+            (&between, &between),
+            (&between, &rival),
+            (&between, &after),
+        ];
+        pairs.iter().all(|(a, b)| quorums_intersect(&Sound, a, b)) && between.leave() == after
+    };
+    let mut g = Gen::from_size_and_seed(60, 3);
+    let changes: Vec<Change> = (0..2_000).map(|_| Change::arbitrary(&mut g)).collect();
+    assert!(changes.iter().cloned().all(law));
+    let straight = |c: &&Change| !quorums_intersect(&Sound, &simple(&c.0), &simple(&c.1));
+    assert!(changes.iter().filter(straight).count() > 100, "they need not intersect");
+    let (three, five) =
+        (simple(&(0..3).map(NodeId).collect()), simple(&(0..5).map(NodeId).collect()));
+    assert!(!quorums_intersect(&Sound, &three, &five), "n1 and n2, and n0, n3 and n4");
 }
 
 /// What a quorum has reached is what the last of the first majority has, in the worse half.

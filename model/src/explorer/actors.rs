@@ -11,7 +11,7 @@ use super::slice::{broken, verdicts};
 use super::story::{self, Event, Told};
 use super::walk::{Header, Verdict, Walk, shortest};
 use crate::actors::{
-    CLOCK_MOVES, Forgetful, RaftState, Timer, actor_model_with, can_act, proposed,
+    CLOCK_MOVES, Forgetful, RaftState, Timer, actor_model_with, asked, can_act, proposed,
 };
 use crate::guards::Guards;
 use crate::intern::Interned;
@@ -112,6 +112,7 @@ impl Walk for ActorWalk {
             history: Interned::new(History::default()),
             budget: Budget {
                 commands: self.model.0.cfg.commands - proposed(state),
+                changes: (self.model.0.cfg.changes.len() - asked(state)) as u8,
                 ..Budget::default()
             },
             broken: members().fold(ClaimSet::NONE, |all, member| all.union(member.broken)),
@@ -154,6 +155,11 @@ impl Walk for ActorWalk {
                 let id = node_id(*id);
                 let opening = format!("a client proposes a command to n{id}");
                 (Event::At(id, "command".to_owned()), opening)
+            }
+            ActorModelAction::Timeout(id, Timer::Operator) => {
+                let id = node_id(*id);
+                let opening = format!("an operator asks n{id} for other members");
+                (Event::At(id, "change of members".to_owned()), opening)
             }
             // The model neither loses messages nor crashes, and its actors draw no numbers.
             other => (Event::Everywhere(String::new()), format!("{other:?}")),

@@ -17,7 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "grow",
-            pinned: None,
+            pinned: Some(285_862),
             max_term: 3,
             about: "two become three: the new one catches up first",
             joiners: 1,
@@ -26,6 +26,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "shrink",
+            pinned: Some(922_384),
             about: "three become one, and whoever leads may be one that goes",
             max_term: 3,
             changes: const { &[to(&[2])] },
@@ -52,7 +53,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "overlap",
-            pinned: None,
+            pinned: Some(136_517),
             max_term: 3,
             about: "one of two voters is replaced",
             joiners: 1,
@@ -61,7 +62,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "demote",
-            pinned: None,
+            pinned: Some(1_121_025),
             max_term: 3,
             about: "one of three voters becomes a learner",
             changes: const { &[Members { voters: &[0, 1], learners: &[2] }] },
@@ -87,6 +88,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "grow-to-five",
+            pinned: Some(9_028_741),
             about: "three become five, whose two new ones have caught up as learners",
             servers: 5,
             learners: 2,
@@ -96,6 +98,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "replace-both",
+            pinned: Some(1_450_471),
             about: "two are replaced by two others: no quorum of the old and the new has a server in common",
             servers: 4,
             joiners: 2,
@@ -105,6 +108,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "change-protected",
+            pinned: Some(168_136),
             about: "one of two is replaced, with production's elections",
             joiners: 1,
             changes: const { &[to(&[1, 2])] },
@@ -114,6 +118,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "crossing",
+            pinned: Some(444_705),
             about: "one of two is replaced, with a crash between any two effects and a snapshot",
             joiners: 1,
             snapshots: 1,
