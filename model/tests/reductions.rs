@@ -34,6 +34,8 @@ fn small() -> Vec<Slice> {
         named("isolated-restart"),
         named("flaky-two-of-five"),
         named("learner"),
+        named("replace"),
+        named("remove-leader"),
     ]
 }
 
@@ -142,6 +144,9 @@ fn tiny() -> Vec<Slice> {
         named("isolated-restart"),
         named("deaf-sticky"),
         named("operator"),
+        named("replace"),
+        Slice { max_term: 2, ..named("remove-leader") },
+        Slice { max_term: 1, ..named("overlap") },
         Slice { max_term: 1, ..named("learner") },
     ]
 }
