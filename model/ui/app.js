@@ -268,8 +268,8 @@ function showNodes(state, step) {
 function log(node) {
   const cells = node.log.map((entry) => {
     const mark = entry.durable ? ' ●' : ' ○';
-    const cell = make('span', 'entry t' + (entry.term % 6) + (entry.committed ? ' committed' : ''), 't' + entry.term + mark);
-    cell.title = 'index ' + entry.index + ', term ' + entry.term + (entry.committed ? ', committed' : ', not committed') +
+    const cell = make('span', 'entry t' + (entry.term % 6) + (entry.committed ? ' committed' : ''), 't' + entry.term + (entry.configuration || '') + mark);
+    cell.title = 'index ' + entry.index + ', term ' + entry.term + (entry.configuration ? ', members ' + entry.configuration : '') + (entry.committed ? ', committed' : ', not committed') +
       (entry.durable ? ', on disk' : ', not on disk');
     return cell;
   });

@@ -6,7 +6,7 @@ use quorate_spec::{EntryId, Envelope, NodeId, Role};
 use serde::Serialize;
 
 use super::walk::{Header, Verdict};
-use crate::render::message;
+use crate::render::{configuration, message};
 use crate::server::{PRESENT, Server};
 use crate::state::State;
 
@@ -58,12 +58,15 @@ pub struct NodeView {
 }
 
 /// An entry of a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct EntryView {
     /// Its index.
     pub index: u64,
     /// Its term.
     pub term: u64,
+    /// The configuration that it is, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
     /// Whether its server knows it to be committed.
     pub committed: bool,
     /// Whether it is on the server's disk, reported or not by the server.
@@ -132,6 +135,11 @@ fn node(server: &Server) -> NodeView {
     let entry = |id: EntryId| EntryView {
         index: id.index.0,
         term: id.term.0,
+        configuration: node
+            .log()
+            .configurations()
+            .find(|(at, _)| *at == id.index)
+            .map(|(_, members)| configuration(members)),
         committed: id.index <= node.commit_index(),
         durable: disk.reported.log.contains(id),
     };
