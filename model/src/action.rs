@@ -68,8 +68,12 @@ pub enum Action {
     Timeout(NodeId, Fates),
     /// The leader looks whether a quorum is in contact, and no time passes.
     Tick(NodeId, Fates),
-    /// The server's promise ends.
+    /// The server's promise ends; in a timed slice, every timer of it that may end by now.
     Lapse(NodeId),
+    /// The server's clock advances by a tick.
+    Advance(NodeId),
+    /// A tick passes everywhere.
+    AdvanceAll,
     /// An operator asks the server to campaign.
     Campaign(NodeId, Fates),
     /// A client's command reaches the server, which leads.
@@ -99,7 +103,7 @@ pub enum Action {
 }
 
 /// The kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 16] = [
+pub const ACTION_KINDS: [&str; 18] = [
     "Timeout",
     "Lapse",
     "Campaign",
@@ -116,6 +120,8 @@ pub const ACTION_KINDS: [&str; 16] = [
     "StopMoving",
     "ChangeMembers",
     "Wipe",
+    "Advance",
+    "AdvanceAll",
 ];
 
 impl Action {
@@ -139,6 +145,8 @@ impl Action {
             Action::StopMoving(..) => 13,
             Action::ChangeMembers(..) => 14,
             Action::Wipe(_) => 15,
+            Action::Advance(_) => 16,
+            Action::AdvanceAll => 17,
         }
     }
 
@@ -155,6 +163,8 @@ impl Action {
             | Action::Deliver(_, fates)
             | Action::Exchange(_, _, _, fates) => *fates,
             Action::Lapse(_)
+            | Action::Advance(_)
+            | Action::AdvanceAll
             | Action::Crash(..)
             | Action::Wipe(_)
             | Action::TakeSnapshot(..)
@@ -172,6 +182,8 @@ impl fmt::Display for Action {
             Action::Timeout(id, _) => write!(f, "n{id}'s election timeout passes"),
             Action::Tick(id, _) => write!(f, "n{id} looks whether a quorum is in contact"),
             Action::Lapse(id) => write!(f, "n{id}'s promise ends"),
+            Action::Advance(id) => write!(f, "n{id}'s clock advances"),
+            Action::AdvanceAll => f.write_str("a tick passes"),
             Action::Campaign(id, _) => write!(f, "an operator asks n{id} to campaign"),
             Action::Propose(id, _) => write!(f, "a client proposes a command to n{id}"),
             Action::ChangeMembers(id, to, _) => {

@@ -16,6 +16,7 @@ mod canonical;
 pub mod check;
 pub mod checked;
 pub mod claims;
+pub mod clocks;
 pub mod coverage;
 pub mod enumeration;
 mod exhaust;

@@ -9,13 +9,14 @@ use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
 use crate::canonical::Canonical;
+use crate::clocks::Moved;
 use crate::coverage::Coverage;
 use crate::forget::Oblivion;
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::memo::{Memory, silent};
 use crate::progress::Benign;
-use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
+use crate::server::{Delivery, Machine, Operation, Outcome, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
 use crate::verdicts::Verdicts;
@@ -46,6 +47,7 @@ impl SliceModel {
             protocol: Protocol { rules: guards, params: slice.params() },
             limit: Limit { entries: slice.entries },
             appends: slice.appends,
+            clocks: slice.clocks,
             coverage,
         };
         SliceModel {
@@ -149,8 +151,8 @@ impl SliceModel {
         fates: Fates,
     ) {
         state.take(id, outcome);
-        if outcome.elapsed > 0 {
-            self.move_clock(state, id, outcome.elapsed);
+        if !outcome.moved.is_nothing() {
+            self.move_times(state, id, outcome.moved);
         }
         for (position, envelope) in outcome.sent.iter().enumerate() {
             match (self.slice.network, fates.of(position)) {
@@ -170,8 +172,7 @@ impl SliceModel {
     }
 
     /// Moves the times that belong to this server's clock, wherever they are.
-    fn move_clock(&self, state: &mut State, id: NodeId, by: u64) {
-        let now = quorate_spec::Instant(PRESENT.0 + by);
+    fn move_times(&self, state: &mut State, id: NodeId, by: Moved) {
         let moved = |envelope: &Interned<Envelope>| {
             let request = envelope.message.body.kind().is_request();
             let owner = if request { envelope.from } else { envelope.to };
@@ -179,7 +180,7 @@ impl SliceModel {
                 return *envelope;
             }
             let mut moved = (**envelope).clone();
-            moved.message.rebase(now, PRESENT);
+            by.apply(self.slice.clocks.as_ref(), &mut moved.message);
             Interned::new(moved)
         };
         let mut net: Net = state.net.iter().map(moved).collect();
@@ -239,7 +240,14 @@ impl SliceModel {
         match action {
             Action::Timeout(id, _) => self.own(&mut state, id, Operation::Timeout, fates),
             Action::Tick(id, _) => self.own(&mut state, id, Operation::Tick, fates),
-            Action::Lapse(id) => self.own(&mut state, id, Operation::Lapse, fates),
+            Action::Lapse(id) => self.own(&mut state, id, self.lapse(), fates),
+            Action::Advance(id) => {
+                state.clocks = state.clocks.advance(id, self.slice.servers)?;
+                self.own(&mut state, id, Operation::Advance, fates);
+            }
+            Action::AdvanceAll => {
+                self.ids().for_each(|id| self.own(&mut state, id, Operation::Advance, fates));
+            }
             Action::Campaign(id, _) => self.own(&mut state, id, Operation::Campaign, fates),
             Action::Propose(id, _) => {
                 state.budget.commands -= 1;
@@ -312,7 +320,17 @@ impl SliceModel {
             && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
     }
 
-    /// The initial state, before servers are renamed: where a trace begins.
+    /// The initial states, before servers are renamed: where traces begin. They differ in the
+    /// clocks of a timed slice.
+    #[must_use]
+    pub fn plain_initials(&self) -> Vec<State> {
+        let initial = self.plain_initial();
+        let clocks = self.slice.clocks.map(|clocks| clocks.initial(self.slice.servers));
+        let with = |clocks| State { clocks, ..initial.clone() };
+        clocks.map_or_else(|| vec![initial.clone()], |all| all.into_iter().map(with).collect())
+    }
+
+    /// The first initial state.
     #[must_use]
     pub fn plain_initial(&self) -> State {
         let first = |id| Interned::new(self.silent.first(id, self.slice.genesis(id)));
@@ -326,11 +344,16 @@ impl SliceModel {
             wipes: u8::from(self.slice.wiped.is_some()),
             cut: 0,
         };
+        let clocks = self.slice.clocks.and_then(|clocks| {
+            let initial = clocks.initial(self.slice.servers);
+            initial.first().copied()
+        });
         let mut state = State {
             servers,
             net: Net::new(),
             history: Interned::new(History::default()),
             budget,
+            clocks: clocks.unwrap_or_default(),
             broken: ClaimSet::NONE,
         };
         if let Some(premise) = self.slice.established {
@@ -359,7 +382,13 @@ impl Model for SliceModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![self.stored(self.plain_initial())]
+        let mut stored: Vec<State> = Vec::new();
+        for state in self.plain_initials().into_iter().map(|plain| self.stored(plain)) {
+            if !stored.contains(&state) {
+                stored.push(state);
+            }
+        }
+        stored
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -371,6 +400,9 @@ impl Model for SliceModel {
             self.timed_actions(state, id, actions);
             self.disk_actions(state, id, actions);
             self.snapshot_actions(state, id, actions);
+        }
+        if self.slice.clocks.is_some_and(|clocks| !clocks.are_own()) {
+            actions.push(Action::AdvanceAll);
         }
         self.message_actions(state, actions);
         match self.slice.cutting {

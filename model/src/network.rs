@@ -10,14 +10,12 @@ use quorate_spec::{
     Role, Rules, Snapshot, Term,
 };
 
+use crate::clocks::PAST;
 use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::server::{Delivery, Operation, Server};
 use crate::slice::Network;
 use crate::state::{Net, State};
-
-/// The oldest instant: what the name of a past round of pre-votes is reduced to.
-const PAST: Instant = Instant(0);
 
 impl SliceModel {
     /// Whether the message is an AppendEntries that changes nothing now, or later in its term.

@@ -3,6 +3,7 @@
 use quorate_spec::{Index, NodeId};
 
 use crate::action::{Action, Fates, What};
+use crate::clocks::Clocks;
 use crate::model::SliceModel;
 use crate::server::{Operation, PRESENT, Server};
 use crate::slice::{Members, Network};
@@ -16,6 +17,9 @@ impl SliceModel {
 
     /// What time does to this server.
     pub(crate) fn timed_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        if let Some(clocks) = self.slice.clocks {
+            return self.clocked_actions(&clocks, state, id, actions);
+        }
         let node = &state.server(id).node;
         if !self.slice.is_flaky(id) || !self.has_room(&state.server(id)) {
             return;
@@ -40,6 +44,47 @@ impl SliceModel {
         }
         if !node.is_leader() && bound {
             self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+        }
+    }
+
+    /// The operation by which a server's promise ends of itself.
+    pub(crate) fn lapse(&self) -> Operation {
+        if self.slice.clocks.is_some() { Operation::EndTimers } else { Operation::Lapse }
+    }
+
+    /// What time does to this server in a timed slice: its clock advances, its timers may end
+    /// early, and what has ended may be acted upon, at once or late.
+    fn clocked_actions(
+        &self,
+        clocks: &Clocks,
+        state: &State,
+        id: NodeId,
+        actions: &mut Vec<Action>,
+    ) {
+        let server = state.server(id);
+        let node = &server.node;
+        if clocks.are_own() && state.clocks.advance(id, self.slice.servers).is_some() {
+            actions.push(Action::Advance(id));
+        }
+        if node.has_timer_within(&self.machine.protocol.params, PRESENT, clocks.slack()) {
+            actions.push(Action::Lapse(id));
+        }
+        if !self.slice.is_flaky(id) || !self.has_room(&server) {
+            return;
+        }
+        if node.is_leader() {
+            if self.slice.election.check_quorum {
+                self.with_fates(state, id, Operation::Tick, actions, |f| Action::Tick(id, f));
+            }
+            return;
+        }
+        let bound = node.current_term().0 < self.slice.max_term;
+        if bound && node.election_deadline() <= PRESENT {
+            self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+        }
+        if bound && self.slice.campaigns {
+            let campaign = |f| Action::Campaign(id, f);
+            self.with_fates(state, id, Operation::Campaign, actions, campaign);
         }
     }
 

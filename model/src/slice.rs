@@ -6,6 +6,7 @@ use std::fmt;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Duration, NodeId, Params, Target};
 
+use crate::clocks::Clocks;
 use crate::server::E;
 
 /// How messages travel.
@@ -116,6 +117,9 @@ pub struct Slice {
     pub snapshots: u8,
     /// Whether an operator may ask for campaigns.
     pub campaigns: bool,
+    /// The clocks of a timed slice. In the others time is nothing but timers that may fire at any
+    /// moment.
+    pub clocks: Option<Clocks>,
     /// Whether leaders send AppendEntries in the explored part.
     pub appends: bool,
     /// How many entries a request carries at most.
@@ -182,7 +186,7 @@ impl Slice {
     #[must_use]
     pub fn params(&self) -> Params {
         Params {
-            election_timeout: Duration(E),
+            election_timeout: self.clocks.map_or(Duration(E), |clocks| clocks.timeout()),
             election_jitter: Duration(1),
             heartbeat_interval: Duration(0),
             pre_vote: self.election.pre_vote,
@@ -255,6 +259,7 @@ impl Slice {
         let mut parts = vec![self.members(), network];
         parts.push(format!("terms ≤ {}", self.max_term));
         parts.push(self.election.to_string());
+        parts.extend(self.clocks.map(|clocks| clocks.to_string()));
         parts.extend(self.premise());
         parts.extend(self.crashes_and_writes());
         if self.commands > 0 {

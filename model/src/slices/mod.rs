@@ -3,6 +3,7 @@
 mod deep;
 mod disruption;
 mod elections;
+mod leases;
 mod membership;
 mod replication;
 mod snapshots;
@@ -15,13 +16,14 @@ use crate::slice::{Cutting, Declared, Election, Established, Network, Slice};
 /// hold of nothing.
 fn refutable(slice: &Slice) -> ClaimSet {
     let established = slice.established.is_some();
+    let timed = slice.clocks.is_some();
     let deposed = matches!(slice.declared, Declared::Violated(_));
     let is_about = |claim: &Claim| match claim {
         Claim::NonDisruption => established,
         Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
-        | Claim::SnapshotProgress => !established,
+        | Claim::SnapshotProgress => !established && !timed,
         // A change whose new voters are cut off waits for them, by design.
         Claim::ReconfigCompletes => !established && slice.cuts.is_empty(),
         // Where an established leader stays, little happens but what NonDisruption is about.
@@ -98,6 +100,7 @@ const BASE: Slice = Slice {
     wiped: None,
     snapshots: 0,
     campaigns: false,
+    clocks: None,
     appends: true,
     entries: u64::MAX,
     window: 0,
@@ -126,6 +129,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(replication::slices());
     slices.extend(membership::slices());
     slices.extend(snapshots::slices());
+    slices.extend(leases::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
         slice.claims = refutable(slice);
