@@ -19,6 +19,7 @@ use crate::progress::Benign;
 use crate::server::{Delivery, Machine, Operation, Outcome, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
+use crate::timeless::Timeless;
 use crate::verdicts::Verdicts;
 
 /// A slice, with the rules that it checks.
@@ -32,6 +33,7 @@ pub struct SliceModel {
     pub(crate) benign: Benign,
     canonical: Option<Canonical>,
     oblivion: Oblivion,
+    timeless: Option<Timeless>,
     pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
     visited: AtomicUsize,
@@ -54,6 +56,7 @@ impl SliceModel {
             benign: Benign::new(slice.servers),
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
             oblivion: Oblivion::default(),
+            timeless: Timeless::of_slice(&slice),
             verdicts: Verdicts::default(),
             visited: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -202,6 +205,10 @@ impl SliceModel {
         // A disk that is lost brings back what was settled, under a mutant.
         let forgets = self.slice.forgets && state.budget.wipes == 0;
         let state = if forgets { self.oblivion.of(rules, state) } else { state };
+        let state = match &self.timeless {
+            Some(timeless) if self.slice.forgets => timeless.of(rules, state),
+            Some(_) | None => state,
+        };
         match &self.canonical {
             Some(canonical) => canonical.of(state),
             None => state,
@@ -356,6 +363,9 @@ impl SliceModel {
             clocks: clocks.unwrap_or_default(),
             broken: ClaimSet::NONE,
         };
+        if self.slice.led {
+            state = self.elect(state);
+        }
         if let Some(premise) = self.slice.established {
             state = self.establish(state, premise);
         }

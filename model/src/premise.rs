@@ -11,6 +11,30 @@ use crate::state::State;
 const LEADER: NodeId = NodeId(0);
 
 impl SliceModel {
+    /// Server 0 has just been elected in term 1 by server 1, which alone has answered it.
+    ///
+    /// # Panics
+    /// If that is not so at the end.
+    pub(crate) fn elect(&self, mut state: State) -> State {
+        let delivery = Delivery { sync: true, eager: false };
+        let voter = NodeId(1);
+        let act = |state: &mut State, id: NodeId, operation| {
+            let outcome = self.imagine(state.server(id), operation, delivery);
+            state.take(id, outcome);
+            outcome.sent.first().copied()
+        };
+        act(&mut state, LEADER, Operation::Timeout);
+        // A pre-vote where they are on, and a vote.
+        while !state.server(LEADER).node.is_leader() {
+            let request = act(&mut state, LEADER, Operation::Transmit(voter));
+            let request = request.expect("whoever does not lead asks for votes");
+            let reply = act(&mut state, voter, Operation::Receive(request));
+            act(&mut state, LEADER, Operation::Receive(reply.expect("it is answered")));
+        }
+        assert!(leader_undisturbed(&state.server(LEADER).node, Term(1)));
+        state
+    }
+
     /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself, before
     /// the explored graph begins.
     ///

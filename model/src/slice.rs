@@ -137,6 +137,8 @@ pub struct Slice {
     pub cutting: Cutting,
     /// The premise of an established leader, where the slice has one.
     pub established: Option<Established>,
+    /// Whether n0 has just been elected in term 1, by n1, when the explored graph begins.
+    pub led: bool,
     /// Pre-vote, stickiness, check-quorum.
     pub election: Election,
     /// The claims that are checked: those of the catalogue's slices follow from their features.
@@ -208,7 +210,7 @@ impl Slice {
     #[must_use]
     pub fn alike(&self) -> Vec<Vec<usize>> {
         let cut = |id: u64| self.cuts.iter().any(|(from, to)| *from == id || *to == id);
-        let leads = |id: u64| self.established.is_some() && id == 0;
+        let leads = |id: u64| (self.established.is_some() && id == 0) || (self.led && id < 2);
         let alone = |id: u64| cut(id) || leads(id);
         let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         let premise = self.established.and_then(|premise| premise.members);

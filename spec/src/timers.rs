@@ -38,6 +38,11 @@ impl Node {
         }
     }
 
+    /// Takes the promise not to vote as over. For models, where it makes no difference any more.
+    pub fn forget_promise(&mut self, now: Instant) {
+        self.promised_until = now;
+    }
+
     /// Gives the node's round of votes or pre-votes this name in the place of the instant at which it
     /// began. A step asks of a name only whether it is the present round's, so whoever renames the
     /// rounds in messages alike changes nothing.

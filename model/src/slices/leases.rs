@@ -19,7 +19,11 @@ pub(super) fn slices() -> Vec<Slice> {
     ] {
         for encoding in [Encoding::PerServer, Encoding::Global] {
             let clocks = Clocks { assumption, encoding, election_timeout: e, lease: 1 };
-            let name = if encoding == Encoding::Global { Box::leak(format!("{name}-global").into_boxed_str()) } else { name };
+            let name = if encoding == Encoding::Global {
+                Box::leak(format!("{name}-global").into_boxed_str())
+            } else {
+                name
+            };
             let slice = Slice {
                 name,
                 about: "leases",
@@ -27,6 +31,7 @@ pub(super) fn slices() -> Vec<Slice> {
                 pending: 0,
                 commands: 1,
                 network: Network::Pull { parked: 1 },
+                led: true,
                 clocks: Some(clocks),
                 ..BASE
             };
@@ -36,8 +41,32 @@ pub(super) fn slices() -> Vec<Slice> {
             let name = &*Box::leak(format!("{name}-n0").into_boxed_str());
             v.push(Slice { name, crashes: 0, commands: 0, ..slice });
             let name = &*Box::leak(format!("{name}-k0").into_boxed_str());
-            v.push(Slice { name, crashes: 0, commands: 0,network: Network::Pull { parked: 0 }, ..slice });
+            v.push(Slice {
+                name,
+                crashes: 0,
+                commands: 0,
+                network: Network::Pull { parked: 0 },
+                ..slice
+            });
         }
+    }
+    for (name, parked, crashes, commands) in [
+        ("u-k0", 0, 0, 0),
+        ("u-k1", 1, 0, 0),
+        ("u-k1-n1", 1, 0, 1),
+        ("u-k1-n1-c1", 1, 1, 1),
+        ("u-k0-n1-c1", 0, 1, 1),
+    ] {
+        v.push(Slice {
+            name,
+            about: "x",
+            crashes,
+            pending: 0,
+            commands,
+            network: Network::Pull { parked },
+            led: true,
+            ..BASE
+        });
     }
     v
 }

@@ -109,6 +109,7 @@ const BASE: Slice = Slice {
     cuts: &[],
     cutting: Cutting::Always,
     established: None,
+    led: false,
     election: Election::PRE_VOTE,
     claims: ClaimSet::NONE,
     declared: Declared::Exhausted,
