@@ -4,6 +4,7 @@ mod deep;
 mod disruption;
 mod elections;
 mod membership;
+mod reads;
 mod replication;
 mod snapshots;
 
@@ -21,7 +22,9 @@ fn refutable(slice: &Slice) -> ClaimSet {
         Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
-        | Claim::SnapshotProgress => !established,
+        | Claim::SnapshotProgress
+        | Claim::ReadProgress
+        | Claim::TransferProgress => !established,
         // A change whose new voters are cut off waits for them, by design.
         Claim::ReconfigCompletes => !established && slice.cuts.is_empty(),
         // Where an established leader stays, little happens but what NonDisruption is about.
@@ -38,11 +41,12 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
         CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, DurableIndexSound,
         ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness,
-        LeaderIsVoter, LogContiguous, LogMatching, MatchIndexMonotonic, MatchIndexSound,
-        MessageTermPersisted, NoDeadlock, NonDisruption, OneConfigInFlight, PreVoteSilent,
-        PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog, ReconfigCompletes,
-        ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
-        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
+        LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous, LogMatching,
+        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
+        OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept, PublishedInTime,
+        QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes, ReplicationProgress,
+        RestartIsFollower, RestartRecovers, SnapshotCommitted, SnapshotMonotonic, SnapshotProgress,
+        StateMachineSafety, StateTransitions, TermMonotonic, TransferProgress,
         TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
     };
     let several = slice.servers > 1;
@@ -55,6 +59,10 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         CheckQuorumSoundness => slice.election.check_quorum,
         RestartIsFollower | RestartRecovers => slice.crashes > 0,
         SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
+        LinearizableRead => slice.reads > 0 || slice.lease.is_some(),
+        LeaseExclusive => slice.lease.is_some(),
+        ReadProgress => slice.reads > 0,
+        TransferProgress => slice.transfers > 0,
         LeaderIsVoter => slice.learners + slice.joiners > 0 || changes,
         JointQuorum => several,
         OneConfigInFlight | ConfigFollowsLog | ReconfigCompletes => changes,
@@ -78,6 +86,7 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         | LogContiguous
         | DurableIndexSound
         | CommittedIsDurable => log,
+        PublishedInTime => true,
         NonDisruption | NoDeadlock | TermMonotonic | VoteStable | StateTransitions
         | EntryIdentity => true,
     }
@@ -94,6 +103,9 @@ const BASE: Slice = Slice {
     crashes: 0,
     pending: 2,
     commands: 0,
+    reads: 0,
+    transfers: 0,
+    lease: None,
     changes: &[],
     wiped: None,
     snapshots: 0,
@@ -126,6 +138,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(replication::slices());
     slices.extend(membership::slices());
     slices.extend(snapshots::slices());
+    slices.extend(reads::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
         slice.claims = refutable(slice);
