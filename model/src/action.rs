@@ -78,6 +78,10 @@ pub enum Action {
     Campaign(NodeId, Fates),
     /// A client's command reaches the server, which leads.
     Propose(NodeId, Fates),
+    /// A client asks the server for a read.
+    Read(NodeId, Fates),
+    /// An operator asks the first server, which leads, to hand its leadership over to the second.
+    Transfer(NodeId, NodeId, Fates),
     /// An operator asks the server, which leads, for these members.
     ChangeMembers(NodeId, Members, Fates),
     /// The server loses its disk for good.
@@ -103,7 +107,7 @@ pub enum Action {
 }
 
 /// The kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 18] = [
+pub const ACTION_KINDS: [&str; 20] = [
     "Timeout",
     "Lapse",
     "Campaign",
@@ -120,6 +124,8 @@ pub const ACTION_KINDS: [&str; 18] = [
     "StopMoving",
     "ChangeMembers",
     "Wipe",
+    "Read",
+    "Transfer",
     "Advance",
     "AdvanceAll",
 ];
@@ -145,8 +151,10 @@ impl Action {
             Action::StopMoving(..) => 13,
             Action::ChangeMembers(..) => 14,
             Action::Wipe(_) => 15,
-            Action::Advance(_) => 16,
-            Action::AdvanceAll => 17,
+            Action::Read(..) => 16,
+            Action::Transfer(..) => 17,
+            Action::Advance(_) => 18,
+            Action::AdvanceAll => 19,
         }
     }
 
@@ -158,6 +166,8 @@ impl Action {
             | Action::Campaign(_, fates)
             | Action::Tick(_, fates)
             | Action::Propose(_, fates)
+            | Action::Read(_, fates)
+            | Action::Transfer(_, _, fates)
             | Action::ChangeMembers(_, _, fates)
             | Action::Report(_, _, fates)
             | Action::Deliver(_, fates)
@@ -188,6 +198,10 @@ impl fmt::Display for Action {
             Action::Propose(id, _) => write!(f, "a client proposes a command to n{id}"),
             Action::ChangeMembers(id, to, _) => {
                 write!(f, "an operator asks n{id} for the members {to}")
+            }
+            Action::Read(id, _) => write!(f, "a client asks n{id} for a read"),
+            Action::Transfer(id, to, _) => {
+                write!(f, "an operator asks n{id} to hand its leadership over to n{to}")
             }
             Action::Wipe(id) => write!(f, "n{id}'s disk is lost"),
             Action::Report(id, writes, _) => {

@@ -279,7 +279,11 @@ impl Member {
                         self.broken.require(Claim::EntryIdentity, fresh);
                     }
                 }
-                Event::Committed { .. } | Event::Configured { .. } => {}
+                Event::Committed { .. }
+                | Event::Configured { .. }
+                | Event::ReadAsked { .. }
+                | Event::ReadAnswered { .. }
+                | Event::Restarted(_) => {}
             }
         }
     }

@@ -32,7 +32,7 @@
 
 use std::fmt;
 
-use quorate_spec::{Body, Duration, Instant, Message, NodeId};
+use quorate_spec::{Body, Duration, Instant, Message, NodeId, Params};
 
 use crate::server::PRESENT;
 
@@ -45,8 +45,6 @@ pub struct Clocks {
     pub encoding: Encoding,
     /// The election timeout `E`, in ticks of a server's own clock.
     pub election_timeout: u64,
-    /// The lease `L`, in ticks of the leader's own clock.
-    pub lease: u64,
 }
 
 /// What keeps the clocks of a cluster together.
@@ -112,14 +110,13 @@ impl Clocks {
         Duration(if self.are_own() { 0 } else { 2 * self.assumption.bound() })
     }
 
-    /// How long a lease may be valid by the time that the model counts.
+    /// By how much a lease may outlast its length, by the time that the model counts.
     #[must_use]
-    pub fn lease(&self) -> Duration {
-        let late = match (self.encoding, self.assumption) {
+    pub fn late_lease(&self) -> u64 {
+        match (self.encoding, self.assumption) {
             (Encoding::Global, Assumption::Skew(bound)) => bound,
             (Encoding::Global, Assumption::Drift(_)) | (Encoding::PerServer, _) => 0,
-        };
-        Duration(self.lease + late)
+        }
     }
 
     /// The clocks with which so many servers may begin.
@@ -156,7 +153,7 @@ impl fmt::Display for Clocks {
             Encoding::PerServer => ", a clock a server",
             Encoding::Global => ", one tick for all and timers early or late",
         })?;
-        write!(f, ", E = {}, L = {}", self.election_timeout, self.lease)
+        write!(f, ", E = {}", self.election_timeout)
     }
 }
 
@@ -264,17 +261,26 @@ impl Moved {
         self == Moved::default()
     }
 
-    /// Changes the times in a message that belong to that server's clock.
-    pub(crate) fn apply(self, clocks: Option<&Clocks>, message: &mut Message) {
+    /// Changes the times in a message that belong to that server's clock. The parameters are those
+    /// of a timed slice.
+    pub(crate) fn apply(self, timed: Option<&Params>, message: &mut Message) {
         let named = round(message).map(|round| *round);
         message.rebase(Instant(PRESENT.0 + self.by), PRESENT);
-        if clocks.is_some()
-            && let Some(round) = round(message)
-        {
+        let Some(params) = timed else { return };
+        if let Some(round) = round(message) {
             let kept = named.filter(|_| !self.new_round);
             *round = kept.unwrap_or(PAST);
         }
+        // A lease that has ended has ended, however long ago.
+        let stamp = &mut message.stamp;
+        stamp.sent = stamp.sent.map(|sent| if renews(params, sent) { sent } else { PAST });
     }
+}
+
+/// Whether a lease may be held at present that began then; a mutant holds it a tick longer.
+pub(crate) fn renews(params: &Params, start: Instant) -> bool {
+    let lease = params.lease.map_or(0, |lease| lease.duration.0);
+    !PRESENT.is_past(start, Duration(lease + 1))
 }
 
 fn round(message: &mut Message) -> Option<&mut Instant> {
@@ -284,7 +290,10 @@ fn round(message: &mut Message) -> Option<&mut Instant> {
         | Body::RequestVoteReply { .. }
         | Body::AppendEntries { .. }
         | Body::AppendEntriesReply(_)
-        | Body::InstallSnapshot { .. } => None,
+        | Body::InstallSnapshot { .. }
+        | Body::TimeoutNow
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => None,
     }
 }
 
@@ -296,7 +305,7 @@ mod tests {
     const THREE: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 
     fn clocks(assumption: Assumption) -> Clocks {
-        Clocks { assumption, encoding: Encoding::PerServer, election_timeout: 4, lease: 2 }
+        Clocks { assumption, encoding: Encoding::PerServer, election_timeout: 4 }
     }
 
     /// Every run of at most so many advances, as the offsets of the clocks after each, by the

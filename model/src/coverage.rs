@@ -23,8 +23,17 @@ struct Seen {
     transitions: AtomicU32,
     witnesses: AtomicU32,
     refusals: Mutex<BTreeSet<&'static str>>,
-    guards_true: AtomicU64,
-    guards_false: AtomicU64,
+    guards_true: [AtomicU64; 2],
+    guards_false: [AtomicU64; 2],
+}
+
+/// There is a bit for each guard.
+const _: () = assert!(Guard::ALL.len() <= 2 * u64::BITS as usize);
+
+/// The word of a guard's bit, and the bit.
+fn bit_of(guard: Guard) -> (usize, u64) {
+    let position = guard as usize;
+    (position / 64, 1 << (position % 64))
 }
 
 impl Coverage {
@@ -49,8 +58,9 @@ impl Coverage {
     }
 
     pub(crate) fn saw_guard(&self, guard: Guard, outcome: bool) {
+        let (word, bit) = bit_of(guard);
         let bits = if outcome { &self.0.guards_true } else { &self.0.guards_false };
-        let bit = 1 << guard as u64;
+        let bits = &bits[word];
         if bits.load(Ordering::Relaxed) & bit == 0 {
             bits.fetch_or(bit, Ordering::Relaxed);
         }
@@ -98,8 +108,8 @@ impl Coverage {
     /// The outcomes in which a guard was seen: granted, refused.
     #[must_use]
     pub fn guard(&self, guard: Guard) -> (bool, bool) {
-        let bit = 1 << guard as u64;
-        let saw = |bits: &AtomicU64| bits.load(Ordering::Relaxed) & bit != 0;
+        let (word, bit) = bit_of(guard);
+        let saw = |bits: &[AtomicU64; 2]| bits[word].load(Ordering::Relaxed) & bit != 0;
         (saw(&self.0.guards_true), saw(&self.0.guards_false))
     }
 
@@ -121,7 +131,7 @@ impl Coverage {
             (&self.0.guards_true, &other.0.guards_true),
             (&self.0.guards_false, &other.0.guards_false),
         ];
-        for (into, from) in pairs {
+        for (into, from) in pairs.into_iter().flat_map(|(into, from)| into.iter().zip(from)) {
             into.fetch_or(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         let theirs = other.refusals();
@@ -171,5 +181,9 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::SnapshotCovered => "SnapshotCovered",
         Refusal::NotCommitted => "NotCommitted",
         Refusal::NoLease => "NoLease",
+        Refusal::TransferInFlight => "TransferInFlight",
+        Refusal::CannotLead(_) => "CannotLead",
+        Refusal::LostLeadership => "LostLeadership",
+        Refusal::SameToken(_) => "SameToken",
     }
 }

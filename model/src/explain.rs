@@ -32,6 +32,8 @@ impl SliceModel {
             Action::Campaign(id, _) => (id, Operation::Campaign, None),
             Action::Propose(id, _) => (id, Operation::Propose, None),
             Action::ChangeMembers(id, to, _) => (id, Operation::ChangeMembers(to), None),
+            Action::Read(id, _) => (id, Operation::Read(self.next_token(state)), None),
+            Action::Transfer(id, to, _) => (id, Operation::Transfer(to), None),
             Action::Wipe(id) => return Explained { actor: Some(id), ..Explained::default() },
             Action::Report(id, writes, _) => (id, Operation::Report(writes), None),
             Action::TakeSnapshot(id, index) => (id, Operation::TakeSnapshot(index), None),

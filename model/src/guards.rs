@@ -60,6 +60,9 @@ impl Guard {
             Guard::leave_joint => Some("what follows a joint configuration is simple"),
             Guard::continues_change => Some("every leader goes on with what it finds"),
             Guard::promise_on_restart => Some("every restart begins with a promise"),
+            Guard::fails_reads => Some("a leader that leads no more answers no read"),
+            Guard::lease_start => Some("a lease begins with its request"),
+            Guard::lease_end => Some("a lease has its length"),
             Guard::term_after_install => Some("a snapshot's content has no say in the term"),
             _ => None,
         }
@@ -139,6 +142,22 @@ guards! {
     fn promise_on_term_change(&self, promised: Instant) -> Instant => |out| out == promised;
     fn promise_on_pre_vote(&self, promised: Instant, now: Instant, e: Duration) -> Instant => |out| out == promised;
     fn promise_on_restart(&self, now: Instant, e: Duration) -> Instant => |out| out > now;
+    fn overrides_promise(&self, handover: bool) -> bool => |out| out;
+    fn claims_handover(&self, told: bool) -> bool => |out| out;
+    fn disk_keeps_up(&self, now: Instant, due_by: Option<Instant>) -> bool => |out| out;
+    fn read_index(&self, commit: Index, first_of_term: Index) -> Index => |out| out == commit;
+    fn confirms_round(&self, round: u64, reached: u64) -> bool => |out| out;
+    fn round_of_read(&self, latest: u64, was_asked: bool) -> u64 => |out| out == latest;
+    fn confirms(&self, answer: Kind) -> bool => |out| out;
+    fn fails_reads(&self) -> bool => |out| out;
+    fn lease_start(&self, sent: Instant, now: Instant) -> Instant => |out| out == sent;
+    fn lease_end(&self, start: Instant, lease: Duration) -> Instant => |out| out == start.after(lease);
+    fn may_hold_lease(&self, committed: Option<Term>, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn lease_survives(&self, transferring: bool, handed_over: bool) -> Result<(), Refusal> => |out| out.is_ok();
+    fn may_propose(&self, transferring: bool) -> Result<(), Refusal> => |out| out.is_ok();
+    fn may_hand_over(&self, matched: Index, last: Index) -> bool => |out| out;
+    fn obeys_timeout_now(&self, leader_term: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
+    fn gives_up_transfer(&self, now: Instant, deadline: Instant) -> bool => |out| out;
     fn keeps_leading(&self, now: Instant, contact: Option<Instant>, e: Duration) -> bool => |out| out;
     fn takes_entries_of(&self, leader_term: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn prev_matches(&self, prev: EntryId, here: Option<Term>) -> bool => |out| out;

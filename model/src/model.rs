@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use quorate_spec::property::history::History;
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules};
+use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules, Token};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
@@ -129,7 +129,7 @@ impl SliceModel {
             return None;
         }
         let silent = match server.node.role() {
-            Role::Follower { .. } => true,
+            Role::Follower { .. } => server.node.forwards().is_empty(),
             Role::Leader(_) => !self.slice.appends,
             Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
@@ -183,7 +183,7 @@ impl SliceModel {
                 return *envelope;
             }
             let mut moved = (**envelope).clone();
-            by.apply(self.slice.clocks.as_ref(), &mut moved.message);
+            by.apply(self.machine.timed(), &mut moved.message);
             Interned::new(moved)
         };
         let mut net: Net = state.net.iter().map(moved).collect();
@@ -236,6 +236,11 @@ impl SliceModel {
         links.fold(0, |cut, link| cut | link)
     }
 
+    /// The name of the next read: no two have the same.
+    pub(crate) fn next_token(&self, state: &State) -> Token {
+        Token(u64::from(self.slice.reads - state.budget.reads) + 1)
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.slice.servers as u64).map(NodeId)
     }
@@ -267,6 +272,15 @@ impl SliceModel {
                 }
                 state.budget.changes -= 1;
                 self.own(&mut state, id, operation, fates);
+            }
+            Action::Read(id, _) => {
+                let token = self.next_token(&state);
+                state.budget.reads -= 1;
+                self.own(&mut state, id, Operation::Read(token), fates);
+            }
+            Action::Transfer(id, to, _) => {
+                state.budget.transfers -= 1;
+                self.own(&mut state, id, Operation::Transfer(to), fates);
             }
             Action::Wipe(id) => self.wipe(&mut state, id),
             Action::Report(id, writes, _) => {
@@ -342,11 +356,13 @@ impl SliceModel {
     pub fn plain_initial(&self) -> State {
         let first = |id| Interned::new(self.silent.first(id, self.slice.genesis(id)));
         let servers: Servers = self.ids().map(first).collect();
-        let Slice { crashes, commands, snapshots, .. } = self.slice;
+        let Slice { crashes, commands, snapshots, reads, transfers, .. } = self.slice;
         let budget = Budget {
             crashes,
             commands,
             snapshots,
+            reads,
+            transfers,
             changes: self.slice.changes.len() as u8,
             wipes: u8::from(self.slice.wiped.is_some()),
             cut: 0,

@@ -321,3 +321,70 @@ pub(crate) fn durable_after_install(_: Mutation, durable: Index, _: Index) -> In
 pub(crate) fn has_arrived(_: Mutation, snapshot: Index, acknowledged: Index) -> bool {
     acknowledged == snapshot
 }
+
+pub(crate) fn overrides_promise(m: Mutation, handover: bool) -> bool {
+    m == Mutation::EveryVoteOverridesPromise && !handover
+}
+
+pub(crate) fn claims_handover(_: Mutation, _: bool) -> bool {
+    true
+}
+
+pub(crate) fn disk_keeps_up(_: Mutation, _: Instant, _: Option<Instant>) -> bool {
+    true
+}
+
+pub(crate) fn read_index(_: Mutation, commit: Index, _: Index) -> Index {
+    commit
+}
+
+pub(crate) fn confirms_round(m: Mutation, round: u64, reached: u64) -> bool {
+    m == Mutation::ReadsUnconfirmed || reached.saturating_add(1) >= round
+}
+
+pub(crate) fn round_of_read(_: Mutation, latest: u64, _: bool) -> u64 {
+    latest.max(1)
+}
+
+pub(crate) fn confirms(_: Mutation, _: Kind) -> bool {
+    true
+}
+
+pub(crate) fn fails_reads(_: Mutation) -> bool {
+    false
+}
+
+pub(crate) fn lease_start(_: Mutation, _: Instant, now: Instant) -> Instant {
+    now
+}
+
+pub(crate) fn lease_end(_: Mutation, start: Instant, lease: Duration) -> Instant {
+    Sound.lease_end(start, lease).after(Duration(1))
+}
+
+pub(crate) fn may_hold_lease(_: Mutation, _: Option<Term>, _: Term) -> Allowed {
+    Ok(())
+}
+
+pub(crate) fn lease_survives(m: Mutation, transferring: bool, handed_over: bool) -> Allowed {
+    match m {
+        Mutation::LeaseWhileTransferring => Ok(()),
+        _ => Sound.lease_survives(transferring, transferring && handed_over),
+    }
+}
+
+pub(crate) fn may_propose(_: Mutation, _: bool) -> Allowed {
+    Ok(())
+}
+
+pub(crate) fn may_hand_over(_: Mutation, _: Index, _: Index) -> bool {
+    true
+}
+
+pub(crate) fn obeys_timeout_now(_: Mutation, leader_term: Term, current: Term) -> Allowed {
+    if leader_term <= current { Ok(()) } else { Sound.obeys_timeout_now(leader_term, current) }
+}
+
+pub(crate) fn gives_up_transfer(_: Mutation, _: Instant, _: Instant) -> bool {
+    false
+}

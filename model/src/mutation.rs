@@ -138,6 +138,44 @@ mutations! {
         "B8 hashicorp/raft#609", "Granting a pre-vote counts as hearing a leader.";
     PromiseLostAtRestart: promise_on_restart, NonDisruption, ["isolated-restart"],
         "F8 tikv#15035, openraft", "A restarted server has promised nothing.";
+    HandoverIsNoReason: overrides_promise, TransferProgress, ["transfer"],
+        "B14 braft 3cfb1f1, dragonboat 1c7ebd3", "The promise stands against the candidate to whom leadership was handed over.";
+    EveryVoteOverridesPromise: overrides_promise, NonDisruption, ["deaf-sticky"],
+        "B14 §4.2.3", "The promise stands against nobody but whom leadership was handed over to.";
+    EveryCampaignClaimsHandover: claims_handover, NonDisruption, ["deaf-sticky"],
+        "L11 thesis §4.2.3", "Every candidate says that leadership was handed over to it.";
+    StalledDiskLeads: disk_keeps_up, CheckQuorumSoundness, ["stalled-disk"],
+        "H11 hashicorp/raft#503", "A leader whose disk has stalled leads on.";
+    ReadsBeforeOwnCommit: read_index, LinearizableRead, ["reads"],
+        "F1 etcd#7331, F18 redisraft#326", "A new leader serves reads before it has committed an entry of its term.";
+    ReadsUnconfirmed: confirms_round, LinearizableRead, ["reads"],
+        "F17 xraft#40", "A leader serves reads without asking anyone whether it leads still.";
+    ConfirmsByEarlierRound: confirms_round, LinearizableRead, ["reads"],
+        "F5 openraft#1747, etcd#20418", "An answer to the round before the read's confirms it.";
+    JoinsRoundUnderWay: round_of_read, LinearizableRead, ["reads"],
+        "R7 etcd#20418", "A read joins a round whose requests have left.";
+    StaleAnswersConfirm: confirms, LinearizableRead, ["reads-terms"],
+        "L2 claims of another term", "An answer to a request of an earlier term confirms reads of this one.";
+    ReadsAreForgotten: fails_reads, ReadProgress, ["reads"],
+        "F4 raft-rs#169, etcd#9893", "The reads of a leader that leads no more are never answered.";
+    LeaseFromAnswer: lease_start, LeaseExclusive, ["lease"],
+        "F7 etcd-io/raft#166, F11 sofa-jraft#15", "A lease begins when the answer comes.";
+    LeaseOneTickLonger: lease_end, LeaseExclusive, ["lease"],
+        "L12 claims of equal instants", "A lease is held at the very instant at which it ends.";
+    LeaseBeforeOwnCommit: may_hold_lease, LinearizableRead, ["lease"],
+        "F1 etcd#7331, L4", "A new leader serves lease reads before it has committed an entry of its term.";
+    LeaseWhileTransferring: lease_survives, LeaseExclusive, ["lease-transfer"],
+        "F5 tikv#4680, openraft#1747", "A leader that hands its leadership over keeps its lease.";
+    LeaseAfterAbort: lease_survives, LeaseExclusive, ["lease-transfer"],
+        "F6 raft-rs#234, etcd-io/raft#99", "A leader that has given a transfer up has its lease again.";
+    ProposesWhileTransferring: may_propose, TransferProgress, ["transfer"],
+        "F16 hashicorp/raft#581", "A leader takes commands while it hands its leadership over.";
+    HandsOverTooEarly: may_hand_over, TransferProgress, ["transfer"],
+        "thesis §3.10", "A server is told to campaign before it has all of the leader's log.";
+    ObeysPastLeaders: obeys_timeout_now, LeaseExclusive, ["lease-transfer"],
+        "F6 raft-rs#234", "A server campaigns because a leader of the past told it to.";
+    NeverGivesUpTransfer: gives_up_transfer, TransferProgress, ["transfer"],
+        "F16 hashicorp/raft#581", "A transfer that does not succeed never ends.";
     NeverStepsDown: keeps_leading, NoDeadlock, ["deaf-leader"],
         "B1 Cloudflare 2020-11-02", "A leader without a quorum stays leader.";
     FollowsPastLeaders: takes_entries_of, QuorumLog, ["replication"],

@@ -6,14 +6,14 @@
 //! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
 
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Kind, Message, NodeId,
-    Role, Rules, Snapshot, Term,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Kind, Message, Node,
+    NodeId, Role, Rules, Snapshot, Stamp, Term, Token,
 };
 
 use crate::clocks::PAST;
 use crate::intern::Interned;
 use crate::model::SliceModel;
-use crate::server::{Delivery, Operation, Server};
+use crate::server::{Delivery, Operation, PRESENT, Server};
 use crate::slice::Network;
 use crate::state::{Net, State};
 
@@ -110,7 +110,21 @@ fn what_matters<R: Rules>(
         Body::AppendEntriesReply(outcome) => {
             answer_counts(rules, *outcome, &envelope, receiver).then_some(envelope)
         }
+        Body::TimeoutNow => {
+            (term >= settled || rules.obeys_timeout_now(term, settled).is_ok()).then_some(envelope)
+        }
+        Body::ReadIndex { token } => {
+            (term > settled || asks(&sender.node, *token)).then_some(envelope)
+        }
+        Body::ReadIndexReply { token, .. } => {
+            (term > settled || asks(&receiver.node, *token)).then_some(envelope)
+        }
     }
+}
+
+/// Whether the server still asks its leader for this read.
+fn asks(node: &Node, token: Token) -> bool {
+    node.forwards().iter().any(|forward| forward.token == token)
 }
 
 /// Whether an AppendEntries can no longer change anything at its receiver in this term, given that
@@ -159,7 +173,7 @@ fn bare(envelope: Interned<Envelope>) -> Interned<Envelope> {
     }
     let (term, body) = match message.body {
         Body::PreVote { .. } => (Term(0), Body::PreVote { last: EntryId::ZERO, round: PAST }),
-        Body::RequestVote { .. } => (Term(0), Body::RequestVote { last: EntryId::ZERO }),
+        Body::RequestVote { .. } => (Term(0), no_vote()),
         Body::AppendEntries { .. } => (
             Term(0),
             Body::AppendEntries {
@@ -176,9 +190,18 @@ fn bare(envelope: Interned<Envelope>) -> Interned<Envelope> {
         Body::PreVoteReply { granted, .. } => {
             (message.term, Body::PreVoteReply { asked_in: Term(0), round: PAST, granted })
         }
-        Body::RequestVoteReply { .. } | Body::AppendEntriesReply(_) => return envelope,
+        Body::RequestVoteReply { .. }
+        | Body::AppendEntriesReply(_)
+        | Body::TimeoutNow
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => return envelope,
     };
-    Interned::new(Envelope { from, to, message: Message { term, body } })
+    Interned::new(Envelope { from, to, message: Message::new(term, body) })
+}
+
+/// A RequestVote of which nothing is left but that it asks for an answer.
+fn no_vote() -> Body {
+    Body::RequestVote { last: EntryId::ZERO, handover: false }
 }
 
 fn is_bare(message: &Message) -> bool {
@@ -190,7 +213,11 @@ fn is_bare(message: &Message) -> bool {
             message.term == Term(0)
         }
         Body::PreVoteReply { asked_in, round, .. } => asked_in == Term(0) && round == PAST,
-        Body::RequestVoteReply { .. } | Body::AppendEntriesReply(_) => true,
+        Body::RequestVoteReply { .. }
+        | Body::AppendEntriesReply(_)
+        | Body::TimeoutNow
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => true,
     }
 }
 
@@ -287,6 +314,12 @@ fn answer_counts<R: Rules>(
     // An answer also shows that the follower is there; and while entries follow each other
     // every acknowledgement makes room.
     let contact = peer.last_contact.is_some() || peer.sent_at.is_some();
+    let Stamp { round, sent } = envelope.message.stamp;
+    // What was sent too long ago renews no lease.
+    let start = sent.map(|sent| rules.lease_start(sent, PRESENT)).filter(|start| *start > PAST);
+    if round > peer.heard.round || start > peer.heard.sent {
+        return true;
+    }
     let waits = peer.pace == quorate_spec::role::Pace::Probe && !contact;
     match outcome {
         AppendOutcome::Accepted { match_index } => {
@@ -322,12 +355,8 @@ fn merge_tellers<R: Rules>(rules: &R, net: &mut Net) {
             kept.push(*envelope);
         } else if !net.iter().filter(same).any(|other| !bare(other)) {
             let Envelope { from, to, .. } = **envelope;
-            let body = Body::RequestVote { last: EntryId::ZERO };
-            kept.push(Interned::new(Envelope {
-                from,
-                to,
-                message: Message { term: Term(0), body },
-            }));
+            let message = Message::new(Term(0), no_vote());
+            kept.push(Interned::new(Envelope { from, to, message }));
         }
     }
     *net = kept;

@@ -42,7 +42,8 @@ impl SliceModel {
         if !(node.is_leader() && check_quorum) && node.promised_until() > PRESENT {
             actions.push(Action::Lapse(id));
         }
-        if !node.is_leader() && bound {
+        let hands_over = node.leadership().is_some_and(|it| it.transfer.is_some());
+        if !node.is_leader() && bound || hands_over && !check_quorum {
             self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
         }
     }
@@ -104,6 +105,10 @@ impl SliceModel {
         if leads && state.budget.commands > 0 && self.has_room(&state.server(id)) {
             self.with_fates(state, id, Operation::Propose, actions, |f| Action::Propose(id, f));
         }
+        if state.budget.reads > 0 && self.has_room(&state.server(id)) {
+            let read = Operation::Read(self.next_token(state));
+            self.with_fates(state, id, read, actions, |f| Action::Read(id, f));
+        }
         self.operator_actions(state, id, actions);
     }
 
@@ -114,6 +119,12 @@ impl SliceModel {
         if let Some(to) = to.filter(|_| self.has_room(&server)) {
             let change = |f| Action::ChangeMembers(id, to, f);
             self.with_fates(state, id, Operation::ChangeMembers(to), actions, change);
+        }
+        if state.budget.transfers > 0 && server.node.is_leader() && self.has_room(&server) {
+            for to in self.ids().filter(|to| *to != id) {
+                let transfer = Operation::Transfer(to);
+                self.with_fates(state, id, transfer, actions, |f| Action::Transfer(id, to, f));
+            }
         }
         if state.budget.wipes > 0 && self.slice.wiped == Some(id.0) {
             actions.push(Action::Wipe(id));

@@ -10,10 +10,13 @@
 //! (`verdicts`). The run is imagined, no part of the explored graph: what happens in it does not count
 //! as seen.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use quorate_spec::property::cluster::log_matching;
+use quorate_spec::property::history::Event;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::role::{Pace, Progress};
-use quorate_spec::{Kind, Log, NodeId, Role};
+use quorate_spec::{Index, Kind, Log, NodeId, Role, Token};
 
 use crate::canonical::permutations;
 use crate::intern::Interned;
@@ -40,6 +43,8 @@ impl Benign {
         Claim::ReplicationProgress,
         Claim::ReconfigCompletes,
         Claim::SnapshotProgress,
+        Claim::ReadProgress,
+        Claim::TransferProgress,
     ]);
 
     /// A scheduler for so many servers.
@@ -76,11 +81,18 @@ fn broken_in_turn(model: &SliceModel, state: &State, order: &[NodeId]) -> ClaimS
         servers: state.servers.clone(),
         links: Budget { cut, ..Budget::default() },
         heard: vec![false; order.len()],
+        answered: Vec::new(),
     };
     run.write_everything();
     run.stop_moving_snapshots();
     let Some(leader) = run.until(|_, _| true) else { return Benign::CLAIMS };
     let mut broken = run.takes_along(leader);
+    if model.slice.claims.contains(Claim::ReadProgress) {
+        broken.require(Claim::ReadProgress, run.answers_reads(leader, &state.history.reads));
+    }
+    if model.slice.claims.contains(Claim::TransferProgress) {
+        broken.require(Claim::TransferProgress, run.hands_over(leader));
+    }
     if model.slice.claims.contains(Claim::ReconfigCompletes) {
         broken.require(Claim::ReconfigCompletes, run.until(Run::has_changed).is_some());
     }
@@ -95,6 +107,8 @@ struct Run<'a> {
     links: Budget,
     /// Which servers heard the leader of their term in the last exchange.
     heard: Vec<bool>,
+    /// The reads that were answered in the run, by server.
+    answered: Vec<(NodeId, Token)>,
 }
 
 impl<'a> Run<'a> {
@@ -103,6 +117,10 @@ impl<'a> Run<'a> {
         let at = id.0 as usize;
         let outcome = self.model.imagine(self.servers[at], operation, delivery);
         self.servers[at] = outcome.server;
+        self.answered.extend(outcome.events.iter().filter_map(|event| match event {
+            Event::ReadAnswered { server, token, .. } => Some((*server, *token)),
+            _ => None,
+        }));
         outcome
     }
 
@@ -162,7 +180,8 @@ impl<'a> Run<'a> {
     }
 
     fn ask(&mut self, from: NodeId, to: NodeId) {
-        if matches!(self.servers[from.0 as usize].node.role(), Role::Follower { .. }) {
+        let node = &self.servers[from.0 as usize].node;
+        if matches!(node.role(), Role::Follower { .. }) && node.forwards().is_empty() {
             return;
         }
         let Some(request) = self.act_transmit(from, to) else { return };
@@ -175,9 +194,11 @@ impl<'a> Run<'a> {
         if append && self.servers[to.0 as usize].node.leader() == Some(from) {
             self.heard[to.0 as usize] = true;
         }
-        for reply in &answer.sent {
-            if self.links.is_open(to, reply.to) {
-                self.act(reply.to, Operation::Receive(*reply));
+        let mut replies: VecDeque<_> = answer.sent.iter().copied().collect();
+        while let Some(reply) = replies.pop_front() {
+            if self.links.is_open(reply.from, reply.to) {
+                let more = self.act(reply.to, Operation::Receive(reply));
+                replies.extend(more.sent.iter().copied());
             }
         }
     }
@@ -226,8 +247,12 @@ impl<'a> Run<'a> {
             let node = &self.servers[id.0 as usize].node;
             let own = node.log().term_at(node.commit_index()) == Some(node.current_term());
             if node.is_leader() && own {
+                let before = node.log().last();
                 self.act(id, Operation::Propose);
-                proposed.push((id, self.servers[id.0 as usize].node.log().last()));
+                let entry = self.servers[id.0 as usize].node.log().last();
+                if entry != before {
+                    proposed.push((id, entry));
+                }
             }
         }
         if proposed.is_empty() {
@@ -239,6 +264,55 @@ impl<'a> Run<'a> {
             node.is_leader() && node.commit_index() >= entry.index
         });
         done.map(|(id, _)| id)
+    }
+
+    /// The members that this leader reaches, and that reach it.
+    fn reached(&self, leader: NodeId) -> Vec<NodeId> {
+        let configuration = self.servers[leader.0 as usize].node.log().configuration();
+        let open = |id: &NodeId| {
+            self.links.is_open(leader, *id) && self.links.is_open(*id, leader) && *id != leader
+        };
+        configuration.members().filter(open).collect()
+    }
+
+    /// Whether the reads that were waiting have been answered at every server that the leader
+    /// reaches. Every read that a client could ask for waits in some state of the slice.
+    fn answers_reads(
+        &mut self,
+        leader: NodeId,
+        waiting: &BTreeMap<(NodeId, Token), Index>,
+    ) -> bool {
+        if waiting.is_empty() {
+            return true;
+        }
+        self.exchange();
+        let reached = self.reached(leader);
+        let answered = |read: &(NodeId, Token)| self.answered.contains(read);
+        let owed = |id: NodeId| id == leader || reached.contains(&id);
+        waiting.keys().filter(|(id, _)| owed(*id)).all(answered)
+    }
+
+    /// Whether no transfer of leadership is left under way, and one to each voter that the leader
+    /// reaches makes that the leader, which takes a last command along.
+    fn hands_over(&mut self, leader: NodeId) -> bool {
+        let servers = self.servers.clone();
+        let stuck = |id: NodeId| {
+            let leadership = servers[id.0 as usize].node.leadership();
+            leadership.is_some_and(|leadership| leadership.transfer.is_some())
+        };
+        let voters = &servers[leader.0 as usize].node.log().configuration().voters;
+        let mut all = !self.ids().any(stuck);
+        for to in self.reached(leader).into_iter().filter(|id| voters.contains(id)) {
+            self.act(leader, Operation::Propose);
+            self.act(leader, Operation::Transfer(to));
+            let before = self.servers[leader.0 as usize].node.log().last();
+            self.act(leader, Operation::Propose);
+            all &= self.servers[leader.0 as usize].node.log().last() == before;
+            self.exchange();
+            all &= self.servers[to.0 as usize].node.is_leader();
+            self.servers.clone_from(&servers);
+        }
+        all
     }
 
     /// Whether no change of the members is under way: what this leader goes by is committed, names
@@ -255,11 +329,7 @@ impl<'a> Run<'a> {
     fn takes_along(&mut self, leader: NodeId) -> ClaimSet {
         self.exchange();
         let node = &self.servers[leader.0 as usize].node;
-        let reached = |id: &NodeId| {
-            self.links.is_open(leader, *id) && self.links.is_open(*id, leader) && *id != leader
-        };
-        let configuration = node.log().configuration();
-        let others: Vec<NodeId> = configuration.members().filter(reached).collect();
+        let others = self.reached(leader);
         let other = |id: &NodeId| &self.servers[id.0 as usize].node;
         let matched = |id: &NodeId| {
             let Role::Leader(leadership) = node.role() else { return false };

@@ -38,8 +38,9 @@ pub fn message(envelope: &Envelope) -> String {
             let Snapshot { last, configuration } = snapshot;
             format!("InstallSnapshot of term {term}, up to {last:?}, members {configuration:?}")
         }
-        Body::RequestVote { last } => {
-            format!("RequestVote of term {term}, log up to {last:?}")
+        Body::RequestVote { last, handover } => {
+            let why = if *handover { ", by handover" } else { "" };
+            format!("RequestVote of term {term}, log up to {last:?}{why}")
         }
         Body::RequestVoteReply { granted: true } => format!("a granted vote of term {term}"),
         Body::RequestVoteReply { granted: false } => format!("a refused vote, in term {term}"),
@@ -52,7 +53,9 @@ pub fn message(envelope: &Envelope) -> String {
                 let with = with.map(|(at, c)| format!(" with {at}: {}", configuration(c)));
                 format!("entries after {prev:?} up to {until}{}", with.collect::<String>())
             };
-            format!("AppendEntries of term {term}, {what}, commit {leader_commit}")
+            let round = envelope.message.stamp.round;
+            let round = if round > 0 { format!(", round {round}") } else { String::new() };
+            format!("AppendEntries of term {term}, {what}, commit {leader_commit}{round}")
         }
         Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) => {
             format!("success up to {match_index}, in term {term}")
@@ -62,6 +65,11 @@ pub fn message(envelope: &Envelope) -> String {
         }
         Body::AppendEntriesReply(AppendOutcome::Stale) => {
             format!("\"your term is over\", in term {term}")
+        }
+        Body::TimeoutNow => format!("TimeoutNow of term {term}"),
+        Body::ReadIndex { token } => format!("ReadIndex for its read {token}"),
+        Body::ReadIndexReply { token, index } => {
+            format!("\"your read {token} is served at {index}\"")
         }
     }
 }
@@ -91,6 +99,9 @@ pub fn sending(envelope: &Envelope) -> String {
             format!("n{from} tells n{to} that it is in term {term}")
         }
         Body::AppendEntriesReply(_) => format!("n{from} answers n{to}: {}", message(envelope)),
+        Body::TimeoutNow => format!("n{from} tells n{to} to campaign"),
+        Body::ReadIndex { token } => format!("n{from} asks n{to} where to serve its read {token}"),
+        Body::ReadIndexReply { .. } => format!("n{from} tells n{to}: {}", message(envelope)),
     }
 }
 
@@ -139,8 +150,12 @@ fn row(text: &mut String, server: &Server) {
                 Pace::Probe | Pace::Replicate(_) => None,
             });
             notes.extend(moved);
+            let reads = leadership.reads.iter();
+            notes.extend(reads.map(|read| format!("read {} in round {}", read.token, read.round)));
+            notes.extend(leadership.transfer.map(|it| format!("hands over to n{}", it.to)));
         }
     }
+    notes.extend(node.forwards().iter().map(|forward| format!("asks for read {}", forward.token)));
     if !disk.pending.is_empty() {
         notes.push(format!("{} unwritten", disk.pending.len()));
     }

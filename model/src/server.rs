@@ -8,19 +8,22 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use quorate_spec::durable::Write;
-use quorate_spec::property::history::{Event, events};
+use quorate_spec::property::history::{Event, answered, asked, events};
+use quorate_spec::property::reads::published_in_time;
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
 use quorate_spec::property::restart::{durable_index_sound, restart_recovers};
-use quorate_spec::property::step::{broken_by_effects, broken_by_restart, broken_by_step};
+use quorate_spec::property::step::{
+    broken_by_effects, broken_by_restart, broken_by_step, leader_writes,
+};
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::role::{Pace, Transition};
 use quorate_spec::{
     Durable, Duration, Effects, Envelope, Gate, Index, Input, Instant, Limit, Message, Moment,
-    Node, NodeId, Outgoing, Params, Protocol, Rename, Role, RoleName, Rules, Sound, WriteId,
+    Node, NodeId, Outgoing, Params, Protocol, Rename, Role, RoleName, Rules, Sound, Token, WriteId,
 };
 
 use crate::canonical::permutations;
-use crate::clocks::{Clocks, Moved, ROUND};
+use crate::clocks::{Clocks, Moved, ROUND, renews};
 use crate::coverage::Coverage;
 use crate::intern::{Interned, content_hash};
 use crate::internable;
@@ -114,12 +117,19 @@ impl Server {
         input: Input,
         effects: &mut Effects,
     ) -> Step {
-        let before = self.node.clone();
+        let (before, view) = (self.node.clone(), protocol.read_view(&self.node));
         protocol.step(&mut self.node, moment, input.clone(), effects);
-        let after = &self.node;
-        let broken = broken_by_step(&protocol.params, &before, &input, after);
-        let broken = broken.union(broken_by_effects(effects));
-        Step { events: events(&before, after), before, broken }
+        let (after, params) = (&self.node, &protocol.params);
+        let mut broken = broken_by_step(params, &before, &input, after);
+        broken = broken.union(broken_by_effects(effects));
+        let writes = leader_writes(params, moment.now, &input, after);
+        broken.require(Claim::CheckQuorumSoundness, writes);
+        let published = published_in_time(view, protocol.read_view(after), effects);
+        broken.require(Claim::PublishedInTime, published);
+        let mut happened: Vec<Event> = asked(after.id(), &input, effects).into_iter().collect();
+        happened.extend(events(&before, after));
+        happened.extend(answered(after.id(), effects));
+        Step { events: happened, before, broken }
     }
 
     /// The disk reports the first so many pending writes durable, if there are so many: gives the
@@ -234,6 +244,10 @@ pub enum Operation {
     Campaign,
     /// A client proposes one command.
     Propose,
+    /// A client asks it for a read, of this name.
+    Read(Token),
+    /// An operator asks it to hand its leadership over to this server.
+    Transfer(NodeId),
     /// An operator asks it for these members.
     ChangeMembers(Members),
     /// A message arrives.
@@ -286,6 +300,11 @@ pub struct Machine<R> {
 }
 
 impl<R: Rules> Machine<R> {
+    /// The parameters, if the slice is a timed one.
+    pub(crate) fn timed(&self) -> Option<&Params> {
+        self.clocks.map(|_| &self.protocol.params)
+    }
+
     /// A server of a new cluster, an election timeout after it started.
     pub fn first(&self, id: NodeId, durable: Durable) -> Server {
         let moment = Moment { now: PRESENT, draw: 0 };
@@ -372,6 +391,8 @@ impl<'a, R: Rules> Run<'a, R> {
             }
             Operation::ChangeMembers(to) => self.step(Input::ChangeMembers(to.target())),
             Operation::Propose => self.step(Input::Propose { count: 1 }),
+            Operation::Read(token) => self.step(Input::Read(token)),
+            Operation::Transfer(to) => self.step(Input::TransferLeadership(to)),
             Operation::Receive(envelope) => {
                 self.machine.coverage.saw_message(envelope.message.body.kind());
                 self.step(Input::Receive((*envelope).clone()));
@@ -390,7 +411,7 @@ impl<'a, R: Rules> Run<'a, R> {
                 for (receiver, message) in self.server.gate.items_mut() {
                     // A request's times are its sender's.
                     if *receiver == peer && !message.body.kind().is_request() {
-                        moved.apply(self.machine.clocks.as_ref(), message);
+                        moved.apply(self.machine.timed(), message);
                     }
                 }
             }
@@ -426,7 +447,7 @@ impl<'a, R: Rules> Run<'a, R> {
     fn move_held(&mut self, moved: Moved) {
         let held = self.server.gate.items_mut().map(|(_, message)| message);
         for message in held.filter(|message| message.body.kind().is_request()) {
-            moved.apply(self.machine.clocks.as_ref(), message);
+            moved.apply(self.machine.timed(), message);
         }
     }
 
@@ -461,11 +482,15 @@ impl<'a, R: Rules> Run<'a, R> {
         let moment = Moment { now: self.now, draw: 0 };
         let broken = self.server.crash(&self.machine.protocol, kept, moment);
         self.broken = self.broken.union(broken);
+        self.events.push(Event::Restarted(self.server.node.id()));
     }
 
     fn transmit(&mut self, peer: NodeId, limit: Limit) {
-        let node = &mut self.server.node;
-        if let Some(outgoing) = self.machine.protocol.poll_transmit(node, peer, self.now, limit) {
+        let (node, protocol) = (&mut self.server.node, &self.machine.protocol);
+        let view = protocol.read_view(node);
+        let outgoing = protocol.poll_transmit(node, peer, self.now, limit);
+        self.broken.require(Claim::PublishedInTime, protocol.read_view(node) == view);
+        if let Some(outgoing) = outgoing {
             self.send(outgoing);
         }
     }
@@ -488,7 +513,10 @@ impl<'a, R: Rules> Run<'a, R> {
         match self.machine.clocks {
             // Any timer may fire at any moment.
             None => node.forget_election_timer(PRESENT),
-            Some(_) => node.rename_round(ROUND),
+            Some(_) => {
+                node.rename_round(ROUND);
+                node.forget_answers(|sent| renews(&params, sent));
+            }
         }
         gate.renumber(node.renumber_writes());
         // A request carries times of its sender's clock, which has just been moved.
@@ -497,7 +525,7 @@ impl<'a, R: Rules> Run<'a, R> {
         for envelope in &mut self.sent {
             if envelope.message.body.kind().is_request() && !elapsed.is_nothing() {
                 let mut moved = (**envelope).clone();
-                elapsed.apply(self.machine.clocks.as_ref(), &mut moved.message);
+                elapsed.apply(self.machine.timed(), &mut moved.message);
                 *envelope = Interned::new(moved);
             }
         }

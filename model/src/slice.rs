@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, Durable, Duration, NodeId, Params, Target};
+use quorate_spec::{Configuration, Durable, Duration, Lease, NodeId, Params, Target};
 
 use crate::clocks::Clocks;
 use crate::server::E;
@@ -108,6 +108,12 @@ pub struct Slice {
     pub pending: usize,
     /// How many commands clients propose.
     pub commands: u8,
+    /// How many reads clients ask for, each of any server.
+    pub reads: u8,
+    /// How many transfers of leadership an operator asks for, each to any other voter.
+    pub transfers: u8,
+    /// The lease of a leader, in ticks, if it has one.
+    pub lease: Option<u64>,
     /// What members an operator asks for, one after the other, each at any moment.
     pub changes: &'static [Members],
     /// The server that loses its disk at some moment, if one does. What starts in its place is
@@ -194,6 +200,11 @@ impl Slice {
             pre_vote: self.election.pre_vote,
             stickiness: self.election.stickiness,
             check_quorum: self.election.check_quorum,
+            lease: self.lease.map(|ticks| Lease {
+                duration: Duration(ticks + self.clocks.map_or(0, |clocks| clocks.late_lease())),
+                drift_ppm: 0,
+                granularity: Duration(0),
+            }),
             max_in_flight: self.window,
             max_uncommitted: u64::MAX,
             catch_up_lag: 0,
@@ -266,6 +277,15 @@ impl Slice {
         parts.extend(self.crashes_and_writes());
         if self.commands > 0 {
             parts.push(counted(self.commands, "command", "s"));
+        }
+        if self.reads > 0 {
+            parts.push(counted(self.reads, "read", "s"));
+        }
+        if self.transfers > 0 {
+            parts.push(counted(self.transfers, "transfer", "s"));
+        }
+        if let Some(ticks) = self.lease {
+            parts.push(format!("a lease of {ticks}"));
         }
         for to in self.changes {
             parts.push(format!("change to {to}"));

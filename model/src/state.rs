@@ -56,6 +56,10 @@ pub struct Budget {
     pub wipes: u8,
     /// Snapshots that servers take.
     pub snapshots: u8,
+    /// Reads that clients ask for.
+    pub reads: u8,
+    /// Transfers of leadership that an operator asks for.
+    pub transfers: u8,
     /// One bit for each link that is cut: see [`link`].
     pub cut: u64,
 }
@@ -108,14 +112,11 @@ impl Hash for State {
         for server in &self.servers {
             server.hash(state);
         }
-        let Budget { crashes, commands, snapshots, changes, wipes, cut } = self.budget;
-        let servers = self.servers.len() as u64;
-        let asked = u64::from(changes) << 60 | u64::from(wipes) << 63;
-        let left = asked
-            | u64::from(snapshots) << 56
-            | u64::from(crashes) << 48
-            | u64::from(commands) << 40;
-        state.write_u64(left | servers << 32 | self.net.len() as u64);
+        let Budget { crashes, commands, snapshots, changes, wipes, reads, transfers, cut } =
+            self.budget;
+        let left = [snapshots, changes, wipes, crashes, commands, reads, transfers, 0];
+        state.write_u64(u64::from_le_bytes(left));
+        state.write_u64((self.servers.len() as u64) << 32 | self.net.len() as u64);
         for envelope in &self.net {
             envelope.hash(state);
         }

@@ -11,13 +11,14 @@ use quorate_spec::property::cluster::{
     committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
     quorum_log, snapshot_committed,
 };
+use quorate_spec::property::reads::{lease_exclusive, lease_read_is_linearizable, waits_for};
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Node, NodeId, Term};
+use quorate_spec::{Index, Node, NodeId, Term};
 
 use crate::intern::content_hash;
 use crate::model::SliceModel;
 use crate::progress::Benign;
-use crate::server::Server;
+use crate::server::{PRESENT, Server};
 use crate::state::State;
 use crate::witness::Witness;
 
@@ -59,6 +60,10 @@ impl Verdicts {
         Claim::ReplicationProgress,
         Claim::ReconfigCompletes,
         Claim::SnapshotProgress,
+        Claim::LinearizableRead,
+        Claim::LeaseExclusive,
+        Claim::ReadProgress,
+        Claim::TransferProgress,
     ]);
 
     /// The claims of the model's slice that are false in this state.
@@ -95,6 +100,16 @@ fn decide(model: &SliceModel, state: &State) -> ClaimSet {
     broken
 }
 
+/// The servers that serve lease reads now, by what they have published, and at which index.
+fn lease_reads<'a>(
+    model: &'a SliceModel,
+    state: &'a State,
+) -> impl Iterator<Item = (&'a Node, Index)> + 'a {
+    let protocol = &model.silent.protocol;
+    let nodes = state.servers.iter().map(|server| &server.node);
+    nodes.filter_map(|node| Some((node, protocol.read_view(node).lease_read(PRESENT).ok()?)))
+}
+
 fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
     let nodes = || -> Box<dyn Iterator<Item = &Node>> {
         Box::new(state.servers.iter().map(|server| &server.node))
@@ -121,6 +136,16 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
             nodes().all(|node| snapshot_committed(&state.history, &first, node.log()))
         }
         Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),
+        Claim::LinearizableRead => lease_reads(model, state)
+            .all(|(_, index)| lease_read_is_linearizable(&state.history, index)),
+        Claim::LeaseExclusive => {
+            lease_reads(model, state).all(|(holder, _)| lease_exclusive(holder, nodes()))
+        }
+        Claim::ReadProgress => state
+            .history
+            .reads
+            .keys()
+            .all(|(asked, token)| waits_for(&state.servers[asked.0 as usize].node, *token)),
         // The others are decided in each step, and by the history.
         _ => true,
     }

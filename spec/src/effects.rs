@@ -10,7 +10,7 @@ use crate::message::{Envelope, Message};
 use crate::read_view::ReadView;
 use crate::refusal::Refusal;
 use crate::role::Transition;
-use crate::types::{EntryId, Index, NodeId, WriteId};
+use crate::types::{EntryId, Index, NodeId, Token, WriteId};
 
 /// Something that happens to a node.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -50,6 +50,12 @@ pub enum Input {
     },
     /// An operator asks the node to campaign now. The promise not to disrupt still holds.
     Campaign,
+    /// An operator asks the leader to hand its leadership over to this voter (thesis §3.10). It
+    /// takes no proposals and holds no lease until that has ended, well or badly.
+    TransferLeadership(NodeId),
+    /// A client asks for a linearizable read (thesis §6.4), of the leader or of whoever follows it.
+    /// [`Effects::reads`] answers it, once, now or later; else the node has stopped.
+    Read(Token),
 }
 
 /// What one step asks of the driver. **The order of the fields is the order of the effects**: a
@@ -76,6 +82,8 @@ pub struct Effects {
     pub commit: Option<Index>,
     /// Sixth: the entries that this step's proposal became, to be answered when applied.
     pub proposed: Option<Proposed>,
+    /// Seventh: what has become of reads.
+    pub reads: Vec<ReadAnswer>,
     /// Why the input, or a part of it, had no effect: for the person who asks.
     pub refused: Vec<Refusal>,
     /// The changes of role that the step made, in order, each a row of
@@ -93,6 +101,7 @@ impl Effects {
         self.install = None;
         self.commit = None;
         self.proposed = None;
+        self.reads.clear();
         self.refused.clear();
         self.changed.clear();
     }
@@ -149,4 +158,14 @@ pub struct Proposed {
     pub first: EntryId,
     /// How many.
     pub count: u64,
+}
+
+/// What has become of a read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReadAnswer {
+    /// The driver's name for it.
+    pub token: Token,
+    /// It may be served once this entry is applied (rule R4); or why it failed: it can be tried
+    /// again, under another name.
+    pub outcome: Result<Index, Refusal>,
 }

@@ -318,6 +318,17 @@ impl Log {
         }
     }
 
+    /// The index of the first entry of `term`, if that is the last term of this log: of the no-op
+    /// with which a leader begins. What was compacted of the term counts as one entry.
+    #[must_use]
+    pub fn first_of_last_term(&self, term: Term) -> Option<Index> {
+        let first = match self.entries.runs.last() {
+            Some(run) => self.first_of(run.last),
+            None => self.base.index,
+        };
+        (self.last().term == term).then_some(first)
+    }
+
     /// Appends entries that follow the last one.
     pub fn append(&mut self, entries: &Entries) {
         for run in &entries.runs {

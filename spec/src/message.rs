@@ -1,8 +1,10 @@
 //! What servers say to each other.
 
+use core::fmt;
+
 use crate::log::{Entries, Snapshot};
 use crate::node::shift;
-use crate::types::{EntryId, Index, Instant, NodeId, Term};
+use crate::types::{EntryId, Index, Instant, NodeId, Term, Token};
 
 /// A message on its way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -16,15 +18,41 @@ pub struct Envelope {
     pub message: Message,
 }
 
-/// A message: the sender's current term, durable before it leaves (rule P1), and a body.
+/// A message: the sender's current term, durable before it leaves (rule P1), a stamp, and a body.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Message {
     /// The sender's current term, without exception: a pre-vote does not claim a term that its
     /// sender has not adopted.
     pub term: Term,
+    /// Which of the leader's requests this is, or answers: a reply has the stamp of its request.
+    pub stamp: Stamp,
     /// The request or reply.
     pub body: Body,
+}
+
+/// What an answer tells a leader beside its body: that whoever answered took it for the leader of
+/// the term after the request had been made. One counts in the term that asked, and in no other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Stamp {
+    /// The round of the reads that wait to be confirmed (thesis §6.4, rule R3): rounds are numbered
+    /// from 1 in each term, and no number is used again in it, whatever is retried (rule R7).
+    pub round: u64,
+    /// When the request was made, on the leader's clock (rule L1); none without leases.
+    pub sent: Option<Instant>,
+}
+
+impl Stamp {
+    /// The stamp of a message that confirms no read and no lease.
+    pub const NONE: Stamp = Stamp { round: 0, sent: None };
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.round)?;
+        self.sent.map_or(Ok(()), |sent| write!(f, "{sent:?}"))
+    }
 }
 
 /// The requests and replies of Raft.
@@ -51,6 +79,9 @@ pub enum Body {
     RequestVote {
         /// The last entry of the candidate's log.
         last: EntryId,
+        /// Whether the leader has handed its leadership over to the candidate: then the promise
+        /// to that leader does not stand against it (thesis §4.2.3, bug B14).
+        handover: bool,
     },
     /// The answer to a RequestVote.
     RequestVoteReply {
@@ -74,6 +105,21 @@ pub enum Body {
     InstallSnapshot {
         /// What the snapshot covers.
         snapshot: Snapshot,
+    },
+    /// "Campaign now, you have all that I have" (thesis §3.10).
+    TimeoutNow,
+    /// "From which index on may I read?", from a follower to its leader (thesis §6.4, rule R8).
+    ReadIndex {
+        /// The sender's name for its read.
+        token: Token,
+    },
+    /// The answer to a ReadIndex, once the leader knows that it still was the leader after the
+    /// question had come. It holds for ever: also late, twice, and in another term.
+    ReadIndexReply {
+        /// The receiver's name for its read.
+        token: Token,
+        /// The read may be served when this entry is applied.
+        index: Index,
     },
 }
 
@@ -122,11 +168,17 @@ pub enum Kind {
     AppendStale,
     /// [`Body::InstallSnapshot`].
     InstallSnapshot,
+    /// [`Body::TimeoutNow`].
+    TimeoutNow,
+    /// [`Body::ReadIndex`].
+    ReadIndex,
+    /// [`Body::ReadIndexReply`].
+    ReadIndexReply,
 }
 
 impl Kind {
     /// All of them, in order.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 14] = [
         Kind::PreVote,
         Kind::PreVoteGrant,
         Kind::PreVoteRejection,
@@ -138,25 +190,40 @@ impl Kind {
         Kind::AppendConflict,
         Kind::AppendStale,
         Kind::InstallSnapshot,
+        Kind::TimeoutNow,
+        Kind::ReadIndex,
+        Kind::ReadIndexReply,
     ];
 
-    /// Whether it asks for an answer.
+    /// Whether it is no answer: what it says of times, it says of its sender's clock.
     #[must_use]
     pub fn is_request(self) -> bool {
         matches!(
             self,
-            Kind::PreVote | Kind::RequestVote | Kind::AppendEntries | Kind::InstallSnapshot
+            Kind::PreVote
+                | Kind::RequestVote
+                | Kind::AppendEntries
+                | Kind::InstallSnapshot
+                | Kind::TimeoutNow
+                | Kind::ReadIndex
         )
     }
 }
 
 impl Message {
+    /// A message that confirms no read and no lease.
+    #[must_use]
+    pub fn new(term: Term, body: Body) -> Message {
+        Message { term, stamp: Stamp::NONE, body }
+    }
+
     /// Moves the times of a message along with the clock that they belong to, when that is moved
     /// by [`Node::rebase`](crate::Node::rebase): a request's with its sender's, a reply's with its receiver's.
     pub fn rebase(&mut self, now: Instant, to: Instant) {
         if let Body::PreVote { round, .. } | Body::PreVoteReply { round, .. } = &mut self.body {
             *round = shift(*round, now, to);
         }
+        self.stamp.sent = self.stamp.sent.map(|sent| shift(sent, now, to));
     }
 }
 
@@ -176,6 +243,9 @@ impl Body {
             Body::AppendEntriesReply(AppendOutcome::Conflict { .. }) => Kind::AppendConflict,
             Body::AppendEntriesReply(AppendOutcome::Stale) => Kind::AppendStale,
             Body::InstallSnapshot { .. } => Kind::InstallSnapshot,
+            Body::TimeoutNow => Kind::TimeoutNow,
+            Body::ReadIndex { .. } => Kind::ReadIndex,
+            Body::ReadIndexReply { .. } => Kind::ReadIndexReply,
         }
     }
 }

@@ -6,10 +6,9 @@ use crate::configuration::Target;
 use crate::durable::{Durable, HardState};
 use crate::log::Log;
 use crate::params::Params;
-use crate::read_view::ReadView;
-use crate::role::{Campaign, Role, RoleName};
+use crate::role::{Campaign, Leadership, Role, RoleName};
 use crate::rules::Unwritten;
-use crate::types::{Index, Instant, NodeId, Term, WriteId};
+use crate::types::{Index, Instant, NodeId, Term, Token, WriteId};
 
 /// One server: what it has in memory. It changes only through [`Protocol`](crate::Protocol).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,6 +29,17 @@ pub struct Node {
     pub(crate) last_write: WriteId,
     /// The writes that are not reported durable, oldest first.
     pub(crate) unwritten: Vec<PendingWrite>,
+    /// The reads that this server, which does not lead, was asked for: it asks the leader.
+    pub(crate) forwards: Vec<Forward>,
+}
+
+/// A read that waits for the leader's answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Forward {
+    /// Its name.
+    pub token: Token,
+    /// Whom this server has asked, and when; none if it is to ask now.
+    pub asked: Option<(NodeId, Instant)>,
 }
 
 /// A write that is not reported durable yet.
@@ -41,6 +51,9 @@ pub struct PendingWrite {
     pub hard_state: bool,
     /// Up to where the log is durable once it is; lowered by later truncation.
     pub durable_to: Option<Index>,
+    /// By when the disk of a leader that checks its quorum has to report it (§6.2, bug H11); none
+    /// where the server did not lead when it was issued.
+    pub due_by: Option<Instant>,
 }
 
 impl Node {
@@ -58,6 +71,7 @@ impl Node {
             promised_until: now,
             last_write: WriteId::NONE,
             unwritten: Vec::new(),
+            forwards: Vec::new(),
         }
     }
 
@@ -158,10 +172,19 @@ impl Node {
         &self.unwritten
     }
 
-    /// What readers may know at present.
+    /// The reads that wait for a leader's answer.
     #[must_use]
-    pub fn read_view(&self) -> ReadView {
-        ReadView { term: self.current_term, leader: self.leader(), commit_index: self.commit_index }
+    pub fn forwards(&self) -> &[Forward] {
+        &self.forwards
+    }
+
+    /// What the node knows as a leader, if it is one.
+    #[must_use]
+    pub fn leadership(&self) -> Option<&Leadership> {
+        match &self.role {
+            Role::Leader(leadership) => Some(leadership),
+            Role::Follower { .. } | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
     }
 
     /// The round of votes or pre-votes that the node is in.
@@ -194,6 +217,13 @@ impl Node {
         let recent = |at: Instant, span| (!now.is_past(at, span)).then(|| shift(at, now, to));
         self.election_deadline = deadline(self.election_deadline);
         self.promised_until = deadline(self.promised_until);
+        for write in &mut self.unwritten {
+            write.due_by = write.due_by.map(deadline);
+        }
+        for forward in &mut self.forwards {
+            let still = |(to, at)| Some((to, recent(at, params.heartbeat_interval)?));
+            forward.asked = forward.asked.and_then(still);
+        }
         match &mut self.role {
             Role::Follower { .. } => {}
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
@@ -205,11 +235,17 @@ impl Node {
             }
             Role::Leader(leadership) => {
                 self.election_deadline = to;
+                if let Some(transfer) = &mut leadership.transfer {
+                    transfer.deadline = deadline(transfer.deadline);
+                }
                 for peer in leadership.peers.values_mut() {
                     peer.sent_at =
                         peer.sent_at.and_then(|at| recent(at, params.heartbeat_interval));
                     peer.last_contact =
                         peer.last_contact.and_then(|at| recent(at, params.election_timeout));
+                    // No lease is longer than an election timeout.
+                    peer.heard.sent =
+                        peer.heard.sent.and_then(|at| recent(at, params.election_timeout));
                 }
             }
         }

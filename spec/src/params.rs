@@ -24,6 +24,8 @@ pub struct Params {
     pub stickiness: bool,
     /// A leader without contact to a quorum for `E` steps down (thesis §6.2).
     pub check_quorum: bool,
+    /// How long a leader may answer reads without asking anyone (thesis §6.4.1), if it may.
+    pub lease: Option<Lease>,
     /// How many AppendEntries with entries may be unacknowledged per peer. With 0, which is for
     /// models, entries leave with a request that is due anyway, and the next after its answer.
     pub max_in_flight: usize,
@@ -45,6 +47,7 @@ impl Params {
             pre_vote: true,
             stickiness: true,
             check_quorum: true,
+            lease: None,
             max_in_flight: 16,
             max_uncommitted: 65_536,
             catch_up_lag: 1_024,
@@ -54,7 +57,14 @@ impl Params {
     /// The same, with neither pre-vote nor stickiness nor check-quorum: for comparison only.
     #[must_use]
     pub const fn naive(self) -> Params {
-        Params { pre_vote: false, stickiness: false, check_quorum: false, ..self }
+        Params { pre_vote: false, stickiness: false, check_quorum: false, lease: None, ..self }
+    }
+
+    /// The same, with the longest lease that clocks of this drift and granularity allow.
+    #[must_use]
+    pub const fn with_lease(self, drift_ppm: u32, granularity: Duration) -> Params {
+        let lease = Lease::longest(self.election_timeout, drift_ppm, granularity);
+        Params { lease: Some(lease), ..self }
     }
 
     /// Checks what production needs of them.
@@ -86,7 +96,57 @@ impl Params {
         if !(self.pre_vote && self.stickiness && self.check_quorum) {
             return Err(ParamsError::NaiveElection);
         }
+        self.lease.map_or(Ok(()), |lease| self.validate_lease(lease))
+    }
+
+    /// Whether no voter's promise can end before the lease does, and the lease outlasts the time
+    /// between two heartbeats.
+    fn validate_lease(&self, lease: Lease) -> Result<(), ParamsError> {
+        let Lease { duration, drift_ppm, granularity } = lease;
+        let longest = Lease::longest(self.election_timeout, drift_ppm, granularity).duration;
+        let election_timeout = self.election_timeout;
+        if duration > longest {
+            return Err(ParamsError::LeaseTooLong { lease, election_timeout, longest });
+        }
+        let heartbeat_interval = self.heartbeat_interval;
+        if duration <= heartbeat_interval {
+            return Err(ParamsError::LeaseTooShort { lease, heartbeat_interval, longest });
+        }
         Ok(())
+    }
+}
+
+/// A leader's lease: for so long after it made the last requests that a quorum has answered, it
+/// answers reads without asking anyone. Safe where, in any stretch of time, no clock of the cluster
+/// counts more than `1 + drift` and less than `1 - drift` of it: then `lease * (1 + drift)` must not
+/// exceed `(E - granularity) * (1 - drift)`, or a voter's promise could end before the lease (thesis
+/// §6.4.1, rules L8 to L12). The offsets of the clocks do not matter. Time in which a machine is
+/// suspended has to be counted by its clock.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Lease {
+    /// How long it lasts, on the leader's clock, from the moment of the request on.
+    pub duration: Duration,
+    /// By how much the rate of a clock may be off, in parts per million.
+    pub drift_ppm: u32,
+    /// By how much a reading of a clock may be late: its tick, 0 for one that has none.
+    pub granularity: Duration,
+}
+
+impl Lease {
+    /// The longest lease that is safe with this election timeout.
+    #[must_use]
+    pub const fn longest(
+        election_timeout: Duration,
+        drift_ppm: u32,
+        granularity: Duration,
+    ) -> Lease {
+        const MILLION: u128 = 1_000_000;
+        let promised = election_timeout.0.saturating_sub(granularity.0) as u128;
+        let drift = drift_ppm as u128;
+        // Not more than the election timeout, so it fits.
+        let duration = promised * MILLION.saturating_sub(drift) / (MILLION + drift);
+        Lease { duration: Duration(duration as u64), drift_ppm, granularity }
     }
 }
 
@@ -112,6 +172,24 @@ pub enum ParamsError {
     NoCatchUpLag,
     /// Pre-vote, stickiness or check-quorum is off: that is for comparison, not for production.
     NaiveElection,
+    /// The lease could outlast the promise of a voter whose clock is fast.
+    LeaseTooLong {
+        /// The lease that was given.
+        lease: Lease,
+        /// The election timeout that was given.
+        election_timeout: Duration,
+        /// The longest lease that goes with it.
+        longest: Duration,
+    },
+    /// The lease would end between two heartbeats.
+    LeaseTooShort {
+        /// The lease that was given.
+        lease: Lease,
+        /// The heartbeat interval that was given.
+        heartbeat_interval: Duration,
+        /// The longest lease that goes with the election timeout.
+        longest: Duration,
+    },
 }
 
 impl fmt::Display for ParamsError {
@@ -139,6 +217,21 @@ impl fmt::Display for ParamsError {
             ),
             ParamsError::NaiveElection => f.write_str(
                 "pre-vote, stickiness and check-quorum have to be on outside comparisons",
+            ),
+            ParamsError::LeaseTooLong { lease, election_timeout, longest } => {
+                let Lease { duration, drift_ppm, granularity } = lease;
+                write!(
+                    f,
+                    "a lease of {duration} is longer than {longest}, which is what an election \
+                     timeout of {election_timeout} less a granularity of {granularity} allows with \
+                     clocks that drift by {drift_ppm} ppm: shorten it or raise the election timeout"
+                )
+            }
+            ParamsError::LeaseTooShort { lease, heartbeat_interval, longest } => write!(
+                f,
+                "a lease of {} ends within a heartbeat interval of {heartbeat_interval}: send \
+                 heartbeats more often, or raise it up to {longest}",
+                lease.duration
             ),
         }
     }

@@ -6,11 +6,12 @@ use crate::configuration::{Configuration, reached_by_quorum};
 use crate::durable::{Durable, HardState, LogWrite, SnapshotWrite, Write};
 use crate::effects::{Effects, Input, Outgoing, Persist};
 use crate::log::Entries;
-use crate::message::{Body, Message};
+use crate::message::{Body, Message, Stamp};
 use crate::node::{Node, PendingWrite};
 use crate::params::Params;
+use crate::read_view::ReadView;
 use crate::refusal::Refusal;
-use crate::role::{Cause, Role, TRANSITIONS};
+use crate::role::{Cause, Progress, Role, TRANSITIONS};
 use crate::rules::{Pledge, Rules, Sound};
 use crate::types::{Duration, Index, Instant, Moment, NodeId, WriteId};
 
@@ -48,7 +49,7 @@ impl<R: Rules> Protocol<R> {
     /// refused is in [`Effects::refused`].
     pub fn step(&self, node: &mut Node, moment: Moment, input: Input, effects: &mut Effects) {
         effects.clear();
-        let before = (node.hard_state(), node.read_view());
+        let before = (node.hard_state(), self.read_view(node));
         let mut step = Step::new(self, node, moment, effects);
         match input {
             Input::Tick => step.tick(),
@@ -59,9 +60,12 @@ impl<R: Rules> Protocol<R> {
             Input::SnapshotTaken { index } => step.snapshot_taken(index),
             Input::SnapshotReported { peer, index } => step.snapshot_reported(peer, index),
             Input::Campaign => step.campaign(),
+            Input::TransferLeadership(to) => step.transfer_leadership(to),
+            Input::Read(token) => step.read(token),
         }
+        step.settle_reads();
         step.finish(before.0);
-        let view = node.read_view();
+        let view = self.read_view(node);
         if view != before.1 {
             effects.publish = Some(view);
             if view.commit_index > before.1.commit_index {
@@ -77,7 +81,15 @@ impl<R: Rules> Protocol<R> {
     pub fn next_deadline(&self, node: &Node) -> Instant {
         let resend = |at: &Instant| at.after(self.params.heartbeat_interval);
         match &node.role {
-            Role::Follower { .. } => node.election_deadline,
+            Role::Follower { leader } => {
+                let again = |asked: Option<(NodeId, Instant)>| match asked {
+                    Some((to, at)) if Some(to) == *leader => resend(&at),
+                    Some(_) | None => Instant(0),
+                };
+                let due = node.forwards.iter().map(|forward| again(forward.asked)).min();
+                let due = due.filter(|_| leader.is_some());
+                due.map_or(node.election_deadline, |at| at.min(node.election_deadline))
+            }
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
                 let voters = self.configuration(node).all_voters();
                 let open = voters.filter(|id| *id != node.id && !campaign.granted.contains(id));
@@ -89,7 +101,13 @@ impl<R: Rules> Protocol<R> {
                 let sent = leadership.peers.values().map(|peer| peer.sent_at.as_ref());
                 let due = sent.map(|at| at.map_or(Instant(0), resend)).min();
                 let quiet = self.params.check_quorum.then(|| self.quorum_deadline(node));
-                due.into_iter().chain(quiet).min().unwrap_or(Instant(u64::MAX))
+                let disk = node.unwritten.first().and_then(|write| write.due_by);
+                let transfer = leadership.transfer.map(|transfer| transfer.deadline);
+                let waits = |peer: &Progress| peer.asked < leadership.round;
+                let read = !leadership.reads.is_empty() && leadership.peers.values().any(waits);
+                let read = read.then_some(Instant(0));
+                let all = due.into_iter().chain(quiet).chain(disk).chain(transfer).chain(read);
+                all.min().unwrap_or(Instant(u64::MAX))
             }
         }
     }
@@ -115,6 +133,39 @@ impl<R: Rules> Protocol<R> {
         reached_by_quorum(configuration, contact, is_quorum).flatten()
     }
 
+    /// What readers may know at present.
+    #[must_use]
+    pub fn read_view(&self, node: &Node) -> ReadView {
+        ReadView {
+            term: node.current_term,
+            leader: node.leader(),
+            commit_index: node.commit_index,
+            lease_until: self.lease_until(node),
+        }
+    }
+
+    /// Until when no other server can lead a later term, as far as this one knows: a quorum of the
+    /// configuration in force promised that, each when it answered a request that had been made by
+    /// then (§6.4.1, rules L1 to L6). A leader that votes is one of them: it helps nobody else while
+    /// it leads.
+    fn lease_until(&self, node: &Node) -> Option<Instant> {
+        let (lease, leadership) = (self.params.lease?, node.leadership()?);
+        let committed = node.log.term_at(node.commit_index);
+        self.rules.may_hold_lease(committed, node.current_term).ok()?;
+        let transferring = leadership.transfer.is_some();
+        self.rules.lease_survives(transferring, leadership.handed_over).ok()?;
+        let promised = |id: NodeId| {
+            if id == node.id {
+                return Some(Instant(u64::MAX));
+            }
+            leadership.peers.get(&id).and_then(|peer| peer.heard.sent)
+        };
+        let configuration = self.configuration(node);
+        let is_quorum = |has: &dyn Fn(NodeId) -> bool| self.rules.is_quorum(configuration, has);
+        let start = reached_by_quorum(configuration, promised, is_quorum).flatten()?;
+        Some(self.rules.lease_end(start, lease.duration))
+    }
+
     /// The configuration that the node goes by: the latest in its log (rule J4).
     #[must_use]
     pub fn configuration<'n>(&self, node: &'n Node) -> &'n Configuration {
@@ -132,7 +183,9 @@ impl<R: Rules> Protocol<R> {
     #[must_use]
     pub fn recipients(&self, node: &Node) -> Vec<NodeId> {
         match &node.role {
-            Role::Follower { .. } => Vec::new(),
+            Role::Follower { leader } => {
+                leader.iter().copied().filter(|_| !node.forwards.is_empty()).collect()
+            }
             Role::PreCandidate(_) | Role::Candidate(_) => {
                 self.configuration(node).all_voters().filter(|id| *id != node.id).collect()
             }
@@ -160,7 +213,7 @@ impl<R: Rules> Protocol<R> {
             Pledge::Term | Pledge::Candidacy | Pledge::Vote => None,
         };
         let needs = self.rules.needs(pledge, node.unwritten_up_to(index));
-        Outgoing { needs, to, message: Message { term: node.current_term, body } }
+        Outgoing { needs, to, message: Message::new(node.current_term, body) }
     }
 }
 
@@ -171,6 +224,8 @@ pub(crate) struct Step<'a, R> {
     pub(crate) moment: Moment,
     pub(crate) effects: &'a mut Effects,
     pub(crate) snapshot_write: Option<SnapshotWrite>,
+    /// The stamp of the message that has come, for the answer to it.
+    pub(crate) echo: Stamp,
     log_write: Option<LogWrite>,
     replies: Vec<(Pledge, NodeId, Body)>,
     at_once: Option<(NodeId, Body)>,
@@ -189,6 +244,7 @@ impl<'a, R: Rules> Step<'a, R> {
             moment,
             effects,
             snapshot_write: None,
+            echo: Stamp::NONE,
             log_write: None,
             replies: Vec::new(),
             at_once: None,
@@ -230,6 +286,7 @@ impl<'a, R: Rules> Step<'a, R> {
             change.1,
         );
         self.effects.changed.push(change);
+        self.fail_reads();
         self.node.role = role;
     }
 
@@ -285,22 +342,36 @@ impl<'a, R: Rules> Step<'a, R> {
             self.node.last_write = id;
             let installs = matches!(write.snapshot, Some(SnapshotWrite::Install(_)));
             let completes_log = write.log.is_some() || installs;
+            let leads = self.params().check_quorum && self.node.is_leader();
+            let due_by = leads.then(|| self.now().after(self.params().election_timeout));
             self.node.unwritten.push(PendingWrite {
                 id,
                 hard_state: write.hard_state.is_some(),
                 durable_to: completes_log.then(|| self.node.log.last().index),
+                due_by,
             });
             self.effects.persist = Some(Persist { id, write });
         }
-        for (pledge, to, body) in self.replies {
-            self.effects.send.push(self.protocol.address(self.node, to, pledge, body));
+        for (pledge, to, body) in core::mem::take(&mut self.replies) {
+            let reply = self.answer(to, pledge, body);
+            self.effects.send.push(reply);
         }
-        if let Some((to, body)) = self.at_once {
-            let early = self.protocol.address(self.node, to, Pledge::Term, body);
+        if let Some((to, body)) = self.at_once.take() {
+            let early = self.answer(to, Pledge::Term, body);
             if self.effects.send.first().is_some_and(|reply| early.needs < reply.needs) {
                 self.effects.send.insert(0, early);
             }
         }
+    }
+
+    /// A reply. A leader's request is answered under its stamp.
+    fn answer(&self, to: NodeId, pledge: Pledge, body: Body) -> Outgoing {
+        let answers_leader = matches!(body, Body::AppendEntriesReply(_));
+        let mut reply = self.protocol.address(self.node, to, pledge, body);
+        if answers_leader {
+            reply.message.stamp = self.echo;
+        }
+        reply
     }
 
     pub(crate) fn hard_state_is_unwritten(&self) -> WriteId {

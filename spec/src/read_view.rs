@@ -11,17 +11,31 @@ pub struct ReadView {
     pub term: Term,
     /// The leader of that term, if the node knows it; itself if it leads.
     pub leader: Option<NodeId>,
-    /// The node's commit index: a stale read may be served at or below it.
+    /// The node's commit index.
     pub commit_index: Index,
+    /// Until when the node knows, by its own clock, that no other server leads a later term
+    /// (thesis §6.4.1); none while it holds no lease.
+    pub lease_until: Option<Instant>,
 }
 
 impl ReadView {
-    /// The index that a lease read may be served at. The rules of this version grant no lease,
-    /// so every lease read is refused and the caller falls back to asking the leader.
+    /// The index at which a lease read may be served now, once that entry is applied (rule L5):
+    /// every entry that any client knows of is at or below it. `now` is read after the read has
+    /// come, on the clock of the node that published this.
     ///
     /// # Errors
-    /// [`Refusal::NoLease`].
-    pub fn lease_read(&self, _now: Instant) -> Result<Index, Refusal> {
-        Err(Refusal::NoLease)
+    /// [`Refusal::NoLease`]: ask the node itself, by [`Input::Read`](crate::Input::Read).
+    pub fn lease_read(&self, now: Instant) -> Result<Index, Refusal> {
+        match self.lease_until {
+            Some(until) if now < until => Ok(self.commit_index),
+            Some(_) | None => Err(Refusal::NoLease),
+        }
+    }
+
+    /// The index at which a stale read may be served: it shows a state that was true once, and
+    /// goes by no leader's word.
+    #[must_use]
+    pub fn stale_read(&self) -> Index {
+        self.commit_index
     }
 }

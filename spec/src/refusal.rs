@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::types::{EntryId, NodeId, Term};
+use crate::types::{EntryId, NodeId, Term, Token};
 
 /// The reason why an input, or a part of it, had no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -95,6 +95,14 @@ pub enum Refusal {
     NotCommitted,
     /// No lease is held.
     NoLease,
+    /// The leader is handing its leadership over, or has told another server to campaign.
+    TransferInFlight,
+    /// Leadership can be handed over only to another voter.
+    CannotLead(NodeId),
+    /// The server led when it was asked for the read, and leads no more.
+    LostLeadership,
+    /// A read of this name waits already.
+    SameToken(Token),
 }
 
 impl fmt::Display for Refusal {
@@ -163,6 +171,18 @@ impl fmt::Display for Refusal {
             Refusal::SnapshotCovered => f.write_str("what the snapshot covers is covered already"),
             Refusal::NotCommitted => f.write_str("the snapshot covers what is not committed here"),
             Refusal::NoLease => f.write_str("no lease is held: ask the leader"),
+            Refusal::TransferInFlight => {
+                f.write_str("the leader is handing its leadership over: try again soon")
+            }
+            Refusal::CannotLead(id) => {
+                write!(f, "n{id} cannot take the leadership over: name another voter")
+            }
+            Refusal::LostLeadership => {
+                f.write_str("the server leads no more: ask again, for the new leader")
+            }
+            Refusal::SameToken(token) => {
+                write!(f, "a read of the name {token} waits already: use another name")
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::types::{Index, Instant, NodeId};
+use crate::message::Stamp;
+use crate::types::{Index, Instant, NodeId, Token};
 
 /// What a server is at present, with what only that role knows.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,11 +33,13 @@ pub struct Campaign {
     pub granted: BTreeSet<NodeId>,
     /// When each server was asked last.
     pub asked: BTreeMap<NodeId, Instant>,
+    /// Whether the leader has handed its leadership over to this server.
+    pub handover: bool,
 }
 
 impl Campaign {
     pub(crate) fn new(round: Instant) -> Campaign {
-        Campaign { round, granted: BTreeSet::new(), asked: BTreeMap::new() }
+        Campaign { round, granted: BTreeSet::new(), asked: BTreeMap::new(), handover: false }
     }
 }
 
@@ -46,6 +49,45 @@ pub struct Leadership {
     /// One entry for each other member, and for who was one until the latest configuration is
     /// committed: it is to learn that it was removed.
     pub peers: BTreeMap<NodeId, Progress>,
+    /// The number of the latest round in which reads are confirmed; 0 before the first.
+    pub round: u64,
+    /// The reads that wait for their round, in the order of their rounds.
+    pub reads: Vec<PendingRead>,
+    /// The transfer that is under way, if one is.
+    pub transfer: Option<Transfer>,
+    /// Whether a TimeoutNow of this term may be under way: from then on this leader holds no
+    /// lease (rule L6).
+    pub handed_over: bool,
+}
+
+impl Leadership {
+    /// What a leader knows that has just been elected.
+    pub(crate) fn new(peers: BTreeMap<NodeId, Progress>) -> Leadership {
+        let (round, reads) = (0, Vec::new());
+        Leadership { peers, round, reads, transfer: None, handed_over: false }
+    }
+}
+
+/// A read that waits until a quorum has answered a request that was made after it had come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PendingRead {
+    /// Its name at whoever was asked.
+    pub token: Token,
+    /// The follower that was asked and sent it here; none if this server was asked itself.
+    pub forwarded_by: Option<NodeId>,
+    /// Where it may be served (rules R1, R2).
+    pub index: Index,
+    /// The round that confirms it (rule R3).
+    pub round: u64,
+}
+
+/// A leader's attempt to hand its leadership over (thesis §3.10).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Transfer {
+    /// To whom.
+    pub to: NodeId,
+    /// When it is given up.
+    pub deadline: Instant,
 }
 
 /// What a leader knows of one follower.
@@ -63,6 +105,11 @@ pub struct Progress {
     /// it, as of its election; without check-quorum there is none. The model forgets contacts that
     /// are an election timeout old.
     pub last_contact: Option<Instant>,
+    /// The round of the latest request to it, for the reads that wait.
+    pub asked: u64,
+    /// The latest round that it has answered, and when the latest request was made that it has:
+    /// it promised then, or later, to help nobody else (rule L1).
+    pub heard: Stamp,
 }
 
 /// Whether the leader looks for the place where the logs agree, streams entries, or moves a
@@ -100,6 +147,8 @@ impl Progress {
             pace: Pace::Probe,
             sent_at: None,
             last_contact,
+            asked: 0,
+            heard: Stamp::NONE,
         }
     }
 }
@@ -145,6 +194,8 @@ pub enum Cause {
     LostQuorum,
     /// It led a cluster that it is no voter of any more, until that was committed (thesis §4.2.2).
     Removed,
+    /// The leader has handed its leadership over (thesis §3.10).
+    Handover,
 }
 
 impl fmt::Display for Cause {
@@ -157,6 +208,7 @@ impl fmt::Display for Cause {
             Cause::HigherTerm => "higher term",
             Cause::LostQuorum => "quorum lost",
             Cause::Removed => "removed",
+            Cause::Handover => "leadership handed over",
         })
     }
 }
@@ -169,14 +221,18 @@ pub type Transition = (RoleName, RoleName, Cause);
 ///
 /// From a role to itself there is a row where a new round begins. A follower that hears of
 /// another leader or term remains one, and so does a leader that hears an answer: no row.
-pub const TRANSITIONS: [Transition; 15] = {
-    use Cause::{GrantsVote, HigherTerm, LeaderAppears, LostQuorum, Quorum, Removed, Timeout};
+pub const TRANSITIONS: [Transition; 17] = {
+    use Cause::{
+        GrantsVote, Handover, HigherTerm, LeaderAppears, LostQuorum, Quorum, Removed, Timeout,
+    };
     use RoleName::{Candidate, Follower, Leader, PreCandidate};
     [
         (Follower, PreCandidate, Timeout),
         (Follower, Candidate, Timeout),
+        (Follower, Candidate, Handover),
         (PreCandidate, PreCandidate, Timeout),
         (PreCandidate, Candidate, Quorum),
+        (PreCandidate, Candidate, Handover),
         (PreCandidate, Follower, LeaderAppears),
         (PreCandidate, Follower, GrantsVote),
         (PreCandidate, Follower, HigherTerm),

@@ -1,11 +1,9 @@
 //! Every load-bearing guard of the protocol, one named function each: what safety rests on, in
 //! one file.
 //!
-//! Not here are tests that only a dishonest peer could fail (`Refusal::Malformed`,
-//! `Refusal::TermTooHigh`, and the check against committed entries that stops a node:
-//! `Effects::fatal`), and tests that only save work: a pre-vote of a past term is refused to spare
-//! its sender a lost election, an answer to a request that is no longer live moves no probe, and a leader whose log
-//! runs away from its commits takes no proposals, and a snapshot of a past report is not moved again.
+//! Not here are tests that only a dishonest peer could fail (`Refusal::Malformed`, `TermTooHigh`,
+//! `Effects::fatal`), and tests that only save work: of a pre-vote of a past term, of an answer to a
+//! request that is no longer live, of a log that runs away from its commits, of a past report.
 //!
 //! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
 //! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
@@ -13,34 +11,13 @@
 use crate::configuration::{Configuration, Target};
 use crate::durable::HardState;
 use crate::message::Kind;
+pub use crate::pledge::{Pledge, Unwritten};
 use crate::refusal::Refusal;
 use crate::types::{Duration, EntryId, Index, Instant, NodeId, Term, WriteId};
 
-/// What a message promises, and so what has to be durable before it leaves.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Pledge {
-    /// Only that the sender has reached its term (rule P1).
-    Term,
-    /// That the sender votes for itself: a RequestVote.
-    Candidacy,
-    /// That the sender voted for the receiver.
-    Vote,
-    /// That the sender's log holds everything up to this index (rule P2).
-    Entries(Index),
-}
-
-/// The writes that a node has issued and that are not reported durable yet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unwritten {
-    /// The latest one that holds term and vote, or [`WriteId::NONE`].
-    pub hard_state: WriteId,
-    /// The one that completes the log up to the pledged index, or [`WriteId::NONE`].
-    pub entries: WriteId,
-}
-
 /// The guards. Each returns a value, or says why it refuses.
 pub trait Rules {
-    // Elections: thesis §3.4 and §3.6.1.
+    // Elections: thesis §3.4, §3.6.1.
 
     /// Whether a server may campaign at all: only a voter, in either half, of its latest
     /// configuration or of the one that this `superseded` and that may come back (bug E17). Until
@@ -159,7 +136,10 @@ pub trait Rules {
             | Kind::AppendAccepted
             | Kind::AppendConflict
             | Kind::AppendStale
-            | Kind::InstallSnapshot => Ok(()),
+            | Kind::InstallSnapshot
+            | Kind::TimeoutNow
+            | Kind::ReadIndex
+            | Kind::ReadIndexReply => Ok(()),
         }
     }
 
@@ -195,6 +175,18 @@ pub trait Rules {
         promise_is_over(now, promised_until)
     }
 
+    /// Whether the promise does not stand against a candidate: only where the leader to whom it
+    /// was given has handed its leadership over to it (§4.2.3, bug B14).
+    fn overrides_promise(&self, handover: bool) -> bool {
+        handover
+    }
+
+    /// Whether a candidate says that leadership was handed over to it: in the campaign that a
+    /// TimeoutNow began, and in no other (§4.2.3).
+    fn claims_handover(&self, told: bool) -> bool {
+        told
+    }
+
     /// A leader helps nobody else while it leads (bugs A13, B11).
     fn leader_may_vote(&self) -> Result<(), Refusal> {
         Err(Refusal::IsLeader)
@@ -223,6 +215,93 @@ pub trait Rules {
     /// Whether a leader stays: a quorum answered it within the election timeout (§6.2).
     fn keeps_leading(&self, now: Instant, quorum_contact: Option<Instant>, e: Duration) -> bool {
         quorum_contact.is_some_and(|at| !now.is_past(at, e))
+    }
+
+    /// Whether a leader stays whose disk has to report its oldest write by `due_by`: it does not
+    /// lead on while it cannot write (bug H11).
+    fn disk_keeps_up(&self, now: Instant, due_by: Option<Instant>) -> bool {
+        due_by.is_none_or(|due_by| now < due_by)
+    }
+
+    // Reads: thesis §6.4.
+
+    /// Where a read may be served that comes now: no entry that any client knows of is after it.
+    /// Those of earlier terms come before the no-op of this one, but a leader does not know them
+    /// to be committed before that is (rules R1, R2, R9; bugs F1, F2, F18, F19).
+    fn read_index(&self, commit: Index, first_of_term: Index) -> Index {
+        commit.max(first_of_term)
+    }
+
+    /// Whether reads of `round` are confirmed once a quorum has answered `reached`: a request that
+    /// was made after they had come, and no earlier one (rule R3; bugs F5, F17).
+    fn confirms_round(&self, round: u64, reached: u64) -> bool {
+        reached >= round
+    }
+
+    /// The round that a read joins: the latest one, unless someone has been asked in it (rule R7,
+    /// etcd#20418).
+    fn round_of_read(&self, latest: u64, was_asked: bool) -> u64 {
+        if was_asked { latest.saturating_add(1) } else { latest }
+    }
+
+    /// Whether an answer confirms that its sender took this server for its leader when the request
+    /// came: an answer to a request of an earlier term tells nothing about this one (rule L2).
+    fn confirms(&self, answer: Kind) -> bool {
+        answer != Kind::AppendStale
+    }
+
+    /// Whether the reads of a leader fail that leads no more (rule R6, bug F4).
+    fn fails_reads(&self) -> bool {
+        true
+    }
+
+    // Leases: thesis §6.4.1.
+
+    /// When a lease begins that rests on an answer: when its request was made, not when the answer
+    /// came (rule L1, bugs F7, F11).
+    fn lease_start(&self, sent: Instant, _now: Instant) -> Instant {
+        sent
+    }
+
+    /// When a lease ends that began at `start`. At that very instant it is not held any more, and a
+    /// promise of the same length is (rule L12).
+    fn lease_end(&self, start: Instant, lease: Duration) -> Instant {
+        start.after(lease)
+    }
+
+    /// A leader holds no lease before it has committed an entry of its term (rule L4, bug F1).
+    fn may_hold_lease(&self, committed: Option<Term>, current: Term) -> Result<(), Refusal> {
+        if committed == Some(current) { Ok(()) } else { Err(Refusal::NoCommitInTerm) }
+    }
+
+    /// Nor while it hands its leadership over, or after it told anyone to campaign: a late TimeoutNow
+    /// overrides the promises on which the lease rests (rule L6; bugs F5, F6).
+    fn lease_survives(&self, transferring: bool, handed_over: bool) -> Result<(), Refusal> {
+        if transferring || handed_over { Err(Refusal::TransferInFlight) } else { Ok(()) }
+    }
+
+    // Transfer of leadership: thesis §3.10.
+
+    /// A leader takes no commands while it hands its leadership over: the target could not catch up
+    /// with them (bug F16).
+    fn may_propose(&self, transferring: bool) -> Result<(), Refusal> {
+        if transferring { Err(Refusal::TransferInFlight) } else { Ok(()) }
+    }
+
+    /// A leader tells only a server to campaign that has all of its log: another could not win.
+    fn may_hand_over(&self, matched: Index, last: Index) -> bool {
+        matched == last
+    }
+
+    /// A server campaigns for the leader of its term, and not for one of the past: others may hold
+    /// a lease by now (bug F6).
+    fn obeys_timeout_now(&self, leader_term: Term, current: Term) -> Result<(), Refusal> {
+        in_this_term(leader_term, current)
+    }
+
+    /// A transfer that has not succeeded by its deadline has failed, and the leader leads on.
+    fn gives_up_transfer(&self, now: Instant, deadline: Instant) -> bool {
+        now >= deadline
     }
 
     // Replication: thesis §3.5 and §3.6.

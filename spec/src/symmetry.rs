@@ -109,7 +109,10 @@ impl Rename for Message {
             | Body::PreVoteReply { .. }
             | Body::RequestVote { .. }
             | Body::RequestVoteReply { .. }
-            | Body::AppendEntriesReply(_) => {}
+            | Body::AppendEntriesReply(_)
+            | Body::TimeoutNow
+            | Body::ReadIndex { .. }
+            | Body::ReadIndexReply { .. } => {}
         }
     }
 }
@@ -150,6 +153,10 @@ impl Rename for Role {
             Role::Leader(leadership) => {
                 let peers = core::mem::take(&mut leadership.peers);
                 leadership.peers = peers.into_iter().map(|(id, peer)| (to(id), peer)).collect();
+                leadership.reads.iter_mut().for_each(|read| read.forwarded_by.rename(to));
+                if let Some(transfer) = &mut leadership.transfer {
+                    transfer.to.rename(to);
+                }
             }
         }
     }
@@ -161,6 +168,9 @@ impl Rename for Node {
         self.voted_for.rename(to);
         self.log.rename(to);
         self.role.rename(to);
+        for (asked, _) in self.forwards.iter_mut().filter_map(|it| it.asked.as_mut()) {
+            asked.rename(to);
+        }
     }
 }
 
@@ -168,5 +178,7 @@ impl Rename for History {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         self.leaders.values_mut().for_each(|leaders| leaders.rename(to));
         self.configurations.values_mut().for_each(|configuration| configuration.rename(to));
+        let reads = core::mem::take(&mut self.reads);
+        self.reads = reads.into_iter().map(|((id, token), at)| ((to(id), token), at)).collect();
     }
 }

@@ -43,6 +43,26 @@ impl Node {
         self.promised_until = now;
     }
 
+    /// Forgets the answers to a leader on which no lease can rest any more.
+    pub fn forget_answers(&mut self, may_rest: impl Fn(Instant) -> bool) {
+        if let Role::Leader(leadership) = &mut self.role {
+            for peer in leadership.peers.values_mut() {
+                peer.heard.sent = peer.heard.sent.filter(|sent| may_rest(*sent));
+            }
+        }
+    }
+
+    /// Takes every server for having answered a leader's request of this moment, if not a later one:
+    /// for models, where a quorum has. No lease rests on who answered an earlier one, in this
+    /// configuration.
+    pub fn level_answers(&mut self, to: Instant) {
+        if let Role::Leader(leadership) = &mut self.role {
+            for peer in leadership.peers.values_mut() {
+                peer.heard.sent = peer.heard.sent.max(Some(to));
+            }
+        }
+    }
+
     /// Gives the node's round of votes or pre-votes this name in the place of the instant at which it
     /// began. A step asks of a name only whether it is the present round's, so whoever renames the
     /// rounds in messages alike changes nothing.

@@ -49,6 +49,12 @@ quantity!(
     WriteId, "w"
 );
 
+quantity!(
+    /// A driver's name for a read. A driver uses none twice while the node runs, also for a read
+    /// that it tries again (rule R7).
+    Token, "r"
+);
+
 impl Term {
     /// Terms at or above this are refused: no honest cluster reaches it, and adding one to a
     /// term below it never overflows.

@@ -53,6 +53,8 @@ pub(super) fn of_slice(model: &SliceModel, before: &State, action: Action, after
         | Action::Advance(id)
         | Action::Campaign(id, _)
         | Action::Propose(id, _)
+        | Action::Read(id, _)
+        | Action::Transfer(id, ..)
         | Action::ChangeMembers(id, ..)
         | Action::Wipe(id)
         | Action::Report(id, ..)
@@ -116,6 +118,8 @@ fn happening(action: Action) -> &'static str {
         Action::Campaign(..) => "told to campaign",
         Action::Propose(..) => "command",
         Action::ChangeMembers(..) => "change of members",
+        Action::Read(..) => "read",
+        Action::Transfer(..) => "told to hand over",
         Action::Wipe(_) => "disk lost",
         Action::Report(..) => "disk reports",
         Action::Crash(..) => "crash, restart",
@@ -180,5 +184,8 @@ pub(super) fn label(envelope: &Envelope) -> String {
             format!("no match at {prev_index}, t{term}")
         }
         Body::AppendEntriesReply(AppendOutcome::Stale) => format!("stale, t{term}"),
+        Body::TimeoutNow => format!("TimeoutNow t{term}"),
+        Body::ReadIndex { token } => format!("ReadIndex {token:?}"),
+        Body::ReadIndexReply { token, index } => format!("read {token:?} at {index}"),
     }
 }

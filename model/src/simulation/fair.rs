@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use quorate_spec::{Duration, EntryId, Index};
+use quorate_spec::{Duration, EntryId, Index, Node};
 
 use super::cluster::{Cluster, PARAMS};
 use super::server::Happening;
@@ -120,9 +120,10 @@ impl Cluster {
     /// The leader and the commit index that everyone has.
     fn agreed(&self) -> Option<(usize, Index)> {
         let leader = self.leader()?;
-        let view = self.servers()[leader].node.read_view();
+        let known = |node: &Node| (node.current_term(), node.leader(), node.commit_index());
+        let view = known(&self.servers()[leader].node);
         let mut members = self.members().into_iter().map(|id| &self.servers()[id]);
-        let agree = members.all(|server| server.node.read_view() == view);
-        (agree && self.has_changed(leader)).then_some((leader, view.commit_index))
+        let agree = members.all(|server| known(&server.node) == view);
+        (agree && self.has_changed(leader)).then_some((leader, view.2))
     }
 }

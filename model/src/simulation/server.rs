@@ -243,8 +243,6 @@ fn in_flight(node: &Node, peer: NodeId) -> usize {
 
 /// The effects tell a driver of each change that it has to act on, and of no other.
 fn effects_say_all(before: &Node, after: &Node, effects: &Effects) -> bool {
-    let view = after.read_view();
-    let published = effects.publish == (view != before.read_view()).then_some(view);
     let risen = after.commit_index() > before.commit_index();
     let committed = effects.commit == risen.then(|| after.commit_index());
     let changed = after.hard_state() != before.hard_state() || after.log() != before.log();
@@ -254,5 +252,5 @@ fn effects_say_all(before: &Node, after: &Node, effects: &Effects) -> bool {
         let whole = last.index.0 + 1 == first.index.0 + proposed.count;
         after.log().contains(first) && last.term == first.term && whole
     });
-    published && committed && persisted && named
+    committed && persisted && named
 }

@@ -18,7 +18,7 @@ pub(super) fn slices() -> Vec<Slice> {
         ("x-drift-e5-d2", Assumption::Drift(2), 5),
     ] {
         for encoding in [Encoding::PerServer, Encoding::Global] {
-            let clocks = Clocks { assumption, encoding, election_timeout: e, lease: 1 };
+            let clocks = Clocks { assumption, encoding, election_timeout: e };
             let name = if encoding == Encoding::Global {
                 Box::leak(format!("{name}-global").into_boxed_str())
             } else {
@@ -33,6 +33,7 @@ pub(super) fn slices() -> Vec<Slice> {
                 network: Network::Pull { parked: 1 },
                 led: true,
                 clocks: Some(clocks),
+                lease: Some(clocks.longest_lease()),
                 ..BASE
             };
             v.push(slice);

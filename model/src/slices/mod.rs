@@ -5,6 +5,7 @@ mod disruption;
 mod elections;
 mod leases;
 mod membership;
+mod reads;
 mod replication;
 mod snapshots;
 
@@ -23,7 +24,9 @@ fn refutable(slice: &Slice) -> ClaimSet {
         Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
-        | Claim::SnapshotProgress => !established && !timed,
+        | Claim::SnapshotProgress
+        | Claim::ReadProgress
+        | Claim::TransferProgress => !established && !timed,
         // A change whose new voters are cut off waits for them, by design.
         Claim::ReconfigCompletes => !established && slice.cuts.is_empty(),
         // Where an established leader stays, little happens but what NonDisruption is about.
@@ -40,11 +43,12 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
         CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, DurableIndexSound,
         ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness,
-        LeaderIsVoter, LogContiguous, LogMatching, MatchIndexMonotonic, MatchIndexSound,
-        MessageTermPersisted, NoDeadlock, NonDisruption, OneConfigInFlight, PreVoteSilent,
-        PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog, ReconfigCompletes,
-        ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
-        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
+        LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous, LogMatching,
+        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
+        OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept, PublishedInTime,
+        QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes, ReplicationProgress,
+        RestartIsFollower, RestartRecovers, SnapshotCommitted, SnapshotMonotonic, SnapshotProgress,
+        StateMachineSafety, StateTransitions, TermMonotonic, TransferProgress,
         TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
     };
     let several = slice.servers > 1;
@@ -57,6 +61,10 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         CheckQuorumSoundness => slice.election.check_quorum,
         RestartIsFollower | RestartRecovers => slice.crashes > 0,
         SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
+        LinearizableRead => slice.reads > 0 || slice.lease.is_some(),
+        LeaseExclusive => slice.lease.is_some(),
+        ReadProgress => slice.reads > 0,
+        TransferProgress => slice.transfers > 0,
         LeaderIsVoter => slice.learners + slice.joiners > 0 || changes,
         JointQuorum => several,
         OneConfigInFlight | ConfigFollowsLog | ReconfigCompletes => changes,
@@ -80,6 +88,7 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         | LogContiguous
         | DurableIndexSound
         | CommittedIsDurable => log,
+        PublishedInTime => true,
         NonDisruption | NoDeadlock | TermMonotonic | VoteStable | StateTransitions
         | EntryIdentity => true,
     }
@@ -96,6 +105,9 @@ const BASE: Slice = Slice {
     crashes: 0,
     pending: 2,
     commands: 0,
+    reads: 0,
+    transfers: 0,
+    lease: None,
     changes: &[],
     wiped: None,
     snapshots: 0,
@@ -130,6 +142,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(replication::slices());
     slices.extend(membership::slices());
     slices.extend(snapshots::slices());
+    slices.extend(reads::slices());
     slices.extend(leases::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {

@@ -96,11 +96,21 @@ pub enum Claim {
     ReconfigCompletes,
     /// Every server that it reaches gets beyond the leader's snapshot.
     SnapshotProgress,
+    /// A read sees everything that was committed when it was asked for.
+    LinearizableRead,
+    /// While a server may serve lease reads, nobody leads a later term.
+    LeaseExclusive,
+    /// What readers may rely on is published in the step that changes it.
+    PublishedInTime,
+    /// Every read is waited for until it is answered, and a fault-free run answers it.
+    ReadProgress,
+    /// A transfer of leadership ends, and in a fault-free run it succeeds.
+    TransferProgress,
 }
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 44] = [
+    pub const ALL: [Claim; 49] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -145,6 +155,11 @@ impl Claim {
         Claim::ReplicationProgress,
         Claim::ReconfigCompletes,
         Claim::SnapshotProgress,
+        Claim::LinearizableRead,
+        Claim::LeaseExclusive,
+        Claim::PublishedInTime,
+        Claim::ReadProgress,
+        Claim::TransferProgress,
     ];
 
     /// The claim's name, as it is written everywhere.
@@ -195,6 +210,11 @@ impl Claim {
             Claim::ReplicationProgress => "ReplicationProgress",
             Claim::ReconfigCompletes => "ReconfigCompletes",
             Claim::SnapshotProgress => "SnapshotProgress",
+            Claim::LinearizableRead => "LinearizableRead",
+            Claim::LeaseExclusive => "LeaseExclusive",
+            Claim::PublishedInTime => "PublishedInTime",
+            Claim::ReadProgress => "ReadProgress",
+            Claim::TransferProgress => "TransferProgress",
         }
     }
 }

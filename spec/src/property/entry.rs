@@ -79,7 +79,7 @@ impl Claim {
                 "",
             ),
             Claim::PreVoteSound => (
-                "With pre-vote, a server raises its term by itself only if a quorum granted in this very round.",
+                "With pre-vote, a server raises its term by itself only if a quorum granted in this very round, or the leader of its term has handed over to it.",
                 "§9.6",
                 "step::pre_vote_sound",
                 "",
@@ -175,9 +175,9 @@ impl Claim {
                 "",
             ),
             Claim::CheckQuorumSoundness => (
-                "A leader counts as contact to its quorum only answers of its own term, and the votes that elected it.",
+                "A leader counts as contact to its quorum only answers of its own term, and the votes that elected it; and it leads no more once its own disk owes it a write for an election timeout.",
                 "§6.2",
-                "step::check_quorum_sound",
+                "step::check_quorum_sound, step::leader_writes",
                 "",
             ),
             Claim::AckDurability => (
@@ -288,12 +288,45 @@ impl Claim {
                 "quorate_model::progress::Benign::progress",
                 "As for NoDeadlock. What was being moved when the run begins is reported lost.",
             ),
+            Claim::LinearizableRead => (
+                "A read is served at an index that covers everything that anyone knew to be committed when it was asked for: after a round of messages, or at any moment by the view that a server with a lease has published.",
+                "§6.4",
+                "reads::lease_read_is_linearizable, history::History::observe",
+                "Leases: clocks within the declared bound. The state read is that after the index has been applied.",
+            ),
+            Claim::LeaseExclusive => (
+                "While a server may serve lease reads by what it has published, nobody leads a later term.",
+                "§6.4.1",
+                "reads::lease_exclusive",
+                "Clocks within the declared bound; time in which a machine is suspended is counted.",
+            ),
+            Claim::PublishedInTime => (
+                "What readers may rely on is published in the very step that changes it, before any message of that step leaves and any of its commits is acknowledged; building a request changes nothing of it.",
+                "§6.4",
+                "reads::published_in_time",
+                "The driver performs effects in the order of their fields.",
+            ),
+            Claim::ReadProgress => (
+                "A read that was asked for is waited for at its server until it is answered, and in that run every one is answered, at the leader and at those who follow it.",
+                "§6.4",
+                "reads::waits_for, quorate_model::progress::Benign::progress",
+                "As for NoDeadlock. A crash takes the reads of its server along.",
+            ),
+            Claim::TransferProgress => (
+                "In that run no transfer of leadership is left under way, and one to a voter that the leader reaches makes it leader.",
+                "§3.10",
+                "quorate_model::progress::Benign::progress",
+                "As for NoDeadlock.",
+            ),
         };
         let file = match self {
             Claim::ElectionSafety
             | Claim::EntryIdentity
             | Claim::LeaderCompleteness
             | Claim::StateMachineSafety => "spec/src/property/history.rs",
+            Claim::LinearizableRead | Claim::LeaseExclusive | Claim::PublishedInTime => {
+                "spec/src/property/reads.rs"
+            }
             Claim::VoteOncePerTerm
             | Claim::VoteDurability
             | Claim::MessageTermPersisted
@@ -332,7 +365,9 @@ impl Claim {
             | Claim::CommitProgress
             | Claim::ReplicationProgress
             | Claim::ReconfigCompletes
-            | Claim::SnapshotProgress => "model/src/progress.rs",
+            | Claim::SnapshotProgress
+            | Claim::ReadProgress
+            | Claim::TransferProgress => "model/src/progress.rs",
         };
         Entry { claim: self, sentence, thesis, function, file, caveat }
     }

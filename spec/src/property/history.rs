@@ -5,10 +5,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
+use crate::effects::{Effects, Input};
 use crate::log::Log;
 use crate::node::Node;
 use crate::property::claim::{Claim, ClaimSet};
-use crate::types::{EntryId, Index, NodeId, Term};
+use crate::refusal::Refusal;
+use crate::types::{EntryId, Index, NodeId, Term, Token};
 
 /// Something that the history remembers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,6 +45,39 @@ pub enum Event {
         /// The configuration.
         configuration: Configuration,
     },
+    /// A client asked a server for a read.
+    ReadAsked {
+        /// The server.
+        server: NodeId,
+        /// Its name for the read.
+        token: Token,
+    },
+    /// The server answered.
+    ReadAnswered {
+        /// The server.
+        server: NodeId,
+        /// Its name for the read.
+        token: Token,
+        /// Where the read is served; none where it failed.
+        index: Option<Index>,
+    },
+    /// A server restarted: the clients that it had not answered hear nothing.
+    Restarted(NodeId),
+}
+
+/// The read that this input asks for, unless it is refused.
+#[must_use]
+pub fn asked(server: NodeId, input: &Input, effects: &Effects) -> Option<Event> {
+    let Input::Read(token) = *input else { return None };
+    let refused = effects.refused.contains(&Refusal::SameToken(token));
+    (!refused).then_some(Event::ReadAsked { server, token })
+}
+
+/// The reads that are answered by these effects.
+pub fn answered(server: NodeId, effects: &Effects) -> impl Iterator<Item = Event> + '_ {
+    let answer = |read: &crate::effects::ReadAnswer| (read.token, read.outcome.ok());
+    let answers = effects.reads.iter().map(answer);
+    answers.map(move |(token, index)| Event::ReadAnswered { server, token, index })
 }
 
 /// What the history has to remember of a step of one server.
@@ -84,6 +119,8 @@ pub struct History {
     pub committed: BTreeMap<Index, (Term, Term)>,
     /// Which configurations were committed, by the indices of their entries.
     pub configurations: BTreeMap<Index, Configuration>,
+    /// The reads that wait for an answer, by server and name: what was committed when they came.
+    pub reads: BTreeMap<(NodeId, Token), Index>,
 }
 
 impl History {
@@ -110,8 +147,24 @@ impl History {
             Event::Configured { index, configuration } => {
                 self.configurations.entry(*index).or_insert_with(|| configuration.clone());
             }
+            Event::ReadAsked { server, token } => {
+                self.reads.insert((*server, *token), self.last_committed());
+            }
+            Event::ReadAnswered { server, token, index } => {
+                let known = self.reads.remove(&(*server, *token));
+                // An answer to no question would be one too many.
+                let sees = |index: Index| known.is_some_and(|known| index >= known);
+                broken.require(Claim::LinearizableRead, index.is_none_or(sees));
+            }
+            Event::Restarted(server) => self.reads.retain(|(asked, _), _| asked != server),
         }
         broken
+    }
+
+    /// The last entry that anyone knows to be committed: a client can know of no later one.
+    #[must_use]
+    pub fn last_committed(&self) -> Index {
+        self.committed.last_key_value().map_or(Index::ZERO, |(index, _)| *index)
     }
 
     /// The log of a leader of `term` has what was committed in earlier terms (§3.6.3). The term of

@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod entry;
 pub mod history;
 pub mod membership;
+pub mod reads;
 pub mod release;
 pub mod restart;
 pub mod step;

@@ -40,7 +40,10 @@ pub fn vote_in(envelope: &Envelope) -> Option<SentVote> {
         | Body::PreVoteReply { .. }
         | Body::AppendEntries { .. }
         | Body::AppendEntriesReply(_)
-        | Body::InstallSnapshot { .. } => None,
+        | Body::InstallSnapshot { .. }
+        | Body::TimeoutNow
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::property::membership::{
 };
 use crate::property::restart::restart_recovers;
 use crate::role::{Campaign, Role, RoleName, may_change};
-use crate::types::{Index, NodeId};
+use crate::types::{Index, Instant, NodeId};
 
 /// The claims that this step breaks.
 #[must_use]
@@ -94,7 +94,7 @@ pub fn vote_stable(before: &Node, after: &Node) -> bool {
 #[must_use]
 pub fn vote_sound(before: &Node, input: &Input, after: &Node) -> bool {
     let Input::Receive(envelope) = input else { return true };
-    let Body::RequestVote { last } = envelope.message.body else { return true };
+    let Body::RequestVote { last, .. } = envelope.message.body else { return true };
     let voted = after.voted_for() == Some(envelope.from)
         && (before.voted_for(), before.current_term()) != (after.voted_for(), after.current_term());
     let (theirs, ours) = (last, before.log().last());
@@ -206,6 +206,15 @@ pub fn check_quorum_sound(params: &Params, before: &Node, input: &Input, after: 
     })
 }
 
+/// A leader that looks at its timers leads no more once its disk owes it a write for an election
+/// timeout (§6.2): `now` is the instant of the step, on the server's clock.
+#[must_use]
+pub fn leader_writes(params: &Params, now: Instant, input: &Input, after: &Node) -> bool {
+    let looks = params.check_quorum && *input == Input::Tick && after.is_leader();
+    let owed = after.unwritten().first().and_then(|write| write.due_by);
+    !looks || owed.is_none_or(|due_by| due_by > now)
+}
+
 /// Whether this input is an answer of `from` to the leader of the present term.
 fn answers(input: &Input, leader: &Node, from: NodeId) -> bool {
     let Input::Receive(envelope) = input else { return false };
@@ -227,7 +236,9 @@ pub(super) fn voted(candidate: &Node, input: &Input, from: NodeId) -> bool {
         | Input::ChangeMembers(_)
         | Input::SnapshotTaken { .. }
         | Input::SnapshotReported { .. }
-        | Input::Campaign => false,
+        | Input::Campaign
+        | Input::TransferLeadership(_)
+        | Input::Read(_) => false,
     };
     campaign.granted.contains(&from) || arrives
 }
@@ -264,7 +275,7 @@ pub(crate) fn agree_up_to(a: &Log, b: &Log, index: Index) -> bool {
 
 /// By induction over a round: it begins with no grants; a grant is added only by a granting reply
 /// to this round, asked in this term; and the term rises only when the grants and the server
-/// itself are a majority of each half (§9.6).
+/// itself are a majority of each half (§9.6), or when the leader of this term says so (§3.10).
 #[must_use]
 pub fn pre_vote_sound(params: &Params, before: &Node, input: &Input, after: &Node) -> bool {
     if !params.pre_vote {
@@ -281,10 +292,12 @@ pub fn pre_vote_sound(params: &Params, before: &Node, input: &Input, after: &Nod
         }
         return campaign.granted.iter().all(|from| counted(*from));
     }
+    let told = matches!(input, Input::Receive(Envelope { message, .. })
+        if message.body == Body::TimeoutNow && message.term == before.current_term());
     let raised =
         matches!(after.role(), Role::Candidate(_)) && after.current_term() > before.current_term();
     let has = |voter: NodeId| voter == after.id() || counted(voter);
-    !raised || before.log().configuration().is_quorum(has)
+    !raised || told || before.log().configuration().is_quorum(has)
 }
 
 /// Whoever is asked for a pre-vote stays as it is: no term, no vote, no timer, no promise (§9.6).

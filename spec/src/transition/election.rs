@@ -13,6 +13,7 @@ use crate::types::{NodeId, Term};
 impl<R: Rules> Step<'_, R> {
     pub(crate) fn tick(&mut self) {
         if self.node.is_leader() {
+            self.look_at_transfer();
             self.check_quorum();
         } else if self.now() >= self.node.election_deadline {
             // Whoever may not campaign now tries again a timeout later.
@@ -38,16 +39,21 @@ impl<R: Rules> Step<'_, R> {
         if self.node.is_leader() {
             return Err(Refusal::IsLeader);
         }
+        self.may_stand()?;
+        if self.params().stickiness {
+            self.rules().promise_permits_campaign(self.now(), self.node.promised_until)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the server may be elected at all.
+    pub(crate) fn may_stand(&self) -> Result<(), Refusal> {
         if self.node.current_term.next() >= Term::LIMIT {
             return Err(Refusal::TermTooHigh);
         }
         let latest = self.configuration();
         let superseded = self.node.log.superseded_configuration(self.node.commit_index);
-        self.rules().is_promotable(self.node.id, latest, superseded)?;
-        if self.params().stickiness {
-            self.rules().promise_permits_campaign(self.now(), self.node.promised_until)?;
-        }
-        Ok(())
+        self.rules().is_promotable(self.node.id, latest, superseded)
     }
 
     fn become_pre_candidate(&mut self) {
@@ -60,7 +66,9 @@ impl<R: Rules> Step<'_, R> {
     pub(crate) fn become_candidate(&mut self, cause: Cause) {
         self.node.current_term = self.node.current_term.next();
         self.node.voted_for = Some(self.node.id);
-        self.become_role(Role::Candidate(Campaign::new(self.now())), cause);
+        let handover = self.rules().claims_handover(cause == Cause::Handover);
+        let campaign = Campaign { handover, ..Campaign::new(self.now()) };
+        self.become_role(Role::Candidate(campaign), cause);
         self.reset_election_timer();
     }
 
@@ -97,6 +105,7 @@ impl<R: Rules> Step<'_, R> {
             let last = self.node.log.last().index;
             self.write_log(last, Entries::of_term(last, self.node.current_term, 1));
         }
+        self.take_over_reads();
     }
 
     /// What a new leader knows: where its own log ends, and who has just voted for it.
@@ -113,18 +122,20 @@ impl<R: Rules> Step<'_, R> {
         let leaving = superseded.into_iter().flat_map(Configuration::members);
         let members = self.configuration().members().chain(leaving);
         let others = members.filter(|id| *id != self.node.id);
-        Leadership { peers: others.map(|id| (id, progress(id))).collect::<BTreeMap<_, _>>() }
+        Leadership::new(others.map(|id| (id, progress(id))).collect::<BTreeMap<_, _>>())
     }
 
-    /// A leader that no quorum has answered for an election timeout steps down, and keeps its
-    /// vote (§6.2; bug A3).
+    /// A leader that no quorum has answered for an election timeout steps down, and so does one
+    /// whose own disk has not; it keeps its vote (§6.2; bugs A3, H11).
     fn check_quorum(&mut self) {
         if !self.params().check_quorum {
             return;
         }
         let reached = self.protocol.quorum_contact(self.node);
         let e = self.params().election_timeout;
-        if !self.rules().keeps_leading(self.now(), reached, e) {
+        let due_by = self.node.unwritten.first().and_then(|write| write.due_by);
+        let writes = self.rules().disk_keeps_up(self.now(), due_by);
+        if !self.rules().keeps_leading(self.now(), reached, e) || !writes {
             self.step_down(Cause::LostQuorum);
         }
     }

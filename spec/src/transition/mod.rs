@@ -10,6 +10,8 @@
 //! | `replication` | a leader proposes, hears answers and commits | §3.5, §3.6.2 |
 //! | `membership` | a change of the members, from the request to `C_new` | §4.1 to §4.3 |
 //! | `snapshot` | taking, reporting and installing snapshots | §5.1, §5.3 |
+//! | `read` | linearizable reads, by a round of messages | §6.4 |
+//! | `transfer` | leadership is handed over | §3.10 |
 //! | `durability` | a write has become durable | §3.8 |
 //! | `transmit` | requests to a peer are built here and nowhere else | §3.4, §3.5, §5.3, §9.6 |
 
@@ -18,10 +20,12 @@ mod durability;
 mod election;
 mod membership;
 mod pre_vote;
+mod read;
 mod replication;
 mod request_vote;
 mod snapshot;
 mod term;
+mod transfer;
 mod transmit;
 
 pub use transmit::{Limit, Room};

@@ -32,7 +32,7 @@ impl<R: Rules> Step<'_, R> {
             // The rejection tells the present term, which saves the asker a lost election.
             return Err(Refusal::TermNotAhead);
         }
-        self.promise_permits(Kind::PreVote)?;
+        self.promise_permits(Kind::PreVote, false)?;
         self.rules().log_is_up_to_date(last, self.node.log.last())
     }
 

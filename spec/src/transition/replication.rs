@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::configuration::reached_by_quorum;
 use crate::effects::Proposed;
 use crate::log::Entries;
-use crate::message::AppendOutcome;
+use crate::message::{AppendOutcome, Body, Stamp};
 use crate::protocol::Step;
 use crate::refusal::Refusal;
 use crate::role::{Pace, Progress, Role};
@@ -17,6 +17,10 @@ impl<R: Rules> Step<'_, R> {
     pub(crate) fn propose(&mut self, count: u64) {
         if !self.node.is_leader() {
             return self.refuse(Refusal::NotLeader { leader: self.node.leader() });
+        }
+        let transferring = self.node.leadership().is_some_and(|it| it.transfer.is_some());
+        if let Err(refusal) = self.rules().may_propose(transferring) {
+            return self.refuse(refusal);
         }
         let last = self.node.log.last().index;
         if count == 0 || last.0.saturating_add(count) >= Index::LIMIT.0 {
@@ -39,6 +43,7 @@ impl<R: Rules> Step<'_, R> {
             return self.refuse(refusal);
         }
         let (now, rules, check_quorum) = (self.now(), self.rules(), self.params().check_quorum);
+        let stamp = self.echo;
         let window = self.params().max_in_flight;
         let log = &self.node.log;
         let Role::Leader(leadership) = &mut self.node.role else {
@@ -49,6 +54,13 @@ impl<R: Rules> Step<'_, R> {
         };
         if check_quorum {
             peer.last_contact = Some(now);
+        }
+        if rules.confirms(Body::AppendEntriesReply(outcome).kind()) {
+            let Stamp { round, sent } = stamp;
+            // No honest answer is from the future.
+            let start = sent.map(|sent| rules.lease_start(sent.min(now), now));
+            peer.heard.round = peer.heard.round.max(round.min(leadership.round));
+            peer.heard.sent = peer.heard.sent.max(start);
         }
         match outcome {
             AppendOutcome::Accepted { match_index } => {

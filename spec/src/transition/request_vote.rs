@@ -8,7 +8,13 @@ use crate::rules::{Pledge, Rules};
 use crate::types::{EntryId, NodeId, Term};
 
 impl<R: Rules> Step<'_, R> {
-    pub(crate) fn on_request_vote(&mut self, from: NodeId, term: Term, last: EntryId) {
+    pub(crate) fn on_request_vote(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        last: EntryId,
+        handover: bool,
+    ) {
         if term < self.node.current_term && !self.rules().answers_stale(Kind::RequestVote) {
             return;
         }
@@ -16,7 +22,7 @@ impl<R: Rules> Step<'_, R> {
             // The term was not adopted; the reason for that has been given.
             return self.reply(from, Pledge::Term, Body::RequestVoteReply { granted: false });
         }
-        match self.may_grant_vote(from, term, last) {
+        match self.may_grant_vote(from, term, last, handover) {
             Ok(()) => {
                 self.node.voted_for = Some(from);
                 if self.node.role.name() == RoleName::PreCandidate {
@@ -35,11 +41,17 @@ impl<R: Rules> Step<'_, R> {
 
     /// The conditions of a vote. The promise is tested here too, and not only before adopting the
     /// term: a server can learn the candidate's term from elsewhere while it is under the promise.
-    fn may_grant_vote(&self, from: NodeId, term: Term, last: EntryId) -> Result<(), Refusal> {
+    fn may_grant_vote(
+        &self,
+        from: NodeId,
+        term: Term,
+        last: EntryId,
+        handover: bool,
+    ) -> Result<(), Refusal> {
         let current = self.node.current_term;
         self.rules().votes_for_term(term, current)?;
         self.rules().vote_is_free(self.node.voted_for, from)?;
-        self.promise_permits(Kind::RequestVote)?;
+        self.promise_permits(Kind::RequestVote, handover)?;
         self.rules().log_is_up_to_date(last, self.node.log.last())
     }
 

@@ -1,6 +1,6 @@
 //! Who is heard, and which term counts (thesis §3.3).
 
-use crate::message::{Body, Envelope, Kind};
+use crate::message::{Body, Envelope, Kind, Message};
 use crate::protocol::Step;
 use crate::refusal::Refusal;
 use crate::role::Cause;
@@ -16,24 +16,28 @@ impl<R: Rules> Step<'_, R> {
         if from == self.node.id {
             return self.refuse(Refusal::Malformed);
         }
-        let term = message.term;
+        let Message { term, stamp, body } = message;
+        self.echo = stamp;
         if term >= Term::LIMIT {
             return self.refuse(Refusal::TermTooHigh);
         }
         if term > self.node.current_term {
-            let kind = message.body.kind();
-            let promise = self.promise_permits(kind);
+            let kind = body.kind();
+            let handover = matches!(body, Body::RequestVote { handover: true, .. });
+            let promise = self.promise_permits(kind, handover);
             match self.rules().adopts_term(kind, promise) {
                 Ok(()) => self.adopt_term(term),
                 Err(refusal) => self.refuse(refusal),
             }
         }
-        match message.body {
+        match body {
             Body::PreVote { last, round } => self.on_pre_vote(from, term, last, round),
             Body::PreVoteReply { asked_in, round, granted } => {
                 self.on_pre_vote_reply(from, (asked_in, round), granted);
             }
-            Body::RequestVote { last } => self.on_request_vote(from, term, last),
+            Body::RequestVote { last, handover } => {
+                self.on_request_vote(from, term, last, handover);
+            }
             Body::RequestVoteReply { granted } => self.on_vote_reply(from, term, granted),
             Body::AppendEntries { prev, entries, leader_commit } => {
                 self.on_append_entries(from, term, prev, entries, leader_commit);
@@ -42,13 +46,16 @@ impl<R: Rules> Step<'_, R> {
             Body::InstallSnapshot { snapshot } => {
                 self.on_install_snapshot(from, term, snapshot);
             }
+            Body::TimeoutNow => self.on_timeout_now(term),
+            Body::ReadIndex { token } => self.on_read_index(from, token),
+            Body::ReadIndexReply { token, index } => self.on_read_index_reply(token, index),
         }
     }
 
     /// Whether the server may help `kind` to another leader now: it does not lead, and has heard
-    /// none for an election timeout.
-    pub(crate) fn promise_permits(&self, kind: Kind) -> Result<(), Refusal> {
-        if !self.params().stickiness {
+    /// none for an election timeout; or the leader itself has handed over.
+    pub(crate) fn promise_permits(&self, kind: Kind, handover: bool) -> Result<(), Refusal> {
+        if !self.params().stickiness || self.rules().overrides_promise(handover) {
             return Ok(());
         }
         if self.node.is_leader() {

@@ -3,12 +3,12 @@
 
 use crate::effects::Outgoing;
 use crate::log::Entries;
-use crate::message::Body;
-use crate::node::Node;
+use crate::message::{Body, Stamp};
+use crate::node::{Forward, Node};
 use crate::protocol::Protocol;
 use crate::role::{Campaign, Pace, Role};
 use crate::rules::{Pledge, Rules};
-use crate::types::{EntryId, Instant, NodeId};
+use crate::types::{EntryId, Instant, NodeId, Token};
 
 /// How much the peer has room for now. A driver that has no room for entries still asks for requests:
 /// heartbeats keep leadership and cost little.
@@ -55,7 +55,11 @@ impl<R: Rules> Protocol<R> {
             return None;
         }
         match &mut node.role {
-            Role::Follower { .. } => None,
+            Role::Follower { leader } => {
+                let asks = *leader == Some(peer);
+                let token = asks.then(|| self.forward(&mut node.forwards, peer, now)).flatten()?;
+                Some(self.address(node, peer, Pledge::Term, Body::ReadIndex { token }))
+            }
             Role::PreCandidate(campaign) => {
                 let round = campaign.round;
                 let due = voter && self.ask(campaign, peer, now);
@@ -64,14 +68,37 @@ impl<R: Rules> Protocol<R> {
             }
             Role::Candidate(campaign) => {
                 let due = voter && self.ask(campaign, peer, now);
-                let body = Body::RequestVote { last };
+                let body = Body::RequestVote { last, handover: campaign.handover };
                 due.then(|| self.address(node, peer, Pledge::Candidacy, body))
             }
             Role::Leader(_) => {
-                let body = self.next_request(node, peer, now, &room)?;
-                Some(self.address(node, peer, Pledge::Term, body))
+                let body = self.next_request(node, peer, now, voter, &room)?;
+                let stamp = self.stamp(node, peer, now);
+                let mut outgoing = self.address(node, peer, Pledge::Term, body);
+                outgoing.message.stamp = stamp;
+                Some(outgoing)
             }
         }
+    }
+
+    /// The next read that this follower has to ask its leader for.
+    fn forward(&self, forwards: &mut [Forward], leader: NodeId, now: Instant) -> Option<Token> {
+        let lately = |(asked, at): (NodeId, Instant)| {
+            asked == leader && !now.is_past(at, self.params.heartbeat_interval)
+        };
+        let due = forwards.iter_mut().find(|forward| !forward.asked.is_some_and(lately))?;
+        due.asked = Some((leader, now));
+        Some(due.token)
+    }
+
+    /// What the answer to a request that is made now will confirm.
+    fn stamp(&self, node: &mut Node, peer: NodeId, now: Instant) -> Stamp {
+        let Role::Leader(leadership) = &mut node.role else { return Stamp::NONE };
+        let round = leadership.round;
+        if let Some(progress) = leadership.peers.get_mut(&peer) {
+            progress.asked = round;
+        }
+        Stamp { round, sent: self.params.lease.map(|_| now) }
     }
 
     /// Whether to ask the peer for its vote now: it has not granted it, and was not asked lately.
@@ -92,12 +119,23 @@ impl<R: Rules> Protocol<R> {
         node: &mut Node,
         peer: NodeId,
         now: Instant,
+        voter: bool,
         room: &impl Room,
     ) -> Option<Body> {
         let Role::Leader(leadership) = &mut node.role else { return None };
+        let confirms = voter && !leadership.reads.is_empty();
         let progress = leadership.peers.get_mut(&peer)?;
-        let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval));
-        let base = node.log.base();
+        let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval))
+            || (confirms && progress.asked < leadership.round);
+        let (base, last) = (node.log.base(), node.log.last().index);
+        if leadership.transfer.is_some_and(|transfer| transfer.to == peer)
+            && due
+            && self.rules.may_hand_over(progress.match_index, last)
+        {
+            progress.sent_at = Some(now);
+            leadership.handed_over = true;
+            return Some(Body::TimeoutNow);
+        }
         if self.rules.needs_snapshot(progress.next_index, base.index) {
             if !due {
                 return None;
@@ -118,7 +156,7 @@ impl<R: Rules> Protocol<R> {
             Pace::Replicate(in_flight) => in_flight.len() < self.params.max_in_flight,
             Pace::Snapshot(_) => false,
         };
-        let entries = if open && prev_index < node.log.last().index {
+        let entries = if open && prev_index < last {
             let fit = room.fits(&mut node.log.ids_after(prev_index));
             node.log.entries_after(prev_index, fit)
         } else {

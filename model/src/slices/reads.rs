@@ -1,0 +1,55 @@
+//! Slices of reads that a round of messages confirms, and of leadership that is handed over.
+
+use super::BASE;
+use crate::slice::{Election, Network, Slice};
+
+/// Reads and transfers.
+pub(super) fn slices() -> Vec<Slice> {
+    let base = Slice { election: Election::NAIVE, network: Network::Pull { parked: 1 }, ..BASE };
+    let transfer = Slice { transfers: 1, max_term: 3, election: Election::PRE_VOTE, ..base };
+    vec![
+        Slice {
+            name: "reads",
+            about: "two reads, each asked of any server, over two terms",
+            reads: 2,
+            ..base
+        },
+        Slice {
+            name: "reads-terms",
+            about: "a read over three terms, answers of past ones under way",
+            max_term: 3,
+            reads: 1,
+            ..base
+        },
+        Slice {
+            name: "reads-async",
+            about: "a read and a command, any number of messages under way",
+            reads: 1,
+            commands: 1,
+            network: Network::Async,
+            ..base
+        },
+        Slice {
+            name: "reads-crash",
+            about: "a read and a crash between any two effects",
+            reads: 1,
+            crashes: 1,
+            pending: 1,
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "transfer",
+            about: "leadership is handed over, late, in vain, or with success",
+            ..transfer
+        },
+        Slice {
+            name: "stalled-disk",
+            about: "leaders whose disks do not report step down",
+            instant_writes: false,
+            network: Network::Pull { parked: 0 },
+            election: Election { check_quorum: true, ..Election::NAIVE },
+            ..base
+        },
+    ]
+}
