@@ -5,6 +5,7 @@
 //! alike. Where a rule decides, the rule is asked, so that a mutant that breaks it keeps the
 //! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
 
+use quorate_spec::role::Leadership;
 use quorate_spec::{
     AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Kind, Message, Node,
     NodeId, Role, Rules, Snapshot, Stamp, Term, Token,
@@ -90,7 +91,7 @@ fn what_matters<R: Rules>(
             if term < settled && rules.takes_entries_of(term, settled).is_err() {
                 spent(envelope, sender, max_term)
             } else {
-                Some(envelope)
+                Some(unstamped(rules, envelope, &sender.node, receiver.node.id()))
             }
         }
         Body::PreVoteReply { granted: false, .. } | Body::RequestVoteReply { granted: false } => {
@@ -98,7 +99,8 @@ fn what_matters<R: Rules>(
         }
         Body::AppendEntriesReply(AppendOutcome::Stale) => {
             let contact = term == settled && receiver.node.is_leader();
-            (term > settled || contact).then_some(envelope)
+            let told = unstamped(rules, envelope, &receiver.node, envelope.from);
+            (term > settled || contact).then_some(told)
         }
         Body::PreVoteReply { asked_in, round, granted: true } => {
             pre_vote_grant_counts(rules, (*asked_in, *round), &envelope, receiver)
@@ -108,7 +110,8 @@ fn what_matters<R: Rules>(
             vote_grant_counts(rules, &envelope, receiver).then_some(envelope)
         }
         Body::AppendEntriesReply(outcome) => {
-            answer_counts(rules, *outcome, &envelope, receiver).then_some(envelope)
+            let told = unstamped(rules, envelope, &receiver.node, envelope.from);
+            answer_counts(rules, *outcome, &envelope, receiver).then_some(told)
         }
         Body::TimeoutNow => {
             (term >= settled || rules.obeys_timeout_now(term, settled).is_ok()).then_some(envelope)
@@ -120,6 +123,30 @@ fn what_matters<R: Rules>(
             (term > settled || asks(&receiver.node, *token)).then_some(envelope)
         }
     }
+}
+
+/// The request, or the answer to it, without the time at which this leader made it, if the peer has
+/// answered a later one, or the answer tells nothing of a lease.
+fn unstamped<R: Rules>(
+    rules: &R,
+    envelope: Interned<Envelope>,
+    leader: &Node,
+    peer: NodeId,
+) -> Interned<Envelope> {
+    let Some(sent) = envelope.message.stamp.sent else { return envelope };
+    let kind = envelope.message.body.kind();
+    let heard = |leadership: &Leadership| {
+        leadership.peers.get(&peer).is_some_and(|peer| peer.heard.sent >= Some(sent))
+    };
+    let of_term = envelope.message.term == leader.current_term();
+    let known = of_term && leader.leadership().is_some_and(heard);
+    let exact = rules.lease_start(sent, PRESENT) == sent;
+    if (known && exact) || (kind == Kind::AppendStale && !rules.confirms(kind)) {
+        let mut told = (*envelope).clone();
+        told.message.stamp.sent = None;
+        return Interned::new(told);
+    }
+    envelope
 }
 
 /// Whether the server still asks its leader for this read.

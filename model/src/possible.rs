@@ -1,9 +1,10 @@
 //! What can happen next in a state, as far as the bounds of the slice allow it.
 
-use quorate_spec::{Index, NodeId};
+use quorate_spec::{Body, Envelope, Index, NodeId};
 
-use crate::action::{Action, Fates, What};
+use crate::action::{Action, Fate, Fates, What};
 use crate::clocks::Clocks;
+use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::server::{Operation, PRESENT, Server};
 use crate::slice::{Members, Network};
@@ -171,7 +172,7 @@ impl SliceModel {
                         continue;
                     }
                     let Some((_, request)) = self.request(state, from, to, what) else { continue };
-                    if parks {
+                    if parks && self.may_be_late(request) {
                         actions.push(Action::Park(from, to, what));
                     }
                     if arrives {
@@ -196,9 +197,27 @@ impl SliceModel {
         let Network::Pull { parked } = self.slice.network else {
             return actions.push(action(Fates::ON_THEIR_WAY));
         };
-        let messages = self.act(state, id, operation).sent.len();
+        let sent = &self.act(state, id, operation).sent;
+        let messages = sent.len();
         let delivered = matches!(action(Fates::ON_THEIR_WAY), Action::Deliver(..));
         let room = parked + usize::from(delivered) - state.net.len().min(parked);
-        actions.extend(Fates::all(messages).filter(|f| f.parked(messages) <= room).map(action));
+        let late = |fates: &Fates| {
+            let parked = |at: &usize| fates.of(*at) == Fate::Parked;
+            (0..messages).filter(parked).all(|at| self.may_be_late(sent[at]))
+        };
+        let possible = Fates::all(messages).filter(|f| f.parked(messages) <= room).filter(late);
+        actions.extend(possible.map(action));
+    }
+
+    /// Whether the message may be parked.
+    fn may_be_late(&self, envelope: Interned<Envelope>) -> bool {
+        let vote = matches!(
+            envelope.message.body,
+            Body::PreVote { .. }
+                | Body::PreVoteReply { .. }
+                | Body::RequestVote { .. }
+                | Body::RequestVoteReply { .. }
+        );
+        self.slice.late_votes || !vote
     }
 }

@@ -137,6 +137,8 @@ pub struct Slice {
     pub heartbeats: bool,
     /// How messages travel.
     pub network: Network,
+    /// Whether pre-votes, votes and the answers to them may be parked, too.
+    pub late_votes: bool,
     /// The links that are cut.
     pub cuts: Cuts,
     /// When they are.
@@ -312,6 +314,9 @@ impl Slice {
         }
         if self.heartbeats {
             parts.push("heartbeats beside entries".to_owned());
+        }
+        if !self.late_votes {
+            parts.push("no vote late".to_owned());
         }
         parts.extend(self.links());
         let reductions = [

@@ -5,8 +5,10 @@
 //! - Of a leader's answers only the latest ones of a quorum matter: a lease rests on no others.
 //! - What times are about is a lease, and who comes after its leader. Once nobody leads a term below
 //!   the last one who holds a lease or may get one, and nobody may come to, no time matters.
+//! - Nobody comes after the leader of the last term: whether its lease has ended does not matter, and
+//!   counts as not.
 //!
-//! The first two are exact. By the last one promises count as over, so that servers may do at once
+//! The first two are exact. By the third promises count as over, so that servers may do at once
 //! what else they could do some ticks later. Ticks are always possible, so nothing is reached
 //! that could not be, and a trace tells the ticks (`search::plain_trace`).
 
@@ -59,10 +61,27 @@ impl Timeless {
             let on_disk = server.disk.reported.hard_state;
             let last = on_disk.current_term >= self.max_term;
             let promise = over || (last && on_disk.voted_for.is_some());
-            state.servers[at] = self.server(server, Forgets { timer: last || over, promise });
+            state.servers[at] = self.server(
+                server,
+                Forgets { timer: last || over || std::env::var("NOTIMER").is_ok(), promise },
+            );
         }
         if over {
             state.clocks = self.clocks;
+        }
+        let aged = |envelope: &Interned<Envelope>| {
+            let sent = envelope.message.stamp.sent.filter(|sent| *sent != PRESENT);
+            sent.is_some() && envelope.message.term >= self.max_term
+        };
+        if state.net.iter().any(aged) {
+            let ageless = |envelope: &Interned<Envelope>| {
+                let mut copy = (**envelope).clone();
+                copy.message.stamp.sent = Some(PRESENT);
+                if aged(envelope) { Interned::new(copy) } else { *envelope }
+            };
+            state.net = state.net.iter().map(ageless).collect();
+            state.net.sort_unstable();
+            state.net.dedup();
         }
         state
     }
@@ -80,7 +99,8 @@ impl Timeless {
             copy.node.forget_promise(PRESENT);
         }
         if let Some(start) = self.settled.then(|| lease_start(&copy.node)).flatten() {
-            copy.node.level_answers(start);
+            let last = copy.node.current_term() >= self.max_term;
+            copy.node.level_answers(if last { PRESENT } else { start });
         }
         let copy = Interned::new(copy);
         self.servers.insert((server, forgets), copy);

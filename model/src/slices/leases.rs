@@ -31,6 +31,7 @@ pub(super) fn slices() -> Vec<Slice> {
                 pending: 0,
                 commands: 1,
                 network: Network::Pull { parked: 1 },
+                late_votes: false,
                 led: true,
                 clocks: Some(clocks),
                 lease: Some(clocks.longest_lease()),

@@ -118,6 +118,7 @@ const BASE: Slice = Slice {
     window: 0,
     heartbeats: false,
     network: Network::Async,
+    late_votes: true,
     cuts: &[],
     cutting: Cutting::Always,
     established: None,
