@@ -8,7 +8,7 @@
 use dashmap::DashMap;
 use quorate_spec::durable::HardState;
 use quorate_spec::property::history::History;
-use quorate_spec::{Envelope, Kind, Role, Rules, Term};
+use quorate_spec::{Envelope, Kind, Message, NodeId, Role, Rules, Term};
 
 use crate::intern::Interned;
 use crate::server::Server;
@@ -34,6 +34,9 @@ impl Default for Oblivion {
 impl Oblivion {
     /// The state without what nobody can ask about.
     pub(crate) fn of<R: Rules>(&self, rules: &R, mut state: State) -> State {
+        for at in 0..state.servers.len() {
+            renumber_rounds(&mut state, at);
+        }
         if rules.term_after_install(Term(2), Term(1)) < Term(2) {
             // Where terms fall, none is over.
             return state;
@@ -95,6 +98,45 @@ impl Oblivion {
         self.histories.insert((history, passed), copy);
         copy
     }
+}
+
+/// Rounds of reads before those that any read waits for are not told apart, in a leader and in what
+/// it has said and is told in its term. An answer to a request of an earlier term keeps its number:
+/// it belongs to another count.
+fn renumber_rounds(state: &mut State, at: usize) {
+    if state.servers[at].node.leadership().is_none_or(|leadership| leadership.round < 2) {
+        return;
+    }
+    let mut leader = (*state.servers[at]).clone();
+    let by = leader.node.renumber_rounds();
+    if by == 0 {
+        return;
+    }
+    let (id, term) = (leader.node.id(), leader.node.current_term());
+    let renumber = |from: NodeId, to: NodeId, message: &mut Message| {
+        let kind = message.body.kind();
+        let whose = if kind.is_request() { from } else { to };
+        if whose == id && message.term == term && kind != Kind::AppendStale {
+            message.stamp.round = message.stamp.round.saturating_sub(by);
+        }
+    };
+    for (to, message) in leader.gate.items_mut() {
+        renumber(id, *to, message);
+    }
+    state.servers[at] = Interned::new(leader);
+    for server in state.servers.iter_mut().filter(|server| server.gate.held().next().is_some()) {
+        let mut other = (**server).clone();
+        let from = other.node.id();
+        other.gate.items_mut().for_each(|(to, message)| renumber(from, *to, message));
+        *server = Interned::new(other);
+    }
+    for envelope in &mut state.net {
+        let mut other = (**envelope).clone();
+        renumber(other.from, other.to, &mut other.message);
+        *envelope = Interned::new(other);
+    }
+    state.net.sort_unstable();
+    state.net.dedup();
 }
 
 fn on_disk(server: &Server) -> HardState {

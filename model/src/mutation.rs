@@ -152,7 +152,7 @@ mutations! {
         "F17 xraft#40", "A leader serves reads without asking anyone whether it leads still.";
     ConfirmsByEarlierRound: confirms_round, LinearizableRead, ["reads"],
         "F5 openraft#1747, etcd#20418", "An answer to the round before the read's confirms it.";
-    JoinsRoundUnderWay: round_of_read, LinearizableRead, ["reads"],
+    JoinsRoundUnderWay: round_of_read, LinearizableRead, ["reads-two"],
         "R7 etcd#20418", "A read joins a round whose requests have left.";
     StaleAnswersConfirm: confirms, LinearizableRead, ["reads-terms"],
         "L2 claims of another term", "An answer to a request of an earlier term confirms reads of this one.";

@@ -240,10 +240,10 @@ fn is_bare(message: &Message) -> bool {
             message.term == Term(0)
         }
         Body::PreVoteReply { asked_in, round, .. } => asked_in == Term(0) && round == PAST,
+        // They say something beside the term, and matter only as long as they do.
+        Body::TimeoutNow | Body::ReadIndex { .. } => false,
         Body::RequestVoteReply { .. }
         | Body::AppendEntriesReply(_)
-        | Body::TimeoutNow
-        | Body::ReadIndex { .. }
         | Body::ReadIndexReply { .. } => true,
     }
 }

@@ -263,6 +263,23 @@ impl Node {
         self.voted_for = self.voted_for.map(|_| self.id);
     }
 
+    /// Renumbers the rounds of reads of a leader so that no more than the last one before the first
+    /// that matters is told apart, and says by how much. A step asks of two rounds only which is
+    /// later, and none asks it of rounds before those that reads wait for.
+    pub fn renumber_rounds(&mut self) -> u64 {
+        let Role::Leader(leadership) = &mut self.role else { return 0 };
+        let next = leadership.round.saturating_add(1);
+        let first = leadership.reads.iter().map(|read| read.round).min().unwrap_or(next);
+        let by = first.saturating_sub(2);
+        leadership.round -= by;
+        leadership.reads.iter_mut().for_each(|read| read.round -= by);
+        for peer in leadership.peers.values_mut() {
+            peer.asked = peer.asked.saturating_sub(by);
+            peer.heard.round = peer.heard.round.saturating_sub(by);
+        }
+        by
+    }
+
     /// Renumbers the writes so that the last one that was reported becomes [`WriteId::NONE`], and
     /// says by how much. A step does not depend on the numbers, only on their order.
     pub fn renumber_writes(&mut self) -> u64 {

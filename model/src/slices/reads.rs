@@ -10,8 +10,15 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "reads",
+            about: "a read, asked of any server, over two terms",
+            reads: 1,
+            ..base
+        },
+        Slice {
+            name: "reads-two",
             about: "two reads, each asked of any server, over two terms",
             reads: 2,
+            deep: true,
             ..base
         },
         Slice {
@@ -23,9 +30,8 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-async",
-            about: "a read and a command, any number of messages under way",
+            about: "a read, any number of messages under way",
             reads: 1,
-            commands: 1,
             network: Network::Async,
             ..base
         },
