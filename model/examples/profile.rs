@@ -43,7 +43,29 @@ fn main() {
                 (x.node.promised_until().0 - PRESENT.0, x.node.election_deadline().0 - PRESENT.0)
             })
             .collect();
-        *maps[3].entry(format!("{:?}", s.clocks)).or_default() += 1;
+        *maps[3]
+            .entry(
+                s.servers
+                    .iter()
+                    .filter(|x| x.node.is_leader() && x.node.current_term().0 == 1)
+                    .map(|x| {
+                        format!(
+                            "log {} commit {} {:?} {:?}",
+                            quorate_model::render::log(x.node.log()),
+                            x.node.commit_index(),
+                            x.node
+                                .leadership()
+                                .unwrap()
+                                .peers
+                                .values()
+                                .map(|p| (p.match_index, p.next_index))
+                                .collect::<Vec<_>>(),
+                            s.budget
+                        )
+                    })
+                    .collect::<String>(),
+            )
+            .or_default() += 1;
         times.insert(format!("{t:?} {:?}", s.clocks));
         timeless.insert(format!(
             "{:?}{:?}",
@@ -66,7 +88,7 @@ fn main() {
     for m in &maps {
         let mut v: Vec<_> = m.iter().collect();
         v.sort_by_key(|x| std::cmp::Reverse(*x.1));
-        for (k, n) in v.iter().take(22) {
+        for (k, n) in v.iter().take(45) {
             println!("{n:>9} {k}");
         }
         println!();

@@ -81,7 +81,8 @@ impl SliceModel {
             return;
         }
         let bound = node.current_term().0 < self.slice.max_term;
-        if bound && node.election_deadline() <= PRESENT {
+        let due = node.election_deadline().max(node.promised_until()) <= PRESENT;
+        if bound && due {
             self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
         }
         if bound && self.slice.campaigns {

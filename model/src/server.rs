@@ -510,13 +510,12 @@ impl<'a, R: Rules> Run<'a, R> {
         self.broken = self.broken.union(self.server.broken_on_disk(params));
         let Server { node, gate, .. } = &mut self.server;
         node.rebase(&params, self.now, PRESENT);
-        match self.machine.clocks {
-            // Any timer may fire at any moment.
-            None => node.forget_election_timer(PRESENT),
-            Some(_) => {
-                node.rename_round(ROUND);
-                node.forget_answers(|sent| renews(&params, sent));
-            }
+        if self.machine.clocks.is_none_or(|clocks| clocks.any_timer) {
+            node.forget_election_timer(PRESENT);
+        }
+        if self.machine.clocks.is_some() {
+            node.rename_round(ROUND);
+            node.forget_answers(|sent| renews(&params, sent));
         }
         gate.renumber(node.renumber_writes());
         // A request carries times of its sender's clock, which has just been moved.

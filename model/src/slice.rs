@@ -145,7 +145,8 @@ pub struct Slice {
     pub cutting: Cutting,
     /// The premise of an established leader, where the slice has one.
     pub established: Option<Established>,
-    /// Whether n0 has just been elected in term 1, by n1, when the explored graph begins.
+    /// Whether n0 leads term 1 when the explored graph begins, and the others have its first entry and
+    /// know it to be committed. Whatever it says of times it has said at this moment.
     pub led: bool,
     /// Pre-vote, stickiness, check-quorum.
     pub election: Election,
@@ -223,7 +224,7 @@ impl Slice {
     #[must_use]
     pub fn alike(&self) -> Vec<Vec<usize>> {
         let cut = |id: u64| self.cuts.iter().any(|(from, to)| *from == id || *to == id);
-        let leads = |id: u64| (self.established.is_some() && id == 0) || (self.led && id < 2);
+        let leads = |id: u64| self.established.is_some() && id == 0;
         let alone = |id: u64| cut(id) || leads(id);
         let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         let premise = self.established.and_then(|premise| premise.members);
@@ -275,6 +276,9 @@ impl Slice {
         parts.push(format!("terms ≤ {}", self.max_term));
         parts.push(self.election.to_string());
         parts.extend(self.clocks.map(|clocks| clocks.to_string()));
+        if self.led {
+            parts.push("n0 leads term 1 at the beginning".to_owned());
+        }
         parts.extend(self.premise());
         parts.extend(self.crashes_and_writes());
         if self.commands > 0 {

@@ -18,7 +18,12 @@ pub(super) fn slices() -> Vec<Slice> {
         ("x-drift-e5-d2", Assumption::Drift(2), 5),
     ] {
         for encoding in [Encoding::PerServer, Encoding::Global] {
-            let clocks = Clocks { assumption, encoding, election_timeout: e };
+            let clocks = Clocks {
+                assumption,
+                encoding,
+                election_timeout: e,
+                any_timer: std::env::var("NOTIMER").is_ok(),
+            };
             let name = if encoding == Encoding::Global {
                 Box::leak(format!("{name}-global").into_boxed_str())
             } else {
