@@ -19,6 +19,10 @@ fn refutable(slice: &Slice) -> ClaimSet {
     let established = slice.established.is_some();
     let timed = slice.clocks.is_some();
     let deposed = matches!(slice.declared, Declared::Violated(_));
+    if let (true, Declared::Violated(claim)) = (timed, slice.declared) {
+        // What else holds of leases, the slice within the inequality shows.
+        return ClaimSet::of(&[claim]);
+    }
     let is_about = |claim: &Claim| match claim {
         Claim::NonDisruption => established,
         Claim::NoDeadlock
@@ -156,6 +160,18 @@ pub fn all() -> Vec<Slice> {
 #[must_use]
 pub fn named(name: &str) -> Option<Slice> {
     all().into_iter().find(|slice| slice.name == name)
+}
+
+/// The slice of this name, or those whose names begin with it: `lease` stands for every `lease-…`.
+#[must_use]
+pub fn family(name: &str) -> Vec<Slice> {
+    if let Some(slice) = named(name) {
+        return vec![slice];
+    }
+    let belongs = |slice: &Slice| {
+        slice.name.strip_prefix(name).is_some_and(|rest| !name.is_empty() && rest.starts_with('-'))
+    };
+    all().into_iter().filter(belongs).collect()
 }
 
 /// The premise of NonDisruption, with these servers flaky.
