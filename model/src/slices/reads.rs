@@ -50,10 +50,19 @@ pub(super) fn slices() -> Vec<Slice> {
             ..transfer
         },
         Slice {
+            name: "transfer-unreachable",
+            about: "leadership is to be handed over to a server that nobody reaches",
+            cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
+            max_term: 2,
+            ..transfer
+        },
+        Slice {
             name: "stalled-disk",
-            about: "leaders whose disks do not report step down",
+            about: "a leader, which needs nobody's votes, steps down when its disk does not report",
+            servers: 1,
+            max_term: 4,
+            commands: 1,
             instant_writes: false,
-            network: Network::Pull { parked: 0 },
             election: Election { check_quorum: true, ..Election::NAIVE },
             ..base
         },
