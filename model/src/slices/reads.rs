@@ -1,7 +1,7 @@
 //! Slices of reads that a round of messages confirms, and of leadership that is handed over.
 
 use super::BASE;
-use crate::slice::{Election, Network, Slice};
+use crate::slice::{Election, Network, Slice, to};
 
 /// Reads and transfers.
 pub(super) fn slices() -> Vec<Slice> {
@@ -43,6 +43,32 @@ pub(super) fn slices() -> Vec<Slice> {
             pending: 1,
             network: Network::Pull { parked: 0 },
             ..base
+        },
+        Slice {
+            name: "reads-change",
+            about: "a read while one of two voters is replaced",
+            servers: 3,
+            joiners: 1,
+            reads: 1,
+            changes: const { &[to(&[1, 2])] },
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "reads-shrink",
+            about: "a read while three become one",
+            reads: 1,
+            changes: const { &[to(&[2])] },
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "transfer-change",
+            about: "leadership is handed over while one of two voters is replaced",
+            joiners: 1,
+            changes: const { &[to(&[1, 2])] },
+            network: Network::Pull { parked: 0 },
+            ..transfer
         },
         Slice {
             name: "transfer",
