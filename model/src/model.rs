@@ -1,8 +1,9 @@
 //! The direct Stateright model: a slice of the protocol as a [`stateright::Model`].
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use quorate_spec::property::history::History;
+use quorate_spec::property::history::{Event, History};
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules, Token};
 use stateright::{Model, Property};
@@ -36,6 +37,8 @@ pub struct SliceModel {
     timeless: Option<Timeless>,
     pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
+    /// The events of the last step, where someone asks for them.
+    recorded: Option<Mutex<Vec<Event>>>,
     visited: AtomicUsize,
     stopped: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl SliceModel {
             oblivion: Oblivion::default(),
             timeless: Timeless::of_slice(&slice),
             verdicts: Verdicts::default(),
+            recorded: None,
             visited: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             memory: Some(Memory::default()),
@@ -71,6 +75,28 @@ impl SliceModel {
     #[must_use]
     pub fn without_memo(self) -> SliceModel {
         SliceModel { memory: None, ..self }
+    }
+
+    /// The same, for one thread that asks for the events of each step:
+    /// [`SliceModel::next_with_events`].
+    #[must_use]
+    pub fn recording(self) -> SliceModel {
+        SliceModel { recorded: Some(Mutex::default()), ..self }
+    }
+
+    /// The state after the action, if it changes anything, with what happened in it.
+    ///
+    /// # Panics
+    /// If another thread panicked while it asked.
+    #[must_use]
+    pub fn next_with_events(&self, last: &State, action: Action) -> Option<(State, Vec<Event>)> {
+        let taken = || {
+            let recorded = self.recorded.as_ref()?.lock();
+            Some(std::mem::take(&mut *recorded.expect("no thread panics here")))
+        };
+        taken();
+        let next = self.next_state(last, action)?;
+        Some((next, taken().unwrap_or_default()))
     }
 
     /// How many states were expanded.
@@ -154,6 +180,10 @@ impl SliceModel {
         fates: Fates,
     ) {
         state.take(id, outcome);
+        if let Some(recorded) = &self.recorded {
+            let mut recorded = recorded.lock().expect("no thread panics here");
+            recorded.extend(outcome.events.iter().cloned());
+        }
         if !outcome.moved.is_nothing() {
             self.move_times(state, id, outcome.moved);
         }

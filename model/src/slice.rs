@@ -77,6 +77,11 @@ impl Members {
     }
 }
 
+/// These voters and no learners.
+pub(crate) const fn to(voters: &'static [u64]) -> Members {
+    Members { voters, learners: &[] }
+}
+
 impl fmt::Display for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list =

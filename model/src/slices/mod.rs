@@ -45,15 +45,16 @@ fn refutable(slice: &Slice) -> ClaimSet {
 fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
-        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, DurableIndexSound,
-        ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness,
-        LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous, LogMatching,
-        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
-        OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept, PublishedInTime,
-        QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes, ReplicationProgress,
-        RestartIsFollower, RestartRecovers, SnapshotCommitted, SnapshotMonotonic, SnapshotProgress,
-        StateMachineSafety, StateTransitions, TermMonotonic, TransferProgress,
-        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
+        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, ConfirmationSound,
+        DurableIndexSound, ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly,
+        LeaderCompleteness, LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous,
+        LogMatching, MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock,
+        NonDisruption, OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept,
+        PublishedInTime, QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes,
+        ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
+        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
+        TransferProgress, TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
+        VoteStable,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
@@ -67,6 +68,7 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
         LinearizableRead => slice.reads > 0 || slice.lease.is_some(),
         LeaseExclusive => slice.lease.is_some(),
+        ConfirmationSound => several && (slice.reads > 0 || slice.lease.is_some()),
         ReadProgress => slice.reads > 0,
         TransferProgress => slice.transfers > 0,
         LeaderIsVoter => slice.learners + slice.joiners > 0 || changes,
