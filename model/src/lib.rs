@@ -32,6 +32,7 @@ mod mutated;
 pub mod mutation;
 pub mod narrate;
 mod network;
+mod operation;
 mod possible;
 mod premise;
 mod progress;

@@ -139,14 +139,47 @@ pub fn plain_trace(model: &SliceModel, path: &[State]) -> Option<Trace> {
     let mut at = initial.clone();
     let mut steps = Vec::new();
     for stored in path.iter().skip(1) {
-        let next = model
-            .plain_steps(&at)
-            .into_iter()
-            .find(|(_, state)| model.stored(state.clone()) == *stored)?;
-        at = next.1.clone();
-        steps.push(next);
+        let leads_there = |(_, state): &(Action, State)| model.stored(state.clone()) == *stored;
+        let direct = model.plain_steps(&at).into_iter().find(leads_there);
+        let taken = match direct {
+            Some(step) => vec![step],
+            None => after_ticks(model, &at, stored)?,
+        };
+        steps.extend(taken);
+        at = steps.last()?.1.clone();
     }
     Some(Trace { initial, steps })
+}
+
+/// The steps from a plain state of a timed slice to one that is stored so, through ticks that change
+/// nothing in what is stored: where times do not matter any more, promises count as over, and time
+/// has to pass until they are.
+fn after_ticks(model: &SliceModel, from: &State, stored: &State) -> Option<Vec<(Action, State)>> {
+    model.slice.clocks?;
+    let here = model.stored(from.clone());
+    let mut states: Vec<(Option<(Action, usize)>, State)> = vec![(None, from.clone())];
+    let mut at = 0;
+    while at < states.len() {
+        for (action, next) in model.plain_steps(&states[at].1) {
+            let reached = model.stored(next.clone());
+            let ticks =
+                matches!(action, Action::Advance(_) | Action::AdvanceAll | Action::Lapse(_));
+            if reached == *stored {
+                let mut steps = vec![(action, next)];
+                while let (Some((action, before)), state) = &states[at] {
+                    steps.push((*action, state.clone()));
+                    at = *before;
+                }
+                steps.reverse();
+                return Some(steps);
+            }
+            if ticks && reached == here && states.iter().all(|(_, state)| *state != next) {
+                states.push((Some((action, at)), next));
+            }
+        }
+        at += 1;
+    }
+    None
 }
 
 /// The shortest trace on which `claim` becomes false, and how many states it took to find.

@@ -46,11 +46,11 @@ fn a_request_that_waits_for_the_disk_keeps_its_senders_time_when_its_receivers_c
     let mut server = machine.first(ME, genesis);
     // A later term is not on disk yet: what is said in it waits.
     let message = |body| {
-        let message = Message { term: Term(1), body };
+        let message = Message::new(Term(1), body);
         Operation::Receive(Interned::new(Envelope { from: PEER, to: ME, message }))
     };
     let (last, round) = (EntryId::ZERO, Instant(PRESENT.0 - 1));
-    server = perform(&machine, &server, message(Body::RequestVote { last }));
+    server = perform(&machine, &server, message(Body::RequestVote { last, handover: false }));
     server = perform(&machine, &server, message(Body::PreVote { last, round }));
     server = perform(&machine, &server, Operation::Timeout);
     server = perform(&machine, &server, Operation::Transmit(PEER));
@@ -71,7 +71,7 @@ fn a_leader_that_contradicts_a_commit_breaks_a_claim() {
         let server = machine.first(ME, Durable::genesis(Configuration::of([ME, PEER, NodeId(2)])));
         let (prev, entries) = (EntryId::ZERO, Entries::of_term(Index(0), Term(1), 1));
         let body = Body::AppendEntries { prev, entries, leader_commit: Index(0) };
-        let message = Message { term: Term(1), body };
+        let message = Message::new(Term(1), body);
         let envelope = Interned::new(Envelope { from: PEER, to: ME, message });
         machine.perform(&server, Operation::Receive(envelope), SLOW).broken
     };
