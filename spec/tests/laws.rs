@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 use common::dice::{Dice, check};
 use common::{
     accepted, conflict, entries, entry, heartbeat, install, params, pre_vote, pre_vote_reply,
-    request_vote, stale, vote, voters,
+    read_index, read_index_reply, request_vote, stale, vote, voters,
 };
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::configuration::reached_by_quorum;
 use quorate_spec::log::Run;
 use quorate_spec::property::cluster::quorums_intersect;
 use quorate_spec::{
-    Configuration, Duration, Entries, EntryId, Gate, Index, Kind, NodeId, Params, ParamsError,
-    Sound, Target, Term, WriteId,
+    Body, Configuration, Duration, Entries, EntryId, Gate, Index, Kind, NodeId, Params,
+    ParamsError, Sound, Target, Term, WriteId,
 };
 
 /// Entries that may come from anywhere: a few runs and configurations of likely and hostile values.
@@ -269,9 +269,9 @@ fn the_gate_lets_out_what_a_list_would() {
     check(2_000, law as fn(Vec<Passage>));
 }
 
-/// The kinds are those of the bodies, and four of them ask for an answer.
+/// The kinds are those of the bodies, and six of them ask for something.
 #[test]
-fn four_kinds_of_messages_ask_for_an_answer() {
+fn six_kinds_of_messages_are_requests() {
     let (id, granted) = (entry(1, 1), true);
     let bodies = [
         (pre_vote(id, 1), true),
@@ -285,6 +285,9 @@ fn four_kinds_of_messages_ask_for_an_answer() {
         (conflict(1, id), false),
         (stale(), false),
         (install(id, voters(&[1])), true),
+        (Body::TimeoutNow, true),
+        (read_index(7), true),
+        (read_index_reply(7, 1), false),
     ];
     assert_eq!(bodies.each_ref().map(|(body, _)| body.kind()), Kind::ALL);
     assert!(bodies.iter().all(|(body, asks)| body.kind().is_request() == *asks));

@@ -134,7 +134,7 @@ fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
             match dice.below(8) {
                 0 => Body::PreVote { last: some_entry(dice, node), round: Instant(BEGIN) },
                 1 => some_pre_vote_reply(dice, node),
-                2 => Body::RequestVote { last: some_entry(dice, node) },
+                2 => Body::RequestVote { last: some_entry(dice, node), handover: dice.one_in(3) },
                 3 => some_vote_reply(dice),
                 4 => some_append_reply(dice, node),
                 5 if dice.one_in(2) => some_install_snapshot(dice, node),
@@ -145,7 +145,7 @@ fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
     let other = if dice.one_in(2) { 2 } else { 2 + dice.below(4) };
     let from = NodeId(if dice.one_in(50) { 1 } else { other });
     let to = NodeId(if dice.one_in(50) { 2 } else { 1 });
-    Envelope { from, to, message: Message { term, body } }
+    Envelope { from, to, message: Message::new(term, body) }
 }
 
 fn some_term(dice: &mut Dice, node: &Node) -> Term {

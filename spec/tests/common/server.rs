@@ -95,7 +95,7 @@ impl Server {
     }
 
     pub(crate) fn receive(&mut self, from: u64, term: u64, body: Body) -> Effects {
-        let message = Message { term: Term(term), body };
+        let message = Message::new(Term(term), body);
         self.step(Input::Receive(Envelope { from: n(from), to: self.node.id(), message }))
     }
 
