@@ -217,7 +217,7 @@ pub trait Rules {
         quorum_contact.is_some_and(|at| !now.is_past(at, e))
     }
 
-    /// Whether a leader stays whose disk has to report its oldest write by `due_by`: it does not
+    /// Whether a leader stays whose disk has to report a write of its own by `due_by`: it does not
     /// lead on while it cannot write (bug H11).
     fn disk_keeps_up(&self, now: Instant, due_by: Option<Instant>) -> bool {
         due_by.is_none_or(|due_by| now < due_by)

@@ -3,6 +3,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod dice;
+pub(crate) mod play;
 pub(crate) mod script;
 pub(crate) mod server;
 
