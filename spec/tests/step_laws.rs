@@ -15,8 +15,8 @@ use quorate_spec::property::release::{
 };
 use quorate_spec::role::{TRANSITIONS, Transition};
 use quorate_spec::{
-    AppendOutcome, Body, Effects, EntryId, Envelope, Gate, Input, Instant, Kind, Moment, Node,
-    Outgoing, Refusal, RoleName,
+    AppendOutcome, Body, Effects, EntryId, Envelope, Gate, Input, Instant, Kind, Limit, Moment,
+    Node, Outgoing, Refusal, RoleName,
 };
 
 /// What is true of every server at every moment, whatever it was told.
@@ -288,6 +288,29 @@ fn no_state_keeps_a_driver_busy() {
             (1..=9).for_each(|peer| drop(driven.poll_all(peer)));
             let next = driven.next_deadline();
             assert!(next > now && next >= now + 1.min(HEARTBEAT), "{:?}", driven.node);
+        }
+    }
+    check(2_000, law as fn(Start, Vec<Turn>));
+}
+
+/// The driver's contract, in any state: before the deadline neither a tick nor a request is due, so
+/// that nothing is late for a driver that waits for it.
+#[test]
+fn nothing_is_due_before_the_deadline() {
+    fn law(start: Start, script: Vec<Turn>) {
+        let mut server = start.server();
+        for turn in script {
+            let chosen = turn.resolve(&server.node);
+            play(&mut server, chosen);
+            let deadline = server.next_deadline();
+            if deadline <= server.now || deadline == u64::MAX {
+                continue;
+            }
+            let mut driven = server.clone();
+            let effects = driven.tick_at(deadline - 1);
+            assert_eq!((effects, &driven.node), (Effects::default(), &server.node));
+            let due = (1..=9).find_map(|peer| driven.poll_up_to(peer, Limit { entries: 0 }));
+            assert_eq!(due, None, "before {deadline}: {:?}", server.node);
         }
     }
     check(2_000, law as fn(Start, Vec<Turn>));

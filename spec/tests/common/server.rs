@@ -13,7 +13,9 @@ use quorate_spec::{
     RoleName, Sound, Term, Token,
 };
 
-use super::{ALL, E, entries, heartbeat, n, params, pre_vote, request_vote, terms, vote, voters};
+use super::{
+    ALL, E, accepted, entries, heartbeat, n, params, pre_vote, request_vote, terms, vote, voters,
+};
 
 /// What a server starts from. By default: n1 of n1, n2, n3, with nothing on its disk.
 #[derive(Clone)]
@@ -122,6 +124,22 @@ impl Server {
 
     pub(crate) fn receive(&mut self, from: u64, term: u64, body: Body) -> Effects {
         let message = Message::new(Term(term), body);
+        self.step(Input::Receive(Envelope { from: n(from), to: self.node.id(), message }))
+    }
+
+    /// This peer answers a request of the leader: it has everything up to its end, and is in its term.
+    pub(crate) fn hears_answer(&mut self, from: u64, request: &Message) -> Effects {
+        let match_index = match &request.body {
+            Body::AppendEntries { prev, entries, .. } => entries.last_index(prev.index),
+            Body::InstallSnapshot { snapshot } => snapshot.last.index,
+            other => panic!("no request of a leader that is answered: {other:?}"),
+        };
+        self.hears_reply(from, request, accepted(match_index.0))
+    }
+
+    /// This peer answers a request of the leader so, in its term.
+    pub(crate) fn hears_reply(&mut self, from: u64, request: &Message, body: Body) -> Effects {
+        let message = Message { stamp: request.stamp, ..Message::new(request.term, body) };
         self.step(Input::Receive(Envelope { from: n(from), to: self.node.id(), message }))
     }
 
