@@ -118,6 +118,23 @@ fn a_follower_takes_a_late_answer_of_an_earlier_leader() {
     assert_eq!(served(&server.receive(3, 2, read_index_reply(7, 9))), [], "and only once");
 }
 
+/// Rule R7, and what a driver owes the protocol: a name that was used before the restart would be
+/// answered by what was true then.
+#[test]
+fn a_name_that_is_used_again_after_a_restart_takes_the_answer_of_before() {
+    let mut server = follower();
+    server.step(read(7));
+    assert!(says_read_index(server.poll(2)));
+    let now = server.now;
+    server.crash(now);
+    let late = read_index_reply(7, 5);
+    assert_eq!(served(&server.receive(2, 1, late.clone())), [], "nobody waits for it any more");
+    server.step(read(8));
+    assert_eq!(served(&server.receive(2, 1, late.clone())), [], "nor under another name");
+    server.step(read(7));
+    assert_eq!(served(&server.receive(2, 1, late)), [(7, 5)], "whatever is committed by now");
+}
+
 /// No honest leader's log is so long.
 #[test]
 fn an_answer_at_an_impossible_index_is_refused() {
