@@ -68,8 +68,12 @@ pub enum Action {
     Timeout(NodeId, Fates),
     /// The leader looks whether a quorum is in contact, and no time passes.
     Tick(NodeId, Fates),
-    /// The server's promise ends.
+    /// The server's promise ends; in a timed slice, every timer of it that may end by now.
     Lapse(NodeId),
+    /// The server's clock advances by a tick.
+    Advance(NodeId),
+    /// A tick passes everywhere.
+    AdvanceAll,
     /// An operator asks the server to campaign.
     Campaign(NodeId, Fates),
     /// A client's command reaches the server, which leads.
@@ -103,7 +107,7 @@ pub enum Action {
 }
 
 /// The kinds of actions, for coverage.
-pub const ACTION_KINDS: [&str; 18] = [
+pub const ACTION_KINDS: [&str; 20] = [
     "Timeout",
     "Lapse",
     "Campaign",
@@ -122,6 +126,8 @@ pub const ACTION_KINDS: [&str; 18] = [
     "Wipe",
     "Read",
     "Transfer",
+    "Advance",
+    "AdvanceAll",
 ];
 
 impl Action {
@@ -147,6 +153,8 @@ impl Action {
             Action::Wipe(_) => 15,
             Action::Read(..) => 16,
             Action::Transfer(..) => 17,
+            Action::Advance(_) => 18,
+            Action::AdvanceAll => 19,
         }
     }
 
@@ -165,6 +173,8 @@ impl Action {
             | Action::Deliver(_, fates)
             | Action::Exchange(_, _, _, fates) => *fates,
             Action::Lapse(_)
+            | Action::Advance(_)
+            | Action::AdvanceAll
             | Action::Crash(..)
             | Action::Wipe(_)
             | Action::TakeSnapshot(..)
@@ -182,6 +192,8 @@ impl fmt::Display for Action {
             Action::Timeout(id, _) => write!(f, "n{id}'s election timeout passes"),
             Action::Tick(id, _) => write!(f, "n{id} looks whether a quorum is in contact"),
             Action::Lapse(id) => write!(f, "n{id}'s promise ends"),
+            Action::Advance(id) => write!(f, "n{id}'s clock advances"),
+            Action::AdvanceAll => f.write_str("a tick passes"),
             Action::Campaign(id, _) => write!(f, "an operator asks n{id} to campaign"),
             Action::Propose(id, _) => write!(f, "a client proposes a command to n{id}"),
             Action::ChangeMembers(id, to, _) => {

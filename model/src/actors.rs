@@ -109,6 +109,7 @@ pub fn can_act(slice: &Slice) -> bool {
         && slice.cuts.is_empty()
         && slice.changes.len() <= 1
         && slice.wiped.is_none()
+        && slice.clocks.is_none()
         && slice.established.is_none()
 }
 
@@ -240,7 +241,7 @@ impl RaftActor {
 
     fn perform(&self, state: &mut Cow<Member>, operation: Operation, out: &mut Out<Self>) {
         let outcome = self.machine.perform(&state.server, operation, DELIVERY);
-        let clock = if self.slice.election.pre_vote { state.clock + outcome.elapsed } else { 0 };
+        let clock = if self.slice.election.pre_vote { state.clock + outcome.moved.by } else { 0 };
         if clock > self.clock_moves * E {
             return;
         }

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use quorate_spec::property::history::History;
 use quorate_spec::{Envelope, NodeId, Rename};
 
-use crate::intern::{Internable, Interned};
+use crate::intern::{Internable, Interned, content_hash};
 use crate::server::{Server, in_order};
 use crate::slice::{Network, Slice};
 use crate::state::{Net, Servers, State};
@@ -65,7 +65,8 @@ impl Canonical {
         let least = renamed.min_by_key(|state| {
             let servers = state.servers.iter().map(|server| server.content());
             let net = state.net.iter().map(|envelope| envelope.content());
-            servers.chain(net).chain([state.history.content()]).collect::<Rank>()
+            let rest = [state.history.content(), content_hash(&state.clocks)];
+            servers.chain(net).chain(rest).collect::<Rank>()
         });
         least.unwrap_or(state)
     }
@@ -100,7 +101,8 @@ impl Canonical {
         let mut net: Net = state.net.iter().map(rename).collect();
         net.sort_unstable();
         let history = renamed(&self.histories, state.history, code, names);
-        State { servers, net, history, ..state.clone() }
+        let clocks = state.clocks.renamed(names);
+        State { servers, net, history, clocks, ..state.clone() }
     }
 }
 
@@ -134,10 +136,20 @@ fn sort_by_key(class: &[usize], keys: &[u64], names: &mut Names) -> bool {
     members.windows(2).any(|pair| keys[pair[0]] == keys[pair[1]])
 }
 
-/// A number for each server that no renaming changes: what it is, and what is under way from and
-/// to it.
+/// A number for each server that no renaming changes: what it is, how far its clock may move, and
+/// what is under way from and to it.
 fn keys(state: &State) -> Keys {
     let mut keys: Keys = state.servers.iter().map(|server| server.signature()).collect();
+    if state.clocks.are_counted() {
+        for server in &state.servers {
+            let id = server.node.id();
+            for other in state.servers.iter().filter(|other| other.node.id() != id) {
+                let room = state.clocks.of(id, other.node.id());
+                let about = content_hash(&(room, other.signature()));
+                keys[id.0 as usize] = keys[id.0 as usize].wrapping_add(about.rotate_left(41));
+            }
+        }
+    }
     for envelope in &state.net {
         let about = envelope.signature();
         let (from, to) = (envelope.from.0 as usize, envelope.to.0 as usize);

@@ -103,16 +103,20 @@ pub fn check_under(slice: Slice, guards: Guards, watch: &Watch<'_>) -> Checked {
     (watch.memory.reset)();
     let (before, start) = ((watch.memory.now)(), Instant::now());
     let model = Arc::new(SliceModel::new(slice, guards));
-    let mut checked = match slice.declared {
-        Declared::Exhausted | Declared::Violated(_) => exhaust(&model, watch, start),
-        Declared::Bounded(depth) => within(&model, depth, watch, start),
+    let sole = |claim| slice.claims == ClaimSet::of(&[claim]);
+    let (mut checked, ours) = match slice.declared {
+        // Nothing is left to settle once the only claim has failed.
+        Declared::Violated(claim) if sole(claim) => {
+            (within(&model, usize::MAX, watch, start), true)
+        }
+        Declared::Exhausted | Declared::Violated(_) => (exhaust(&model, watch, start), false),
+        Declared::Bounded(depth) => (within(&model, depth, watch, start), true),
     };
     let peak = (watch.memory.peak)().saturating_sub(before);
     checked.seconds = start.elapsed().as_secs_f64();
     checked.bytes_per_state =
         (checked.unique >= 100_000).then(|| peak as f64 / checked.unique as f64);
     let small = checked.unique as usize <= SECOND_OPINION;
-    let ours = matches!(slice.declared, Declared::Bounded(_));
     if checked.reach == Reach::All && small && !ours {
         let now = Instant::now();
         let hook: Hook<'_> = &|found| {
@@ -127,12 +131,15 @@ pub fn check_under(slice: Slice, guards: Guards, watch: &Watch<'_>) -> Checked {
     checked
 }
 
-/// Searches every state within `depth` steps. Stateright counts the states at a depth limit
-/// without checking them, so this is our own search.
+/// Searches every state within `depth` steps, up to the first in which a claim is false. Stateright
+/// counts the states at a depth limit without checking them, and does not find the nearest one first,
+/// so this is our own search.
 fn within(model: &SliceModel, depth: usize, watch: &Watch<'_>, start: Instant) -> Checked {
     let hook: Hook<'_> = &|now| watch.goes_on(Phase::Search, now, start);
     let found = breadth_first_watched(model, model.slice.claims, usize::MAX, depth, Some(hook));
-    let reach = match (found.path.is_some() || found.stopped, found.cut_short) {
+    let settled = found.false_claims == model.slice.claims;
+    let early = (found.path.is_some() && !settled) || found.stopped;
+    let reach = match (early, found.cut_short) {
         (true, _) => Reach::Part,
         (false, true) => Reach::Within(depth),
         (false, false) => Reach::All,

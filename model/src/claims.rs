@@ -35,6 +35,6 @@ fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
         CommittedIsDurable QuorumLog SnapshotCommitted SnapshotMonotonic LogContiguous RestartRecovers
         DurableIndexSound JointQuorum OneConfigInFlight ConfigFollowsLog QuorumIntersection
         NonDisruption NoDeadlock CommitProgress ReplicationProgress SnapshotProgress ReconfigCompletes
-        LinearizableRead LeaseExclusive PublishedInTime ReadProgress TransferProgress
+        LinearizableRead LeaseExclusive PublishedInTime ConfirmationSound ReadProgress TransferProgress
     }
 }

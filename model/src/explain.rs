@@ -27,7 +27,8 @@ impl SliceModel {
         let (id, operation, request) = match action {
             Action::Timeout(id, _) => (id, Operation::Timeout, None),
             Action::Tick(id, _) => (id, Operation::Tick, None),
-            Action::Lapse(id) => (id, Operation::Lapse, None),
+            Action::Lapse(id) => (id, self.lapse(), None),
+            Action::Advance(id) => (id, Operation::Advance, None),
             Action::Campaign(id, _) => (id, Operation::Campaign, None),
             Action::Propose(id, _) => (id, Operation::Propose, None),
             Action::ChangeMembers(id, to, _) => (id, Operation::ChangeMembers(to), None),
@@ -47,7 +48,7 @@ impl SliceModel {
                 let request = self.request(state, from, to, what).map(|(_, request)| request);
                 return Explained { actor: Some(from), request, sent: Vec::new() };
             }
-            Action::Heal | Action::Break => return Explained::default(),
+            Action::AdvanceAll | Action::Heal | Action::Break => return Explained::default(),
         };
         let sent = self.act(state, id, operation).sent.clone();
         let fated = |(position, envelope)| (envelope, action.fates().of(position));

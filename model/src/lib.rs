@@ -16,6 +16,7 @@ mod canonical;
 pub mod check;
 pub mod checked;
 pub mod claims;
+pub mod clocks;
 pub mod coverage;
 pub mod enumeration;
 mod exhaust;
@@ -43,5 +44,6 @@ pub mod slice;
 #[allow(clippy::too_many_lines, reason = "a table: an entry for each slice")]
 pub mod slices;
 pub mod state;
+mod timeless;
 mod verdicts;
 pub mod witness;

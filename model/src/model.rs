@@ -1,23 +1,26 @@
 //! The direct Stateright model: a slice of the protocol as a [`stateright::Model`].
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use quorate_spec::property::history::History;
+use quorate_spec::property::history::{Event, History};
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Envelope, Limit, NodeId, Protocol, Role, Rules, Token};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Fate, Fates, What};
 use crate::canonical::Canonical;
+use crate::clocks::Moved;
 use crate::coverage::Coverage;
 use crate::forget::Oblivion;
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::memo::{Memory, silent};
 use crate::progress::Benign;
-use crate::server::{Delivery, Machine, Operation, Outcome, PRESENT, Server};
+use crate::server::{Delivery, Machine, Operation, Outcome, Server};
 use crate::slice::{Cutting, Network, Slice};
 use crate::state::{Budget, Net, Servers, State, link};
+use crate::timeless::Timeless;
 use crate::verdicts::Verdicts;
 
 /// A slice, with the rules that it checks.
@@ -31,8 +34,11 @@ pub struct SliceModel {
     pub(crate) benign: Benign,
     canonical: Option<Canonical>,
     oblivion: Oblivion,
+    timeless: Option<Timeless>,
     pub(crate) memory: Option<Memory>,
     verdicts: Verdicts,
+    /// The events of the last step, where someone asks for them.
+    recorded: Option<Mutex<Vec<Event>>>,
     visited: AtomicUsize,
     stopped: AtomicBool,
 }
@@ -46,13 +52,16 @@ impl SliceModel {
             protocol: Protocol { rules: guards, params: slice.params() },
             limit: Limit { entries: slice.entries },
             appends: slice.appends,
+            clocks: slice.clocks,
             coverage,
         };
         SliceModel {
             benign: Benign::new(slice.servers),
             canonical: slice.symmetric.then(|| Canonical::new(&slice)),
             oblivion: Oblivion::default(),
+            timeless: Timeless::of_slice(&slice),
             verdicts: Verdicts::default(),
+            recorded: None,
             visited: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             memory: Some(Memory::default()),
@@ -66,6 +75,28 @@ impl SliceModel {
     #[must_use]
     pub fn without_memo(self) -> SliceModel {
         SliceModel { memory: None, ..self }
+    }
+
+    /// The same, for one thread that asks for the events of each step:
+    /// [`SliceModel::next_with_events`].
+    #[must_use]
+    pub fn recording(self) -> SliceModel {
+        SliceModel { recorded: Some(Mutex::default()), ..self }
+    }
+
+    /// The state after the action, if it changes anything, with what happened in it.
+    ///
+    /// # Panics
+    /// If another thread panicked while it asked.
+    #[must_use]
+    pub fn next_with_events(&self, last: &State, action: Action) -> Option<(State, Vec<Event>)> {
+        let taken = || {
+            let recorded = self.recorded.as_ref()?.lock();
+            Some(std::mem::take(&mut *recorded.expect("no thread panics here")))
+        };
+        taken();
+        let next = self.next_state(last, action)?;
+        Some((next, taken().unwrap_or_default()))
     }
 
     /// How many states were expanded.
@@ -149,8 +180,12 @@ impl SliceModel {
         fates: Fates,
     ) {
         state.take(id, outcome);
-        if outcome.elapsed > 0 {
-            self.move_clock(state, id, outcome.elapsed);
+        if let Some(recorded) = &self.recorded {
+            let mut recorded = recorded.lock().expect("no thread panics here");
+            recorded.extend(outcome.events.iter().cloned());
+        }
+        if !outcome.moved.is_nothing() {
+            self.move_times(state, id, outcome.moved);
         }
         for (position, envelope) in outcome.sent.iter().enumerate() {
             match (self.slice.network, fates.of(position)) {
@@ -170,8 +205,7 @@ impl SliceModel {
     }
 
     /// Moves the times that belong to this server's clock, wherever they are.
-    fn move_clock(&self, state: &mut State, id: NodeId, by: u64) {
-        let now = quorate_spec::Instant(PRESENT.0 + by);
+    fn move_times(&self, state: &mut State, id: NodeId, by: Moved) {
         let moved = |envelope: &Interned<Envelope>| {
             let request = envelope.message.body.kind().is_request();
             let owner = if request { envelope.from } else { envelope.to };
@@ -179,7 +213,7 @@ impl SliceModel {
                 return *envelope;
             }
             let mut moved = (**envelope).clone();
-            moved.message.rebase(now, PRESENT);
+            by.apply(self.machine.timed(), &mut moved.message);
             Interned::new(moved)
         };
         let mut net: Net = state.net.iter().map(moved).collect();
@@ -201,6 +235,10 @@ impl SliceModel {
         // A disk that is lost brings back what was settled, under a mutant.
         let forgets = self.slice.forgets && state.budget.wipes == 0;
         let state = if forgets { self.oblivion.of(rules, state) } else { state };
+        let state = match &self.timeless {
+            Some(timeless) if self.slice.forgets => timeless.of(rules, state),
+            Some(_) | None => state,
+        };
         match &self.canonical {
             Some(canonical) => canonical.of(state),
             None => state,
@@ -244,7 +282,14 @@ impl SliceModel {
         match action {
             Action::Timeout(id, _) => self.own(&mut state, id, Operation::Timeout, fates),
             Action::Tick(id, _) => self.own(&mut state, id, Operation::Tick, fates),
-            Action::Lapse(id) => self.own(&mut state, id, Operation::Lapse, fates),
+            Action::Lapse(id) => self.own(&mut state, id, self.lapse(), fates),
+            Action::Advance(id) => {
+                state.clocks = state.clocks.advance(id, self.slice.servers)?;
+                self.own(&mut state, id, Operation::Advance, fates);
+            }
+            Action::AdvanceAll => {
+                self.ids().for_each(|id| self.own(&mut state, id, Operation::Advance, fates));
+            }
             Action::Campaign(id, _) => self.own(&mut state, id, Operation::Campaign, fates),
             Action::Propose(id, _) => {
                 state.budget.commands -= 1;
@@ -326,7 +371,17 @@ impl SliceModel {
             && !(Verdicts::DECIDES.contains(claim) && self.verdicts.of(self, state).contains(claim))
     }
 
-    /// The initial state, before servers are renamed: where a trace begins.
+    /// The initial states, before servers are renamed: where traces begin. They differ in the
+    /// clocks of a timed slice.
+    #[must_use]
+    pub fn plain_initials(&self) -> Vec<State> {
+        let initial = self.plain_initial();
+        let clocks = self.slice.clocks.map(|clocks| clocks.initial(self.slice.servers));
+        let with = |clocks| State { clocks, ..initial.clone() };
+        clocks.map_or_else(|| vec![initial.clone()], |all| all.into_iter().map(with).collect())
+    }
+
+    /// The first initial state.
     #[must_use]
     pub fn plain_initial(&self) -> State {
         let first = |id| Interned::new(self.silent.first(id, self.slice.genesis(id)));
@@ -342,13 +397,21 @@ impl SliceModel {
             wipes: u8::from(self.slice.wiped.is_some()),
             cut: 0,
         };
+        let clocks = self.slice.clocks.and_then(|clocks| {
+            let initial = clocks.initial(self.slice.servers);
+            initial.first().copied()
+        });
         let mut state = State {
             servers,
             net: Net::new(),
             history: Interned::new(History::default()),
             budget,
+            clocks: clocks.unwrap_or_default(),
             broken: ClaimSet::NONE,
         };
+        if self.slice.led {
+            state = self.elect(state);
+        }
         if let Some(premise) = self.slice.established {
             state = self.establish(state, premise);
         }
@@ -375,7 +438,13 @@ impl Model for SliceModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![self.stored(self.plain_initial())]
+        let mut stored: Vec<State> = Vec::new();
+        for state in self.plain_initials().into_iter().map(|plain| self.stored(plain)) {
+            if !stored.contains(&state) {
+                stored.push(state);
+            }
+        }
+        stored
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -387,6 +456,9 @@ impl Model for SliceModel {
             self.timed_actions(state, id, actions);
             self.disk_actions(state, id, actions);
             self.snapshot_actions(state, id, actions);
+        }
+        if self.slice.clocks.is_some_and(|clocks| !clocks.are_own()) {
+            actions.push(Action::AdvanceAll);
         }
         self.message_actions(state, actions);
         match self.slice.cutting {

@@ -154,7 +154,7 @@ mutations! {
         "F5 openraft#1747, etcd#20418", "An answer to the round before the read's confirms it.";
     JoinsRoundUnderWay: round_of_read, LinearizableRead, ["reads-two"],
         "R7 etcd#20418", "A read joins a round whose requests have left.";
-    StaleAnswersConfirm: confirms, LinearizableRead, ["reads-terms"],
+    StaleAnswersConfirm: confirms, ConfirmationSound, ["reads-two"],
         "L2 claims of another term", "An answer to a request of an earlier term confirms reads of this one.";
     ReadsAreForgotten: fails_reads, ReadProgress, ["reads"],
         "F4 raft-rs#169, etcd#9893", "The reads of a leader that leads no more are never answered.";
@@ -174,7 +174,7 @@ mutations! {
         "thesis §3.10", "A server is told to campaign before it has all of the leader's log.";
     ObeysPastLeaders: obeys_timeout_now, LeaseExclusive, ["lease-transfer"],
         "F6 raft-rs#234", "A server campaigns because a leader of the past told it to.";
-    NeverGivesUpTransfer: gives_up_transfer, TransferProgress, ["transfer"],
+    NeverGivesUpTransfer: gives_up_transfer, TransferProgress, ["transfer-unreachable"],
         "F16 hashicorp/raft#581", "A transfer that does not succeed never ends.";
     NeverStepsDown: keeps_leading, NoDeadlock, ["deaf-leader"],
         "B1 Cloudflare 2020-11-02", "A leader without a quorum stays leader.";

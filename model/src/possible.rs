@@ -1,8 +1,10 @@
 //! What can happen next in a state, as far as the bounds of the slice allow it.
 
-use quorate_spec::{Index, NodeId};
+use quorate_spec::{Body, Envelope, Index, NodeId};
 
-use crate::action::{Action, Fates, What};
+use crate::action::{Action, Fate, Fates, What};
+use crate::clocks::Clocks;
+use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::server::{Operation, PRESENT, Server};
 use crate::slice::{Members, Network};
@@ -16,6 +18,9 @@ impl SliceModel {
 
     /// What time does to this server.
     pub(crate) fn timed_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        if let Some(clocks) = self.slice.clocks {
+            return self.clocked_actions(&clocks, state, id, actions);
+        }
         let node = &state.server(id).node;
         if !self.slice.is_flaky(id) || !self.has_room(&state.server(id)) {
             return;
@@ -41,6 +46,48 @@ impl SliceModel {
         let hands_over = node.leadership().is_some_and(|it| it.transfer.is_some());
         if !node.is_leader() && bound || hands_over && !check_quorum {
             self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+        }
+    }
+
+    /// The operation by which a server's promise ends of itself.
+    pub(crate) fn lapse(&self) -> Operation {
+        if self.slice.clocks.is_some() { Operation::EndTimers } else { Operation::Lapse }
+    }
+
+    /// What time does to this server in a timed slice: its clock advances, its timers may end
+    /// early, and what has ended may be acted upon, at once or late.
+    fn clocked_actions(
+        &self,
+        clocks: &Clocks,
+        state: &State,
+        id: NodeId,
+        actions: &mut Vec<Action>,
+    ) {
+        let server = state.server(id);
+        let node = &server.node;
+        if clocks.are_own() && state.clocks.advance(id, self.slice.servers).is_some() {
+            actions.push(Action::Advance(id));
+        }
+        if node.has_timer_within(&self.machine.protocol.params, PRESENT, clocks.slack()) {
+            actions.push(Action::Lapse(id));
+        }
+        if !self.slice.is_flaky(id) || !self.has_room(&server) {
+            return;
+        }
+        if node.is_leader() {
+            if self.slice.election.check_quorum {
+                self.with_fates(state, id, Operation::Tick, actions, |f| Action::Tick(id, f));
+            }
+            return;
+        }
+        let bound = node.current_term().0 < self.slice.max_term;
+        let due = node.election_deadline().max(node.promised_until()) <= PRESENT;
+        if bound && due {
+            self.with_fates(state, id, Operation::Timeout, actions, |f| Action::Timeout(id, f));
+        }
+        if bound && self.slice.campaigns {
+            let campaign = |f| Action::Campaign(id, f);
+            self.with_fates(state, id, Operation::Campaign, actions, campaign);
         }
     }
 
@@ -126,7 +173,7 @@ impl SliceModel {
                         continue;
                     }
                     let Some((_, request)) = self.request(state, from, to, what) else { continue };
-                    if parks {
+                    if parks && self.may_be_late(request) {
                         actions.push(Action::Park(from, to, what));
                     }
                     if arrives {
@@ -151,9 +198,27 @@ impl SliceModel {
         let Network::Pull { parked } = self.slice.network else {
             return actions.push(action(Fates::ON_THEIR_WAY));
         };
-        let messages = self.act(state, id, operation).sent.len();
+        let sent = &self.act(state, id, operation).sent;
+        let messages = sent.len();
         let delivered = matches!(action(Fates::ON_THEIR_WAY), Action::Deliver(..));
         let room = parked + usize::from(delivered) - state.net.len().min(parked);
-        actions.extend(Fates::all(messages).filter(|f| f.parked(messages) <= room).map(action));
+        let late = |fates: &Fates| {
+            let parked = |at: &usize| fates.of(*at) == Fate::Parked;
+            (0..messages).filter(parked).all(|at| self.may_be_late(sent[at]))
+        };
+        let possible = Fates::all(messages).filter(|f| f.parked(messages) <= room).filter(late);
+        actions.extend(possible.map(action));
+    }
+
+    /// Whether the message may be parked.
+    fn may_be_late(&self, envelope: Interned<Envelope>) -> bool {
+        let vote = matches!(
+            envelope.message.body,
+            Body::PreVote { .. }
+                | Body::PreVoteReply { .. }
+                | Body::RequestVote { .. }
+                | Body::RequestVoteReply { .. }
+        );
+        self.slice.late_votes || !vote
     }
 }

@@ -1,16 +1,47 @@
 //! The premise of NonDisruption: a leader that its voters have heard, reached by the protocol itself.
 
 use quorate_spec::property::cluster::leader_undisturbed;
-use quorate_spec::{Duration, Instant, NodeId, Rules, Term};
+use quorate_spec::{Duration, Index, Instant, NodeId, Rules, Term};
 
+use crate::intern::Interned;
 use crate::model::SliceModel;
-use crate::server::{Delivery, E, Operation, PRESENT};
+use crate::server::{Delivery, E, Operation, PRESENT, Server};
 use crate::slice::Established;
 use crate::state::State;
 
 const LEADER: NodeId = NodeId(0);
 
 impl SliceModel {
+    /// Server 0 leads term 1, and everyone has its first entry and knows that to be committed: reached
+    /// by the protocol itself, at one moment, before the explored graph begins.
+    ///
+    /// # Panics
+    /// If that is not so at the end.
+    pub(crate) fn elect(&self, mut state: State) -> State {
+        let delivery = Delivery { sync: true, eager: false };
+        let act = |state: &mut State, id: NodeId, operation| {
+            let outcome = self.imagine(state.server(id), operation, delivery);
+            state.take(id, outcome);
+            outcome.sent.first().copied()
+        };
+        act(&mut state, LEADER, Operation::Timeout);
+        // A pre-vote where they are on, a vote, the entry, and that it is committed.
+        let rounds = (0..6).flat_map(|_| self.ids());
+        for to in rounds.filter(|to| *to != LEADER) {
+            let request = act(&mut state, LEADER, Operation::Transmit(to));
+            let Some(request) = request else { continue };
+            if let Some(reply) = act(&mut state, to, Operation::Receive(request)) {
+                act(&mut state, LEADER, Operation::Receive(reply));
+            }
+        }
+        let name = self.slice.name;
+        let leads = leader_undisturbed(&state.server(LEADER).node, Term(1));
+        assert!(leads, "{name} begins without a leader of term 1");
+        let committed = |server: &Interned<Server>| server.node.commit_index() == Index(1);
+        assert!(state.servers.iter().all(committed), "{name} begins before its leader is followed");
+        state
+    }
+
     /// Server 0 leads term 1, and the others have heard it: reached by the protocol itself, before
     /// the explored graph begins.
     ///

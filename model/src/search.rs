@@ -133,10 +133,9 @@ pub struct Trace {
 /// outcomes are stored as the path's states. None where the path is not one of the model.
 #[must_use]
 pub fn plain_trace(model: &SliceModel, path: &[State]) -> Option<Trace> {
-    let initial = model.plain_initial();
-    if path.first() != Some(&model.stored(initial.clone())) {
-        return None;
-    }
+    let first = path.first()?;
+    let mut initial = model.plain_initials().into_iter();
+    let initial = initial.find(|initial| model.stored(initial.clone()) == *first)?;
     let mut at = initial.clone();
     let mut steps = Vec::new();
     for stored in path.iter().skip(1) {

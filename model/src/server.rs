@@ -16,13 +16,14 @@ use quorate_spec::property::step::{
     broken_by_effects, broken_by_restart, broken_by_step, leader_writes,
 };
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::role::Pace;
+use quorate_spec::role::{Pace, Transition};
 use quorate_spec::{
-    Durable, Effects, Envelope, Gate, Index, Input, Instant, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Params, Protocol, Rename, Role, RoleName, Rules, Sound, Token, WriteId,
+    Durable, Duration, Effects, Envelope, Gate, Index, Input, Instant, Limit, Message, Moment,
+    Node, NodeId, Outgoing, Params, Protocol, Rename, Role, RoleName, Rules, Sound, Token, WriteId,
 };
 
 use crate::canonical::permutations;
+use crate::clocks::{Clocks, Moved, ROUND, renews};
 use crate::coverage::Coverage;
 use crate::intern::{Interned, content_hash};
 use crate::internable;
@@ -233,6 +234,10 @@ pub enum Operation {
     Timeout,
     /// Its promise ends, and nothing else happens.
     Lapse,
+    /// Its clock advances by a tick, and nothing else happens.
+    Advance,
+    /// Every timer of it that may end by now does, and nothing else happens.
+    EndTimers,
     /// Its timers are looked at, and no time passes.
     Tick,
     /// An operator asks it to campaign.
@@ -259,8 +264,8 @@ pub enum Operation {
     Transmit(NodeId),
     /// It is asked for a request without entries to this server.
     Beat(NodeId),
-    /// This other server's clock was moved back by so much: the times in replies to it, too.
-    PeerClock(NodeId, u64),
+    /// This other server's times were moved so: those in replies to it, too.
+    PeerClock(NodeId, Moved),
 }
 
 /// What an operation did.
@@ -274,8 +279,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// The claims that it broke.
     pub broken: ClaimSet,
-    /// By how much the server's clock was moved back.
-    pub elapsed: u64,
+    /// How its times were moved.
+    pub moved: Moved,
 }
 
 internable!(Outcome);
@@ -288,11 +293,18 @@ pub struct Machine<R> {
     pub limit: Limit,
     /// Whether leaders send AppendEntries at all.
     pub appends: bool,
+    /// The clocks of a timed slice.
+    pub clocks: Option<Clocks>,
     /// What was seen happening.
     pub coverage: Coverage,
 }
 
 impl<R: Rules> Machine<R> {
+    /// The parameters, if the slice is a timed one.
+    pub(crate) fn timed(&self) -> Option<&Params> {
+        self.clocks.map(|_| &self.protocol.params)
+    }
+
     /// A server of a new cluster, an election timeout after it started.
     pub fn first(&self, id: NodeId, durable: Durable) -> Server {
         let moment = Moment { now: PRESENT, draw: 0 };
@@ -333,6 +345,7 @@ struct Run<'a, R> {
     events: Vec<Event>,
     broken: ClaimSet,
     now: Instant,
+    new_round: bool,
     effects: Effects,
 }
 
@@ -345,12 +358,14 @@ impl<'a, R: Rules> Run<'a, R> {
             events: Vec::new(),
             broken: ClaimSet::NONE,
             now: PRESENT,
+            new_round: false,
             effects: Effects::default(),
         }
     }
 
     fn operate(&mut self, operation: Operation) {
         match operation {
+            Operation::Timeout if self.machine.clocks.is_some() => self.step(Input::Tick),
             Operation::Timeout => {
                 let node = &self.server.node;
                 // Two rounds of pre-votes do not begin at the same instant.
@@ -360,7 +375,14 @@ impl<'a, R: Rules> Run<'a, R> {
                 self.step(Input::Tick);
             }
             Operation::Lapse => self.now = Instant(PRESENT.0 + E),
+            Operation::Advance => self.now = Instant(PRESENT.0 + 1),
+            Operation::EndTimers => {
+                let slack = self.machine.clocks.map_or(Duration(0), |clocks| clocks.slack());
+                let params = &self.machine.protocol.params;
+                self.server.node.end_timers_within(params, PRESENT, slack);
+            }
             Operation::Tick => self.step(Input::Tick),
+            Operation::Campaign if self.machine.clocks.is_some() => self.step(Input::Campaign),
             Operation::Campaign => {
                 // Two rounds do not begin at the same instant; a promise does not end by asking.
                 let promised = self.server.node.promised_until() > PRESENT;
@@ -385,12 +407,11 @@ impl<'a, R: Rules> Run<'a, R> {
             }
             Operation::Transmit(peer) => self.transmit(peer, self.machine.limit),
             Operation::Beat(peer) => self.transmit(peer, Limit { entries: 0 }),
-            Operation::PeerClock(peer, by) => {
-                let (now, to) = (Instant(PRESENT.0 + by), PRESENT);
+            Operation::PeerClock(peer, moved) => {
                 for (receiver, message) in self.server.gate.items_mut() {
                     // A request's times are its sender's.
                     if *receiver == peer && !message.body.kind().is_request() {
-                        message.rebase(now, to);
+                        moved.apply(self.machine.timed(), message);
                     }
                 }
             }
@@ -402,6 +423,7 @@ impl<'a, R: Rules> Run<'a, R> {
         let moment = Moment { now: self.now, draw: 0 };
         let step = self.server.step(&self.machine.protocol, moment, input, &mut self.effects);
         self.machine.coverage.saw_step(&self.effects);
+        self.note_round();
         self.broken = self.broken.union(step.broken);
         self.events.extend(step.events);
         if let Some(persist) = self.effects.persist.take() {
@@ -409,6 +431,23 @@ impl<'a, R: Rules> Run<'a, R> {
         }
         for outgoing in std::mem::take(&mut self.effects.send) {
             self.send(outgoing);
+        }
+    }
+
+    /// In a timed slice a round that begins makes every earlier one past.
+    fn note_round(&mut self) {
+        let begins = |(_, to, _): &Transition| *to == RoleName::PreCandidate;
+        if self.machine.clocks.is_some() && self.effects.changed.iter().any(begins) {
+            self.new_round = true;
+            self.move_held(Moved { by: 0, new_round: true });
+        }
+    }
+
+    /// Moves the times of the requests that wait at the gate: they are of this server's clock.
+    fn move_held(&mut self, moved: Moved) {
+        let held = self.server.gate.items_mut().map(|(_, message)| message);
+        for message in held.filter(|message| message.body.kind().is_request()) {
+            moved.apply(self.machine.timed(), message);
         }
     }
 
@@ -470,18 +509,22 @@ impl<'a, R: Rules> Run<'a, R> {
         let params = self.machine.protocol.params;
         self.broken = self.broken.union(self.server.broken_on_disk(params));
         let Server { node, gate, .. } = &mut self.server;
-        node.rebase(&self.machine.protocol.params, self.now, PRESENT);
-        node.forget_election_timer(PRESENT);
+        node.rebase(&params, self.now, PRESENT);
+        if self.machine.clocks.is_none_or(|clocks| clocks.any_timer) {
+            node.forget_election_timer(PRESENT);
+        }
+        if self.machine.clocks.is_some() {
+            node.rename_round(ROUND);
+            node.forget_answers(|sent| renews(&params, sent));
+        }
         gate.renumber(node.renumber_writes());
         // A request carries times of its sender's clock, which has just been moved.
-        let held = gate.items_mut().map(|(_, message)| message);
-        for message in held.filter(|message| message.body.kind().is_request()) {
-            message.rebase(self.now, PRESENT);
-        }
+        let elapsed = Moved { by: self.now.0 - PRESENT.0, new_round: false };
+        self.move_held(elapsed);
         for envelope in &mut self.sent {
-            if envelope.message.body.kind().is_request() && self.now != PRESENT {
+            if envelope.message.body.kind().is_request() && !elapsed.is_nothing() {
                 let mut moved = (**envelope).clone();
-                moved.message.rebase(self.now, PRESENT);
+                elapsed.apply(self.machine.timed(), &mut moved.message);
                 *envelope = Interned::new(moved);
             }
         }
@@ -490,7 +533,7 @@ impl<'a, R: Rules> Run<'a, R> {
             sent: self.sent,
             events: self.events,
             broken: self.broken,
-            elapsed: self.now.0 - PRESENT.0,
+            moved: Moved { new_round: self.new_round, ..elapsed },
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Configuration, Durable, Duration, Lease, NodeId, Params, Target};
 
+use crate::clocks::Clocks;
 use crate::server::E;
 
 /// How messages travel.
@@ -76,6 +77,11 @@ impl Members {
     }
 }
 
+/// These voters and no learners.
+pub(crate) const fn to(voters: &'static [u64]) -> Members {
+    Members { voters, learners: &[] }
+}
+
 impl fmt::Display for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list =
@@ -122,6 +128,9 @@ pub struct Slice {
     pub snapshots: u8,
     /// Whether an operator may ask for campaigns.
     pub campaigns: bool,
+    /// The clocks of a timed slice. In the others time is nothing but timers that may fire at any
+    /// moment.
+    pub clocks: Option<Clocks>,
     /// Whether leaders send AppendEntries in the explored part.
     pub appends: bool,
     /// How many entries a request carries at most.
@@ -133,12 +142,17 @@ pub struct Slice {
     pub heartbeats: bool,
     /// How messages travel.
     pub network: Network,
+    /// Whether pre-votes, votes and the answers to them may be parked, too.
+    pub late_votes: bool,
     /// The links that are cut.
     pub cuts: Cuts,
     /// When they are.
     pub cutting: Cutting,
     /// The premise of an established leader, where the slice has one.
     pub established: Option<Established>,
+    /// Whether n0 leads term 1 when the explored graph begins, and the others have its first entry and
+    /// know it to be committed. Whatever it says of times it has said at this moment.
+    pub led: bool,
     /// Pre-vote, stickiness, check-quorum.
     pub election: Election,
     /// The claims that are checked: those of the catalogue's slices follow from their features.
@@ -188,14 +202,14 @@ impl Slice {
     #[must_use]
     pub fn params(&self) -> Params {
         Params {
-            election_timeout: Duration(E),
+            election_timeout: self.clocks.map_or(Duration(E), |clocks| clocks.timeout()),
             election_jitter: Duration(1),
             heartbeat_interval: Duration(0),
             pre_vote: self.election.pre_vote,
             stickiness: self.election.stickiness,
             check_quorum: self.election.check_quorum,
             lease: self.lease.map(|ticks| Lease {
-                duration: Duration(ticks),
+                duration: Duration(ticks + self.clocks.map_or(0, |clocks| clocks.late_lease())),
                 drift_ppm: 0,
                 granularity: Duration(0),
             }),
@@ -266,6 +280,10 @@ impl Slice {
         let mut parts = vec![self.members(), network];
         parts.push(format!("terms ≤ {}", self.max_term));
         parts.push(self.election.to_string());
+        parts.extend(self.clocks.map(|clocks| clocks.to_string()));
+        if self.led {
+            parts.push("n0 leads term 1 at the beginning".to_owned());
+        }
         parts.extend(self.premise());
         parts.extend(self.crashes_and_writes());
         if self.commands > 0 {
@@ -305,6 +323,9 @@ impl Slice {
         }
         if self.heartbeats {
             parts.push("heartbeats beside entries".to_owned());
+        }
+        if !self.late_votes {
+            parts.push("no vote late".to_owned());
         }
         parts.extend(self.links());
         let reductions = [

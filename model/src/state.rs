@@ -8,6 +8,7 @@ use quorate_spec::property::history::History;
 use quorate_spec::{Envelope, NodeId};
 use smallvec::SmallVec;
 
+use crate::clocks::Rooms;
 use crate::intern::Interned;
 use crate::internable;
 use crate::server::{Outcome, Server};
@@ -36,6 +37,8 @@ pub struct State {
     pub history: Interned<History>,
     /// What is left of the slice's budgets, and the links.
     pub budget: Budget,
+    /// How far the servers' clocks may move, where each has its own.
+    pub clocks: Rooms,
     /// The claims that the run has broken so far.
     pub broken: ClaimSet,
 }
@@ -119,6 +122,7 @@ impl Hash for State {
         }
         self.history.hash(state);
         state.write_u64(cut);
+        self.clocks.hash(state);
         self.broken.hash(state);
     }
 }

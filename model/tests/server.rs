@@ -3,6 +3,7 @@
 
 #![allow(missing_docs)]
 
+use quorate_model::clocks::Moved;
 use quorate_model::guards::Guards;
 use quorate_model::intern::Interned;
 use quorate_model::model::SliceModel;
@@ -56,7 +57,8 @@ fn a_request_that_waits_for_the_disk_keeps_its_senders_time_when_its_receivers_c
     let (request, reply) = held(&server);
     assert_eq!(reply, Some(round), "{server:?}");
     assert!(request.is_some(), "{server:?}");
-    let moved = perform(&machine, &server, Operation::PeerClock(PEER, E / 2));
+    let by = Moved { by: E / 2, new_round: false };
+    let moved = perform(&machine, &server, Operation::PeerClock(PEER, by));
     assert_eq!(held(&moved), (request, Some(Instant(round.0 - E / 2))));
 }
 

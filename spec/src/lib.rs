@@ -47,6 +47,7 @@ mod refusal;
 pub mod role;
 pub mod rules;
 mod symmetry;
+mod timers;
 pub mod transition;
 pub mod types;
 

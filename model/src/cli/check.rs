@@ -16,8 +16,8 @@ use quorate_spec::role::TRANSITIONS;
 use quorate_spec::{Kind, Sound};
 
 use super::{
-    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, counted, grouped, number_of_threads, numbers, table,
-    threads, unknown, worse, writable, write_report,
+    AS_DECLARED, INCOMPLETE, Usage, VIOLATED, counted, grouped, leases, number_of_threads, numbers,
+    table, threads, unknown, worse, writable, write_report,
 };
 use crate::memory;
 
@@ -26,7 +26,8 @@ const SHOWN: usize = 200;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The slices to check; without a name all default ones
+    /// The slices to check, or what several names begin with, as `lease`; without a name all
+    /// default ones
     names: Vec<String>,
     /// Check the slices with larger bounds too
     #[arg(long)]
@@ -54,6 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let all = arguments.names.is_empty();
     let checked = check_all(&chosen, threads, limit);
     print_table(&checked);
+    leases::print(&checked);
     for run in &checked {
         print_traces(run);
     }
@@ -85,11 +87,15 @@ fn choose(names: &[String], deep: bool) -> Result<Vec<Slice>, Usage> {
         return Ok(all.into_iter().filter(|slice| deep || !slice.deep).collect());
     }
     let known: Vec<&str> = all.iter().map(|slice| slice.name).collect();
-    let find = |name: &String| {
-        let found = all.iter().find(|slice| slice.name == name).copied();
-        found.ok_or_else(|| unknown("slice", name, &known))
-    };
-    names.iter().map(find).collect()
+    let mut chosen = Vec::new();
+    for name in names {
+        let family = slices::family(name);
+        if family.is_empty() {
+            return Err(unknown("slice", name, &known));
+        }
+        chosen.extend(family);
+    }
+    Ok(chosen)
 }
 
 /// Checks the slices one after the other, with a progress line on a terminal.

@@ -13,6 +13,7 @@ use super::walk::{Header, Verdict, Walk, shortest};
 use crate::actors::{
     CLOCK_MOVES, Forgetful, RaftState, Timer, actor_model_with, asked, can_act, proposed,
 };
+use crate::clocks::Rooms;
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::mutation::Mutation;
@@ -115,6 +116,7 @@ impl Walk for ActorWalk {
                 changes: (self.model.0.cfg.changes.len() - asked(state)) as u8,
                 ..Budget::default()
             },
+            clocks: Rooms::default(),
             broken: members().fold(ClaimSet::NONE, |all, member| all.union(member.broken)),
         }
     }

@@ -18,6 +18,8 @@ use crate::state::State;
 pub struct SliceWalk {
     model: SliceModel,
     header: Header,
+    /// Where the walk begins, of the slice's initial states.
+    initial: State,
 }
 
 /// A mutant's counterexample, and the slice that it was found in.
@@ -38,6 +40,7 @@ impl Counterexample {
             let model = SliceModel::new(*slice, Guards::broken(mutation));
             let trace = shortest(&model, mutation.killer(), TRACE_LIMIT).1?;
             let mut walk = SliceWalk::of(model, Some(mutation));
+            walk.initial = trace.initial.clone();
             walk.header.trace = link::hash(&walk, &walk.header, &actions(&trace));
             Some(Counterexample { walk, mutation, trace })
         })
@@ -70,7 +73,7 @@ impl SliceWalk {
             mutant: mutation.map(broken),
             trace: None,
         };
-        SliceWalk { model, header }
+        SliceWalk { initial: model.plain_initial(), model, header }
     }
 
     /// The slice's model.
@@ -105,7 +108,7 @@ impl Walk for SliceWalk {
     }
 
     fn initial(&self) -> State {
-        self.model.plain_initial()
+        self.initial.clone()
     }
 
     fn steps(&self, state: &State) -> Vec<(Action, State)> {

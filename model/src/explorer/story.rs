@@ -44,10 +44,13 @@ pub(super) fn of_slice(model: &SliceModel, before: &State, action: Action, after
         Action::Deliver(envelope, _) => vec![Event::Arrives(envelope)],
         Action::Exchange(..) => explained.request.map(Event::Passes).into_iter().collect(),
         Action::Park(..) => explained.request.map(Event::Leaves).into_iter().collect(),
-        Action::Heal | Action::Break => vec![Event::Everywhere(action.to_string())],
+        Action::AdvanceAll | Action::Heal | Action::Break => {
+            vec![Event::Everywhere(action.to_string())]
+        }
         Action::Timeout(id, _)
         | Action::Tick(id, _)
         | Action::Lapse(id)
+        | Action::Advance(id)
         | Action::Campaign(id, _)
         | Action::Propose(id, _)
         | Action::Read(id, _)
@@ -111,6 +114,7 @@ fn happening(action: Action) -> &'static str {
         Action::Timeout(..) => "timeout",
         Action::Tick(..) => "looks at its quorum",
         Action::Lapse(_) => "promise ends",
+        Action::Advance(_) | Action::AdvanceAll => "tick",
         Action::Campaign(..) => "told to campaign",
         Action::Propose(..) => "command",
         Action::ChangeMembers(..) => "change of members",

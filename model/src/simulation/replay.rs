@@ -17,6 +17,7 @@ use super::finding::{Finding, Findings, Watch};
 use super::property::{Play, Setup};
 use super::story::{Clauses, Story, Weight};
 use super::trace::{Trace, TraceError};
+use crate::clocks::Rooms;
 use crate::intern::Interned;
 use crate::server::{PRESENT, Server};
 use crate::state::{Budget, MAX_SERVERS, Net, State, link};
@@ -200,6 +201,7 @@ impl Cluster {
             net,
             history: Interned::new(self.history().clone()),
             budget,
+            clocks: Rooms::default(),
             broken: self.found().broken(),
         }
     }

@@ -3,12 +3,7 @@
 use quorate_spec::property::Claim;
 
 use super::BASE;
-use crate::slice::{Declared, Election, Established, Members, Network, Slice};
-
-/// These voters and no learners.
-const fn to(voters: &'static [u64]) -> Members {
-    Members { voters, learners: &[] }
-}
+use crate::slice::{Declared, Election, Established, Members, Network, Slice, to};
 
 /// Changes of the members.
 pub(super) fn slices() -> Vec<Slice> {

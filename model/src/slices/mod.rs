@@ -3,6 +3,7 @@
 mod deep;
 mod disruption;
 mod elections;
+mod leases;
 mod membership;
 mod reads;
 mod replication;
@@ -16,7 +17,12 @@ use crate::slice::{Cutting, Declared, Election, Established, Network, Slice};
 /// hold of nothing.
 fn refutable(slice: &Slice) -> ClaimSet {
     let established = slice.established.is_some();
+    let timed = slice.clocks.is_some();
     let deposed = matches!(slice.declared, Declared::Violated(_));
+    if let (true, Declared::Violated(claim)) = (timed, slice.declared) {
+        // What else holds of leases, the slice within the inequality shows.
+        return ClaimSet::of(&[claim]);
+    }
     let is_about = |claim: &Claim| match claim {
         Claim::NonDisruption => established,
         Claim::NoDeadlock
@@ -24,7 +30,7 @@ fn refutable(slice: &Slice) -> ClaimSet {
         | Claim::ReplicationProgress
         | Claim::SnapshotProgress
         | Claim::ReadProgress
-        | Claim::TransferProgress => !established,
+        | Claim::TransferProgress => !established && !timed,
         // A change whose new voters are cut off waits for them, by design.
         Claim::ReconfigCompletes => !established && slice.cuts.is_empty(),
         // Where an established leader stays, little happens but what NonDisruption is about.
@@ -39,15 +45,16 @@ fn refutable(slice: &Slice) -> ClaimSet {
 fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
-        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, DurableIndexSound,
-        ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness,
-        LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous, LogMatching,
-        MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption,
-        OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept, PublishedInTime,
-        QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes, ReplicationProgress,
-        RestartIsFollower, RestartRecovers, SnapshotCommitted, SnapshotMonotonic, SnapshotProgress,
-        StateMachineSafety, StateTransitions, TermMonotonic, TransferProgress,
-        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
+        CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, ConfirmationSound,
+        DurableIndexSound, ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly,
+        LeaderCompleteness, LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous,
+        LogMatching, MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock,
+        NonDisruption, OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept,
+        PublishedInTime, QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes,
+        ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
+        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
+        TransferProgress, TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
+        VoteStable,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
@@ -61,6 +68,7 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         SnapshotCommitted | SnapshotMonotonic | SnapshotProgress => slice.snapshots > 0,
         LinearizableRead => slice.reads > 0 || slice.lease.is_some(),
         LeaseExclusive => slice.lease.is_some(),
+        ConfirmationSound => several && (slice.reads > 0 || slice.lease.is_some()),
         ReadProgress => slice.reads > 0,
         TransferProgress => slice.transfers > 0,
         LeaderIsVoter => slice.learners + slice.joiners > 0 || changes,
@@ -110,14 +118,17 @@ const BASE: Slice = Slice {
     wiped: None,
     snapshots: 0,
     campaigns: false,
+    clocks: None,
     appends: true,
     entries: u64::MAX,
     window: 0,
     heartbeats: false,
     network: Network::Async,
+    late_votes: true,
     cuts: &[],
     cutting: Cutting::Always,
     established: None,
+    led: false,
     election: Election::PRE_VOTE,
     claims: ClaimSet::NONE,
     declared: Declared::Exhausted,
@@ -139,6 +150,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(membership::slices());
     slices.extend(snapshots::slices());
     slices.extend(reads::slices());
+    slices.extend(leases::slices());
     slices.extend(deep::slices());
     for slice in &mut slices {
         slice.claims = refutable(slice);
@@ -150,6 +162,18 @@ pub fn all() -> Vec<Slice> {
 #[must_use]
 pub fn named(name: &str) -> Option<Slice> {
     all().into_iter().find(|slice| slice.name == name)
+}
+
+/// The slice of this name, or those whose names begin with it: `lease` stands for every `lease-…`.
+#[must_use]
+pub fn family(name: &str) -> Vec<Slice> {
+    if let Some(slice) = named(name) {
+        return vec![slice];
+    }
+    let belongs = |slice: &Slice| {
+        slice.name.strip_prefix(name).is_some_and(|rest| !name.is_empty() && rest.starts_with('-'))
+    };
+    all().into_iter().filter(belongs).collect()
 }
 
 /// The premise of NonDisruption, with these servers flaky.

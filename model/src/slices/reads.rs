@@ -1,7 +1,7 @@
 //! Slices of reads that a round of messages confirms, and of leadership that is handed over.
 
 use super::BASE;
-use crate::slice::{Election, Network, Slice};
+use crate::slice::{Election, Network, Slice, to};
 
 /// Reads and transfers.
 pub(super) fn slices() -> Vec<Slice> {
@@ -45,15 +45,50 @@ pub(super) fn slices() -> Vec<Slice> {
             ..base
         },
         Slice {
+            name: "reads-change",
+            about: "a read while one of two voters is replaced",
+            servers: 3,
+            joiners: 1,
+            reads: 1,
+            changes: const { &[to(&[1, 2])] },
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "reads-shrink",
+            about: "a read while three become one",
+            reads: 1,
+            changes: const { &[to(&[2])] },
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "transfer-change",
+            about: "leadership is handed over while one of two voters is replaced",
+            joiners: 1,
+            changes: const { &[to(&[1, 2])] },
+            network: Network::Pull { parked: 0 },
+            ..transfer
+        },
+        Slice {
             name: "transfer",
             about: "leadership is handed over, late, in vain, or with success",
             ..transfer
         },
         Slice {
+            name: "transfer-unreachable",
+            about: "leadership is to be handed over to a server that nobody reaches",
+            cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
+            max_term: 2,
+            ..transfer
+        },
+        Slice {
             name: "stalled-disk",
-            about: "leaders whose disks do not report step down",
+            about: "a leader, which needs nobody's votes, steps down when its disk does not report",
+            servers: 1,
+            max_term: 4,
+            commands: 1,
             instant_writes: false,
-            network: Network::Pull { parked: 0 },
             election: Election { check_quorum: true, ..Election::NAIVE },
             ..base
         },

@@ -102,6 +102,8 @@ pub enum Claim {
     LeaseExclusive,
     /// What readers may rely on is published in the step that changes it.
     PublishedInTime,
+    /// A leader takes a round or a promise for confirmed only by an answer that bears it.
+    ConfirmationSound,
     /// Every read is waited for until it is answered, and a fault-free run answers it.
     ReadProgress,
     /// A transfer of leadership ends, and in a fault-free run it succeeds.
@@ -110,7 +112,7 @@ pub enum Claim {
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 49] = [
+    pub const ALL: [Claim; 50] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -158,6 +160,7 @@ impl Claim {
         Claim::LinearizableRead,
         Claim::LeaseExclusive,
         Claim::PublishedInTime,
+        Claim::ConfirmationSound,
         Claim::ReadProgress,
         Claim::TransferProgress,
     ];
@@ -213,6 +216,7 @@ impl Claim {
             Claim::LinearizableRead => "LinearizableRead",
             Claim::LeaseExclusive => "LeaseExclusive",
             Claim::PublishedInTime => "PublishedInTime",
+            Claim::ConfirmationSound => "ConfirmationSound",
             Claim::ReadProgress => "ReadProgress",
             Claim::TransferProgress => "TransferProgress",
         }

@@ -306,6 +306,12 @@ impl Claim {
                 "reads::published_in_time",
                 "The driver performs effects in the order of their fields.",
             ),
+            Claim::ConfirmationSound => (
+                "A leader takes a round of reads for confirmed by a server, or a promise for given, only by that server's answer, in the leader's term, to a request of that term which bears that very round and instant.",
+                "§6.4",
+                "reads::confirmation_sound",
+                "",
+            ),
             Claim::ReadProgress => (
                 "A read that was asked for is waited for at its server until it is answered, and in that run every one is answered, at the leader and at those who follow it.",
                 "§6.4",
@@ -324,9 +330,10 @@ impl Claim {
             | Claim::EntryIdentity
             | Claim::LeaderCompleteness
             | Claim::StateMachineSafety => "spec/src/property/history.rs",
-            Claim::LinearizableRead | Claim::LeaseExclusive | Claim::PublishedInTime => {
-                "spec/src/property/reads.rs"
-            }
+            Claim::LinearizableRead
+            | Claim::LeaseExclusive
+            | Claim::PublishedInTime
+            | Claim::ConfirmationSound => "spec/src/property/reads.rs",
             Claim::VoteOncePerTerm
             | Claim::VoteDurability
             | Claim::MessageTermPersisted

@@ -12,6 +12,7 @@ use crate::property::membership::{
     commits_as_leader, config_follows_log, config_is_recovered, joint_quorum, may_lead,
     one_config_in_flight,
 };
+use crate::property::reads::confirmation_sound;
 use crate::property::restart::restart_recovers;
 use crate::role::{Campaign, Role, RoleName, may_change};
 use crate::types::{Index, Instant, NodeId};
@@ -35,6 +36,7 @@ pub fn broken_by_step(params: &Params, before: &Node, input: &Input, after: &Nod
     broken.require(Claim::CommitRule, commit_rule(before, after));
     broken.require(Claim::MatchIndexMonotonic, match_index_monotonic(before, after));
     broken.require(Claim::CheckQuorumSoundness, check_quorum_sound(params, before, input, after));
+    broken.require(Claim::ConfirmationSound, confirmation_sound(before, input, after));
     broken.require(Claim::TruncateOnlyOnConflict, truncate_only_on_conflict(before, after));
     broken.require(Claim::JointQuorum, joint_quorum(before, input, after));
     broken.require(Claim::OneConfigInFlight, one_config_in_flight(before, after));

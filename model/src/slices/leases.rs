@@ -1,0 +1,97 @@
+//! Timed slices: leases under clocks that run apart, on both sides of the inequality, under both
+//! assumptions about clocks and in both encodings (`clocks`). `quorate-model check lease` runs them
+//! all.
+//!
+//! One parameter set is an assumption, a bound `ε` and an election timeout `E`. Its lease is the
+//! longest that the inequality allows, and then one tick longer, of which only the violation is
+//! looked for. Check-quorum is off: what it adds is that a leader steps down, which ends its lease.
+//! With a clock for each server election timers fire at any moment, which is more than they do and
+//! less to search; with one tick for all they are never early.
+
+use quorate_spec::property::Claim;
+
+use super::BASE;
+use crate::clocks::{Assumption, Clocks, Encoding};
+use crate::slice::{Declared, Network, Slice};
+
+/// A parameter set: for each encoding its names within the inequality and past it, and the
+/// numbers of states, which past it are those up to the violation.
+struct Set {
+    assumption: Assumption,
+    election_timeout: u64,
+    own: [(&'static str, Option<u64>); 2],
+    global: [(&'static str, Option<u64>); 2],
+}
+
+macro_rules! sets {
+    ($($assumption:ident $word:literal $e:literal $d:literal
+       [$own:expr, $own_past:expr] [$global:expr, $global_past:expr];)*) => {
+        &[$(Set {
+            assumption: Assumption::$assumption($d),
+            election_timeout: $e,
+            own: [
+                (concat!("lease-", $word, "-e", $e, "-d", $d), $own),
+                (concat!("lease-", $word, "-e", $e, "-d", $d, "-past"), $own_past),
+            ],
+            global: [
+                (concat!("lease-", $word, "-e", $e, "-d", $d, "-global"), $global),
+                (concat!("lease-", $word, "-e", $e, "-d", $d, "-global-past"), $global_past),
+            ],
+        }),*]
+    };
+}
+
+const SETS: &[Set] = sets! {
+    Skew "skew" 3 1 [None, None] [None, None];
+    Skew "skew" 4 1 [None, None] [None, None];
+    Skew "skew" 5 1 [None, None] [None, None];
+    Skew "skew" 5 2 [None, None] [None, None];
+    Drift "drift" 3 1 [None, None] [None, None];
+    Drift "drift" 3 2 [None, None] [None, None];
+    Drift "drift" 4 2 [None, None] [None, None];
+    Drift "drift" 5 1 [None, None] [None, None];
+};
+
+/// Leases, the parameter sets in order.
+pub(super) fn slices() -> Vec<Slice> {
+    let both = |set: &Set| {
+        let own = both_sides(set, Encoding::PerServer, set.own);
+        own.into_iter().chain(both_sides(set, Encoding::Global, set.global)).collect::<Vec<_>>()
+    };
+    SETS.iter().flat_map(both).collect()
+}
+
+/// The longest lease that is safe, and one that is a tick longer.
+fn both_sides(
+    set: &Set,
+    encoding: Encoding,
+    [within, past]: [(&'static str, Option<u64>); 2],
+) -> [Slice; 2] {
+    let Set { assumption, election_timeout, .. } = *set;
+    let any_timer = encoding == Encoding::PerServer;
+    let clocks = Clocks { assumption, encoding, election_timeout, any_timer };
+    let longest = clocks.longest_lease();
+    let slice = Slice {
+        name: within.0,
+        about: "the longest lease that is safe",
+        pinned: within.1,
+        lease: Some(longest),
+        clocks: Some(clocks),
+        led: true,
+        crashes: 1,
+        pending: 0,
+        commands: 1,
+        network: Network::Pull { parked: 1 },
+        late_votes: false,
+        ..BASE
+    };
+    let past = Slice {
+        name: past.0,
+        about: "a lease that is one tick too long: the leader still reads by it when another one leads",
+        pinned: past.1,
+        lease: Some(longest + 1),
+        declared: Declared::Violated(Claim::LeaseExclusive),
+        ..slice
+    };
+    [slice, past]
+}
