@@ -33,8 +33,9 @@ use quorate_spec::{
     WriteId,
 };
 use reads::{
-    answer_to_no_question, forgotten_read, forwarded_read, lease_beside_a_later_leader,
-    lease_read_of_the_past, read_of_another_server, read_of_the_past, views_not_published,
+    answer_to_no_question, confirmed_by_another, confirmed_by_no_such_answer, forgotten_read,
+    forwarded_read, lease_beside_a_later_leader, lease_read_of_the_past, read_of_another_server,
+    read_of_the_past, views_not_published,
 };
 use snapshots::{
     committed_entry_lost, falling_terms, gap_after_the_snapshot, gap_on_the_disk, not_written,
@@ -101,6 +102,9 @@ fn cases(claim: Claim) -> Vec<Case> {
         }
         Claim::LeaseExclusive => vec![lease_beside_a_later_leader()],
         Claim::PublishedInTime => views_not_published(),
+        Claim::ConfirmationSound => {
+            confirmed_by_no_such_answer().into_iter().chain([confirmed_by_another()]).collect()
+        }
         // What a run has to do for it is decided in the model.
         Claim::ReadProgress => vec![forgotten_read(), read_of_another_server(), forwarded_read()],
         Claim::NoDeadlock

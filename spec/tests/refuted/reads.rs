@@ -2,18 +2,23 @@
 
 use quorate_spec::property::history::{Event, History};
 use quorate_spec::property::reads::{
-    lease_exclusive, lease_read_is_linearizable, published_in_time, waits_for,
+    confirmation_sound, lease_exclusive, lease_read_is_linearizable, published_in_time, waits_for,
 };
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{
-    Duration, Effects, Index, Input, Instant, Moment, Protocol, ReadView, Rules, Sound, Token,
+    Body, Duration, Effects, Envelope, Index, Input, Instant, Kind, Message, Moment, Protocol,
+    ReadView, Rules, Sound, Stamp, Term, Token,
 };
 
 use crate::common::*;
-use crate::{Case, broken_rules, committed, follower, from, history, leader, where_it};
+use crate::{
+    Case, broken_rules, committed, follower, from, history, leader, where_it, with_and_without,
+};
 
 broken_rules! {
     DropsReads: fails_reads() -> bool = false;
+    BeginsWithTheAnswer: lease_start(_sent: Instant, now: Instant) -> Instant = now;
+    ConfirmsByAny: confirms(_answer: Kind) -> bool = true;
 }
 
 const ASKED: Token = Token(7);
@@ -139,4 +144,51 @@ pub(crate) fn forwarded_read() -> Case {
     let without = where_it(Claim::ReadProgress, waits_for(&server.node, ASKED));
     server.step(Input::Read(ASKED));
     Case { near: where_it(Claim::ReadProgress, waits_for(&server.node, ASKED)), refuted: without }
+}
+
+/// n2 says this to a leader of term 1, in answer to a request of its round 3, made at this instant.
+fn answer(server: &Server, sent: u64, body: Body) -> Input {
+    assert_eq!(server.term(), 1);
+    let stamp = Stamp { round: 3, sent: Some(Instant(sent)) };
+    let message = Message { stamp, ..Message::new(Term(1), body) };
+    Input::Receive(Envelope { from: n(2), to: n(1), message })
+}
+
+/// A leader whose reads have come to round 3, a while after its election.
+fn leader_in_round_three() -> Server {
+    let mut server = leader(1);
+    for token in 1..=3 {
+        server.step(Input::Read(Token(token)));
+        server.poll(2);
+    }
+    assert_eq!(server.leadership().round, 3);
+    server.now += 5;
+    server
+}
+
+/// Rule L1, and rule L2 of an answer to an earlier leader.
+pub(crate) fn confirmed_by_no_such_answer() -> Vec<Case> {
+    let server = leader_in_round_three();
+    let made = server.now - 5;
+    vec![
+        with_and_without(BeginsWithTheAnswer, &server, &[answer(&server, made, accepted(1))]),
+        with_and_without(ConfirmsByAny, &server, &[answer(&server, made, stale())]),
+    ]
+}
+
+/// A step after which n2 has confirmed round 3, beside what n2 says in it, or n3.
+pub(crate) fn confirmed_by_another() -> Case {
+    let before = leader_in_round_three();
+    let says = answer(&before, before.now, accepted(1));
+    let mut after = before.clone();
+    after.step(says.clone());
+    let mut other = says.clone();
+    if let Input::Receive(envelope) = &mut other {
+        envelope.from = n(3);
+    }
+    let with = |input| {
+        let holds = confirmation_sound(&before.node, input, &after.node);
+        where_it(Claim::ConfirmationSound, holds)
+    };
+    Case { near: with(&says), refuted: with(&other) }
 }
