@@ -4,10 +4,12 @@
 //!              Input                                Effects, in this order
 //!   Tick ──────────────┐                          ┌──▶ persist   one atomic, numbered write
 //!   Receive(message) ──┤                          ├──▶ publish   what readers may see
-//!   Persisted(write) ──┼──▶ Protocol::step(node) ─┼──▶ send      replies, through the Gate
-//!   Propose ───────────┤      pure, total,        ├──▶ install   restore this snapshot
-//!   ChangeMembers ─────┤      deterministic       ├──▶ commit    apply up to here
-//!   Campaign ──────────┤                          └──▶ proposed  which entries those are
+//!   Persisted(write) ──┤                          ├──▶ send      replies, through the Gate
+//!   Propose ───────────┼──▶ Protocol::step(node) ─┼──▶ install   restore this snapshot
+//!   ChangeMembers ─────┤      pure, total,        ├──▶ commit    apply up to here
+//!   Read ──────────────┤      deterministic       ├──▶ proposed  which entries those are
+//!   TransferLeadership ┤                          └──▶ reads     where they may be served
+//!   Campaign ──────────┤
 //!   Snapshot… ─────────┘
 //!
 //!   peer has room ──────▶ Protocol::poll_transmit(node) ──▶ the next request, through the Gate

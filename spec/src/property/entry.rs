@@ -307,7 +307,7 @@ impl Claim {
                 "The driver performs effects in the order of their fields.",
             ),
             Claim::ConfirmationSound => (
-                "A leader takes a round of reads for confirmed by a server, or a promise for given, only by that server's answer, in the leader's term, to a request of that term which bears that very round and instant.",
+                "A leader takes a round of reads for confirmed by a server, or a promise for given, only by that server's answer, in the leader's term, to a request of that term, and for no later round or instant than that request bears.",
                 "§6.4",
                 "reads::confirmation_sound",
                 "",
