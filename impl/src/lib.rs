@@ -86,9 +86,12 @@ pub mod network;
 pub mod node;
 mod outbox;
 mod pending;
+mod published;
 mod random;
+mod reads;
 pub mod record;
 pub mod storage;
+mod transfers;
 pub mod transport;
 
 pub use apply::StateMachine;
@@ -98,6 +101,8 @@ pub use handle::{CampaignError, ChangeError, Handle, ProposeError, Status, StopR
 pub use memory::MemoryDisk;
 pub use network::Network;
 pub use node::{Limits, Options, RunningNode, StartError};
+pub use reads::{ReadError, ReadLevel};
 pub use record::{Content, MachineState, Payload, Record};
 pub use storage::{Progress, Storage, StorageError};
+pub use transfers::TransferError;
 pub use transport::{Packet, Transport};

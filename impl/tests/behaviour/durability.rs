@@ -29,7 +29,7 @@ async fn all_nodes_restart_from_their_disks_and_keep_what_was_committed() {
     for id in &all {
         lab.cluster.kill(*id).await;
     }
-    lab.cluster.start_all().expect("the parameters fit");
+    lab.start_all();
     let (_, later) = lab.leader().await;
     assert!(Some(later) > term, "a term is led once");
     let after = commands("after", 10);
@@ -45,7 +45,7 @@ async fn a_vote_leaves_only_when_it_is_written() {
     let mut solo = Solo::start(3, Limits::default(), Recorder::default());
     solo.promise_passes();
     solo.disk.stall();
-    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO }, Vec::new()).await;
+    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO, handover: false }, Vec::new()).await;
     solo.status("it has voted", |status| status.voted_for == Some(PEER)).await;
     solo.say(PEER, 5, heartbeat(EntryId::ZERO), Vec::new()).await;
     solo.status("it follows", |status| status.leader == Some(PEER)).await;
@@ -129,7 +129,7 @@ async fn what_waits_for_a_write_that_fails_never_leaves() {
     let mut solo = Solo::start(3, Limits::default(), Recorder::default());
     solo.promise_passes();
     solo.disk.fail_next_write();
-    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO }, Vec::new()).await;
+    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO, handover: false }, Vec::new()).await;
     let reason = soon("it stops", solo.handle().stopped()).await;
     assert_eq!(reason, StopReason::Storage(StorageError::WriteFailed(WriteId(1))));
     solo.nothing_more_is_sent().await;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::clock::span;
-use quorate::{ChangeError, Cluster, Handle, Limits, ProposeError, StateMachine};
+use quorate::{
+    ChangeError, Cluster, Handle, Limits, ProposeError, ReadError, ReadLevel, StateMachine,
+};
 use quorate_spec::{EntryId, Index, NodeId, Params, ReadView, Refusal, Term};
 
 use crate::evidence::Evidence;
@@ -15,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn params() -> Params {
     Params::new(span(Duration::from_millis(120)), span(Duration::from_millis(15)))
+        .with_lease(1_000, span(Duration::from_millis(1)))
 }
 
 /// Waits until `condition` gives something.
@@ -99,7 +102,7 @@ impl Lab {
     pub(crate) fn start_with(seed: u64, limits: Limits) -> Lab {
         let machines = Machines::default();
         let made = Arc::clone(&machines);
-        let mut cluster = Cluster::new(3, params(), seed, move |id| {
+        let cluster = Cluster::new(3, params(), seed, move |id| {
             let recorder = Recorder::default();
             let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(id).or_default().push(recorder.clone());
@@ -110,15 +113,32 @@ impl Lab {
         let evidence = Evidence::of(disks);
         let watcher = evidence.clone();
         cluster.network().tap(Arc::new(move |packet| watcher.watch(packet)));
-        cluster.start_all().expect("the parameters fit");
-        Lab { cluster, evidence, machines }
+        let mut lab = Lab { cluster, evidence, machines };
+        lab.start_all();
+        lab
+    }
+
+    /// Starts a node that does not run.
+    pub(crate) fn start_node(&mut self, id: NodeId) {
+        self.evidence.forget(id);
+        let handle = self.cluster.start(id).expect("the parameters fit and its state is there");
+        self.evidence.follow(id, handle.watch());
+    }
+
+    /// Starts every node that does not run.
+    pub(crate) fn start_all(&mut self) {
+        for id in (1..=3).map(NodeId) {
+            if self.cluster.handle(id).is_none() {
+                self.start_node(id);
+            }
+        }
     }
 
     /// A node with an empty disk starts, which is no member yet.
     pub(crate) fn add(&mut self, id: NodeId) {
         self.cluster.add(id);
         self.evidence.add(id, self.cluster.disk(id).clone());
-        self.cluster.start(id).expect("the parameters fit");
+        self.start_node(id);
     }
 
     pub(crate) fn handle(&self, id: NodeId) -> &Handle {
@@ -184,8 +204,16 @@ impl Lab {
         eventually("a proposal is acknowledged", async || {
             for id in nodes {
                 match self.handle(*id).propose(command).await {
-                    Ok(entry) => return Some(entry),
-                    Err(ProposeError::NotLeader { .. } | ProposeError::OutcomeUnknown) => {}
+                    Ok(entry) => {
+                        let shown = self.view(*id).commit_index;
+                        assert!(shown >= entry.index, "{entry:?} is acknowledged before it shows");
+                        return Some(entry);
+                    }
+                    Err(
+                        ProposeError::NotLeader { .. }
+                        | ProposeError::HandingOver
+                        | ProposeError::OutcomeUnknown,
+                    ) => {}
                     Err(
                         error @ (ProposeError::Lost
                         | ProposeError::Overloaded
@@ -203,6 +231,16 @@ impl Lab {
     pub(crate) async fn propose(&self, command: &[u8]) -> EntryId {
         let all: Vec<NodeId> = self.cluster.handles().map(Handle::id).collect();
         self.propose_to(&all, command).await
+    }
+
+    /// Reads at a node, again where it loses its leadership meanwhile.
+    pub(crate) async fn read(&self, id: NodeId, level: ReadLevel) -> Index {
+        eventually("a read is served", async || match self.handle(id).read(level).await {
+            Ok(index) => Some(index),
+            Err(ReadError::Refused(Refusal::LostLeadership)) => None,
+            Err(error) => panic!("{error}"),
+        })
+        .await
     }
 
     /// Waits until the machines of all nodes that run have applied all of `commands`, in the same
