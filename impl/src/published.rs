@@ -9,94 +9,155 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quorate_spec::{Index, Instant, ReadView, Refusal, Term};
 
-/// The numbers. The owner of the node writes the view, the machine's thread what it has applied.
-#[derive(Debug)]
-pub(crate) struct Published {
-    commit_index: AtomicU64,
-    /// The origin of time where there is no lease: no instant is before it.
-    lease_until: AtomicU64,
-    applied: AtomicU64,
+/// One number that threads share. Whoever sees what was put sees everything from before that.
+pub(crate) trait Shared: From<u64> {
+    fn put(&self, number: u64);
+    fn get(&self) -> u64;
 }
 
-impl Published {
-    pub(crate) fn new(view: ReadView, applied: Index) -> Published {
-        let published = Published {
-            commit_index: AtomicU64::new(0),
-            lease_until: AtomicU64::new(0),
-            applied: AtomicU64::new(applied.0),
-        };
+impl Shared for AtomicU64 {
+    fn put(&self, number: u64) {
+        self.store(number, Ordering::Release);
+    }
+
+    fn get(&self) -> u64 {
+        self.load(Ordering::Acquire)
+    }
+}
+
+/// The numbers. The owner of the node writes the view, the machine's thread what it has applied.
+#[derive(Debug)]
+pub(crate) struct Published<N = AtomicU64> {
+    commit_index: N,
+    /// The origin of time where there is no lease: no instant is before it.
+    lease_until: N,
+    applied: N,
+}
+
+impl<N: Shared> Published<N> {
+    pub(crate) fn new(view: ReadView, applied: Index) -> Published<N> {
+        let (commit_index, lease_until) = (N::from(0), N::from(0));
+        let published = Published { commit_index, lease_until, applied: N::from(applied.0) };
         published.publish(view);
         published
     }
 
     /// From now on readers see this view.
     pub(crate) fn publish(&self, view: ReadView) {
-        self.commit_index.store(view.commit_index.0, Ordering::Release);
-        self.lease_until.store(view.lease_until.map_or(0, |until| until.0), Ordering::Release);
+        self.commit_index.put(view.commit_index.0);
+        self.lease_until.put(view.lease_until.map_or(0, |until| until.0));
     }
 
     /// What the last view that was published says of a lease read.
     pub(crate) fn lease_read(&self, now: Instant) -> Result<Index, Refusal> {
-        let lease_until = Some(Instant(self.lease_until.load(Ordering::Acquire)));
-        let commit_index = Index(self.commit_index.load(Ordering::Acquire));
+        let lease_until = Some(Instant(self.lease_until.get()));
+        let commit_index = Index(self.commit_index.get());
         // Of term and leader a lease read does not ask.
         ReadView { term: Term(0), leader: None, commit_index, lease_until }.lease_read(now)
     }
 
     /// The machine has applied everything up to `index`.
     pub(crate) fn applied(&self, index: Index) {
-        self.applied.store(index.0, Ordering::Release);
+        self.applied.put(index.0);
     }
 
     /// The last entry that the machine has applied.
     pub(crate) fn last_applied(&self) -> Index {
-        Index(self.applied.load(Ordering::Acquire))
+        Index(self.applied.get())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
 
     use super::*;
 
-    fn view(commit: u64, lease_until: Option<u64>) -> ReadView {
-        let (term, leader) = (Term(1), None);
-        let (commit_index, lease_until) = (Index(commit), lease_until.map(Instant));
-        ReadView { term, leader, commit_index, lease_until }
+    /// A number at each access to which another thread may come in between.
+    struct Interrupted(Cell<u64>);
+
+    thread_local! {
+        /// What the other thread does, and before which access it does it.
+        static OTHER: RefCell<(usize, Option<Box<dyn FnOnce()>>)> = RefCell::new((0, None));
+    }
+
+    fn interrupt() {
+        let other = OTHER.with_borrow_mut(|(after, other)| {
+            let due = *after == 0;
+            *after = after.saturating_sub(1);
+            due.then(|| other.take()).flatten()
+        });
+        if let Some(other) = other {
+            other();
+        }
+    }
+
+    impl From<u64> for Interrupted {
+        fn from(number: u64) -> Interrupted {
+            Interrupted(Cell::new(number))
+        }
+    }
+
+    impl Shared for Interrupted {
+        fn put(&self, number: u64) {
+            interrupt();
+            self.0.set(number);
+        }
+
+        fn get(&self) -> u64 {
+            interrupt();
+            self.0.get()
+        }
+    }
+
+    /// A view whose lease ends just after the instant that its commit index names.
+    fn view(commit: u64) -> ReadView {
+        let lease_until = Some(Instant(commit + 1));
+        ReadView { term: Term(1), leader: None, commit_index: Index(commit), lease_until }
+    }
+
+    fn reads(published: &Published<Interrupted>) {
+        for now in 0..10 {
+            if let Ok(Index(index)) = published.lease_read(Instant(now)) {
+                assert!(index >= now, "a lease that holds at {now} is read with index {index}");
+            }
+        }
     }
 
     #[test]
     fn without_a_lease_there_is_no_lease_read_at_any_time() {
-        let published = Published::new(view(3, None), Index(0));
+        let published: Published =
+            Published::new(ReadView { lease_until: None, ..view(3) }, Index(0));
         for now in [0, 1, u64::MAX] {
             assert_eq!(published.lease_read(Instant(now)), Err(Refusal::NoLease));
         }
-        published.publish(view(3, Some(5)));
-        assert_eq!(published.lease_read(Instant(4)), Ok(Index(3)));
-        assert_eq!(published.lease_read(Instant(5)), Err(Refusal::NoLease));
+        published.publish(view(3));
+        assert_eq!(published.lease_read(Instant(3)), Ok(Index(3)));
+        assert_eq!(published.lease_read(Instant(4)), Err(Refusal::NoLease));
     }
 
-    /// The lease until `i + 1` goes with the commit index `i`: whoever may read at `i` has seen it.
     #[test]
-    fn a_reader_never_has_a_lease_with_an_index_from_before_it() {
-        const VIEWS: u64 = 2_000_000;
-        let published = Published::new(view(0, Some(1)), Index(0));
-        thread::scope(|scope| {
-            let read = || {
-                let mut now = 0;
-                while now < VIEWS {
-                    // While the lease for this instant is not there, the reader asks again.
-                    if let Ok(Index(index)) = published.lease_read(Instant(now)) {
-                        assert!(index >= now, "a read at {now} was served at {index}");
-                        now = index + 1;
-                    }
-                }
-            };
-            let reader = scope.spawn(read);
-            (1..=VIEWS).for_each(|i| published.publish(view(i, Some(i + 1))));
-            // The scope passes a panic of the reader on.
-            drop(reader);
-        });
+    fn a_reader_that_comes_between_two_writes_has_no_lease_with_an_index_from_before_it() {
+        for access in 0..2 {
+            let published = Rc::new(Published::<Interrupted>::new(view(3), Index(0)));
+            let reader = Rc::clone(&published);
+            OTHER.set((access, Some(Box::new(move || reads(&reader)))));
+            published.publish(view(5));
+            assert!(OTHER.with_borrow(|(_, other)| other.is_none()), "the reader came");
+            reads(&published);
+        }
+    }
+
+    #[test]
+    fn a_writer_that_comes_between_two_reads_gives_no_lease_with_an_index_from_before_it() {
+        for access in 0..2 {
+            let published = Rc::new(Published::<Interrupted>::new(view(3), Index(0)));
+            let writer = Rc::clone(&published);
+            OTHER.set((access, Some(Box::new(move || writer.publish(view(5))))));
+            let read = published.lease_read(Instant(5));
+            assert!(OTHER.with_borrow(|(_, other)| other.is_none()), "the writer came");
+            assert!(read.is_err() || read == Ok(Index(5)), "read {read:?} with the lease of 5");
+        }
     }
 }
