@@ -77,9 +77,11 @@ mod tests {
     /// A number at each access to which another thread may come in between.
     struct Interrupted(Cell<u64>);
 
+    type Other = Box<dyn FnOnce()>;
+
     thread_local! {
         /// What the other thread does, and before which access it does it.
-        static OTHER: RefCell<(usize, Option<Box<dyn FnOnce()>>)> = RefCell::new((0, None));
+        static OTHER: RefCell<(usize, Option<Other>)> = RefCell::new((0, None));
     }
 
     fn interrupt() {

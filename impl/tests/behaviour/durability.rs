@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate::{
-    Content, Limits, MemoryDisk, ProposeError, Record, StateMachine, StopReason, Stopped, Storage,
-    StorageError,
+    Limits, MemoryDisk, ProposeError, StateMachine, StopReason, Stopped, Storage, StorageError,
 };
 use quorate_spec::durable::{HardState, LogWrite, Write};
 use quorate_spec::message::Kind;
@@ -13,7 +12,7 @@ use quorate_spec::{Body, Configuration, Entries, EntryId, Index, NodeId, Persist
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, Recorder, commands, soon};
-use crate::solo::{ME, Solo};
+use crate::solo::{ME, Solo, append, heartbeat, id, record};
 
 const PEER: NodeId = NodeId(2);
 
@@ -309,29 +308,9 @@ async fn a_write_replaces_the_contents_after_what_it_keeps() {
     assert_eq!(disk.records(), [record(1, 1), record(2, 2)]);
 }
 
-fn id(term: u64, index: u64) -> EntryId {
-    EntryId { term: Term(term), index: Index(index) }
-}
-
-fn record(term: u64, index: u64) -> Record {
-    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
-    Record { id: id(term, index), content }
-}
-
 /// A write with this number of `count` entries of term 1 after `keep`.
 fn write(number: u64, keep: u64, count: u64) -> Persist {
     let log =
         LogWrite { keep: Index(keep), entries: Entries::of_term(Index(keep), Term(1), count) };
     Persist { id: WriteId(number), write: Write { log: Some(log), ..Write::default() } }
-}
-
-/// The first `count` entries of a log, all of `term`.
-fn append(term: u64, count: u64) -> Body {
-    let entries = Entries::of_term(Index::ZERO, Term(term), count);
-    Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index::ZERO }
-}
-
-/// A heartbeat of a leader that knows of a common log up to `prev`, all committed.
-fn heartbeat(prev: EntryId) -> Body {
-    Body::AppendEntries { prev, entries: Entries::default(), leader_commit: prev.index }
 }

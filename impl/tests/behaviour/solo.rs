@@ -6,27 +6,36 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress, Record,
-    RunningNode, StateMachine, Status, Storage, Transport,
+    Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress,
+    ReadError, ReadLevel, Record, RunningNode, StartError, StateMachine, Status, Storage,
+    Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, Durable, EntryId, Envelope, Index, Instant, Message,
-    NodeId, Params, Persist, ReadView, Snapshot, Term,
+    AppendOutcome, Body, Configuration, Durable, Duration, Entries, EntryId, Envelope, Index,
+    Instant, Message, NodeId, Params, Persist, ReadView, Snapshot, Term,
 };
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
-use crate::lab::{eventually, params, soon};
+use crate::lab::{Recorder, eventually, params, soon};
 
 pub(crate) const ME: NodeId = NodeId(1);
 
-/// A clock that stands still until it is set.
-#[derive(Default)]
-pub(crate) struct ManualClock(AtomicU64);
+/// A clock that stands still until it is set, and says what it is told to say of suspended time.
+pub(crate) struct ManualClock(AtomicU64, bool);
 
 impl ManualClock {
     pub(crate) fn set(&self, now: Instant) {
         self.0.store(now.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn read(&self) -> Instant {
+        Instant(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -36,7 +45,7 @@ impl Clock for ManualClock {
     }
 
     fn counts_suspended_time(&self) -> bool {
-        true
+        self.1
     }
 }
 
@@ -146,7 +155,26 @@ impl Solo {
         limits: Limits,
         machine: impl StateMachine,
     ) -> Solo {
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(ManualClock(AtomicU64::new(0), true));
+        Solo::try_start(disk, clock, params, limits, machine).expect("the parameters fit")
+    }
+
+    /// Why a node with these parameters does not start, on a clock that counts suspended time or
+    /// does not.
+    pub(crate) fn refused(params: Params, counts_suspended_time: bool) -> StartError {
+        let disk = MemoryDisk::new(Configuration::of([ME]));
+        let clock = Arc::new(ManualClock(AtomicU64::new(0), counts_suspended_time));
+        let started = Solo::try_start(disk, clock, params, Limits::default(), Recorder::default());
+        started.err().expect("it is refused")
+    }
+
+    fn try_start(
+        disk: MemoryDisk,
+        clock: Arc<ManualClock>,
+        params: Params,
+        limits: Limits,
+        machine: impl StateMachine,
+    ) -> Result<Solo, StartError> {
         let (sender, sent) = mpsc::unbounded_channel();
         let (inbox, packets) = mpsc::channel(16);
         let view = Published::default();
@@ -167,9 +195,9 @@ impl Solo {
             machine,
         };
         let options = Options { id: ME, params, seed: 7, limits };
-        let node = node::start(options, parts).expect("the parameters fit");
+        let node = node::start(options, parts)?;
         view.set(node.handle().watch()).expect("it is set once");
-        Solo { node, disk, clock, sent, inbox, read }
+        Ok(Solo { node, disk, clock, sent, inbox, read })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -211,6 +239,38 @@ impl Solo {
             status.leader == Some(ME) && status.durable_index == status.last.index
         })
         .await;
+    }
+
+    /// Makes a node of an empty disk the leader of term 1, whose no-op this peer has accepted. Gives
+    /// the request that it accepted.
+    pub(crate) async fn lead_by(&mut self, peer: NodeId) -> Sent {
+        self.be_elected_by(peer).await;
+        let no_op = self.next_to(peer, Kind::AppendEntries).await;
+        self.accept(&no_op, 1).await;
+        self.status("its no-op is applied", |status| status.applied == Index(1)).await;
+        no_op
+    }
+
+    /// Reads on a task of its own.
+    pub(crate) fn read(&self, level: ReadLevel) -> JoinHandle<Result<Index, ReadError>> {
+        let handle = self.handle().clone();
+        tokio::spawn(async move { handle.read(level).await })
+    }
+
+    /// Lets the time of a transfer pass, in which this peer answers the leader.
+    pub(crate) async fn give_up_transfer(&mut self, peer: NodeId) {
+        let Params { heartbeat_interval, election_timeout, .. } = params();
+        for _ in 0..=election_timeout.0 / heartbeat_interval.0 {
+            self.clock.advance(heartbeat_interval);
+            let now = self.clock.read();
+            let asked = loop {
+                let sent = self.next_to(peer, Kind::AppendEntries).await;
+                if sent.packet.envelope.message.stamp.sent == Some(now) {
+                    break sent;
+                }
+            };
+            self.accept(&asked, 1).await;
+        }
     }
 
     /// The next packet of this kind that the node sends to this peer.
@@ -309,4 +369,24 @@ impl Solo {
         })
         .await
     }
+}
+
+pub(crate) fn id(term: u64, index: u64) -> EntryId {
+    EntryId { term: Term(term), index: Index(index) }
+}
+
+pub(crate) fn record(term: u64, index: u64) -> Record {
+    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
+    Record { id: id(term, index), content }
+}
+
+/// The first `count` entries of a log, all of `term`.
+pub(crate) fn append(term: u64, count: u64) -> Body {
+    let entries = Entries::of_term(Index::ZERO, Term(term), count);
+    Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index::ZERO }
+}
+
+/// A heartbeat of a leader that knows of a common log up to `prev`, all committed.
+pub(crate) fn heartbeat(prev: EntryId) -> Body {
+    Body::AppendEntries { prev, entries: Entries::default(), leader_commit: prev.index }
 }
