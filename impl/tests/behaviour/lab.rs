@@ -1,7 +1,7 @@
 //! Three nodes with recorded machines, and ways to wait for them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::clock::span;
@@ -85,10 +85,34 @@ impl StateMachine for Recorder {
 /// Every machine that a node ever had, the present one last.
 type Machines = Arc<Mutex<BTreeMap<NodeId, Vec<Recorder>>>>;
 
+/// Holds a node up that is about to send something: its owner stands still, and what else belongs
+/// to the node goes on.
+#[derive(Clone, Default)]
+pub(crate) struct Frost(Arc<(Mutex<Option<NodeId>>, Condvar)>);
+
+impl Frost {
+    /// From now on this node is held up, or nobody.
+    pub(crate) fn hold(&self, id: Option<NodeId>) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self, id: NodeId) {
+        let held = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == Some(id) {
+            // Other tasks must not wait for the thread of this one.
+            tokio::task::block_in_place(|| {
+                drop(self.0.1.wait_while(held, |held| *held == Some(id)));
+            });
+        }
+    }
+}
+
 /// A cluster under observation.
 pub(crate) struct Lab {
     pub(crate) cluster: Cluster<Recorder>,
     pub(crate) evidence: Evidence,
+    pub(crate) frost: Frost,
     machines: Machines,
 }
 
@@ -111,9 +135,13 @@ impl Lab {
         .with_limits(limits);
         let disks = (1..=3).map(NodeId).map(|id| (id, cluster.disk(id).clone())).collect();
         let evidence = Evidence::of(disks);
-        let watcher = evidence.clone();
-        cluster.network().tap(Arc::new(move |packet| watcher.watch(packet)));
-        let mut lab = Lab { cluster, evidence, machines };
+        let (watcher, frost) = (evidence.clone(), Frost::default());
+        let cold = frost.clone();
+        cluster.network().tap(Arc::new(move |packet| {
+            cold.pass(packet.envelope.from);
+            watcher.watch(packet);
+        }));
+        let mut lab = Lab { cluster, evidence, frost, machines };
         lab.start_all();
         lab
     }

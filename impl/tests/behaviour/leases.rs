@@ -7,7 +7,9 @@ use std::time::Duration;
 use quorate::clock::span;
 use quorate::{Clock, Handle, Limits, MonotonicClock, ReadLevel, StartError, TransferError};
 use quorate_spec::message::Kind;
-use quorate_spec::{Index, Instant, Lease, NodeId, Params, ParamsError, Refusal};
+use quorate_spec::{EntryId, Index, Instant, Lease, NodeId, Params, ParamsError, Refusal};
+
+use tokio::task::JoinHandle;
 
 use crate::lab::{Lab, Recorder, commands, eventually, params, soon};
 use crate::solo::{Solo, heartbeat, id};
@@ -164,59 +166,17 @@ async fn a_clock_that_stands_still_while_the_machine_sleeps_carries_no_lease() {
     assert_eq!(Solo::refused(params(), false), StartError::ClockStops);
 }
 
-/// What the clients of all nodes know at once: the index of the latest acknowledged command.
-#[derive(Default)]
-struct Acknowledged(AtomicU64);
-
-/// Reads from a node, again and again, and finds no read that misses what had been acknowledged
-/// before it began. Gives the number of reads that were served.
-async fn read_on(
-    handle: Handle,
-    machine: Recorder,
-    known: Arc<Acknowledged>,
-    level: ReadLevel,
-    end: Arc<AtomicBool>,
-) -> u64 {
-    let mut served = 0;
-    while !end.load(Ordering::SeqCst) {
-        let before = Index(known.0.load(Ordering::SeqCst));
-        // A node that is cut off keeps a read waiting: then it is withdrawn.
-        let patience = Duration::from_millis(20);
-        let read = tokio::time::timeout(patience, handle.read(level)).await;
-        if let Ok(Ok(index)) = read {
-            let seen = machine.applied().last().map_or(Index::ZERO, |(id, _)| id.index);
-            assert!(
-                index >= before && seen >= before,
-                "{level:?} at n{}: {before:?} was acknowledged before the read, which was served at {index:?} and saw {seen:?}",
-                handle.id()
-            );
-            served += 1;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    served
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_cut_off_never_misses_a_write_of_the_next_one() {
     let lab = Lab::start(91);
     lab.leader().await;
-    let (known, end) = (Arc::new(Acknowledged::default()), Arc::new(AtomicBool::new(false)));
-    let mut readers = Vec::new();
-    for node in (1..=3).map(NodeId) {
-        for level in [ReadLevel::Lease, ReadLevel::ReadIndex] {
-            let (handle, machine) = (lab.handle(node).clone(), lab.machine(node));
-            let reads = read_on(handle, machine, Arc::clone(&known), level, Arc::clone(&end));
-            readers.push(tokio::spawn(reads));
-        }
-    }
-    let acknowledge = |written: Index| known.0.fetch_max(written.0, Ordering::SeqCst);
+    let readers = Readers::start(&lab);
     for round in 0..6 {
         let (leader, _) = lab.leader().await;
-        acknowledge(lab.propose(b"before").await.index);
+        readers.know(lab.propose(b"before").await);
         lab.cluster.network().isolate(leader);
         for command in commands(&format!("meanwhile-{round}"), 10) {
-            acknowledge(lab.propose_to(&lab.others(leader), &command).await.index);
+            readers.know(lab.propose_to(&lab.others(leader), &command).await);
         }
         // The lease of the one that was cut off has ended, or the others could not have written.
         let now = MonotonicClock::new().now();
@@ -224,10 +184,109 @@ async fn a_leader_that_is_cut_off_never_misses_a_write_of_the_next_one() {
         assert_eq!(read, Err(Refusal::NoLease), "a quorum promised not to elect another");
         lab.cluster.network().heal();
     }
-    end.store(true, Ordering::SeqCst);
-    for reader in readers {
-        let served = soon("the readers end", reader).await.expect("no read misses a write");
-        assert!(served > 0, "a reader that read nothing has shown nothing");
-    }
+    readers.end().await;
     lab.finish().await;
+}
+
+/// The phantom leader: nothing tells it that it leads no more, for its owner does not even look at
+/// the clock. What ends its lease is the clock of whoever reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_held_up_in_the_middle_of_a_step_never_misses_a_write_of_the_next_one() {
+    let lab = Lab::start(92);
+    lab.leader().await;
+    let readers = Readers::start(&lab);
+    let phantom = async || {
+        let (leader, _) = lab.leader().await;
+        readers.know(lab.propose(b"before").await);
+        lab.frost.hold(Some(leader));
+        for command in commands("meanwhile", 20) {
+            readers.know(lab.propose_to(&lab.others(leader), &command).await);
+        }
+        // On a slow machine it may have lost its leadership before it was held up.
+        let knows_no_better = lab.view(leader).leader == Some(leader);
+        lab.frost.hold(None);
+        knows_no_better.then_some(())
+    };
+    for _ in 0..4 {
+        eventually("a leader is held up while the others elect another", phantom).await;
+    }
+    readers.end().await;
+    lab.finish().await;
+}
+
+/// Clients that read from every node, again and again, at both levels that promise to see what was
+/// acknowledged.
+struct Readers {
+    known: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+    readers: Vec<JoinHandle<u64>>,
+}
+
+impl Readers {
+    fn start(lab: &Lab) -> Readers {
+        let (known, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut readers = Vec::new();
+        for node in (1..=3).map(NodeId) {
+            for level in [ReadLevel::Lease, ReadLevel::ReadIndex] {
+                let reader = Client {
+                    handle: lab.handle(node).clone(),
+                    machine: lab.machine(node),
+                    level,
+                    known: Arc::clone(&known),
+                    end: Arc::clone(&end),
+                };
+                readers.push(tokio::spawn(reader.read_on()));
+            }
+        }
+        Readers { known, end, readers }
+    }
+
+    /// From now on everyone knows that this was acknowledged.
+    fn know(&self, written: EntryId) {
+        self.known.fetch_max(written.index.0, Ordering::SeqCst);
+    }
+
+    async fn end(self) {
+        self.end.store(true, Ordering::SeqCst);
+        for reader in self.readers {
+            let served = soon("the readers end", reader).await.expect("no read misses a write");
+            assert!(served > 0, "a reader that read nothing has shown nothing");
+        }
+    }
+}
+
+/// A client that reads from one node.
+struct Client {
+    handle: Handle,
+    machine: Recorder,
+    level: ReadLevel,
+    known: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Reads until the end, and finds no read that misses what had been acknowledged before it
+    /// began. Gives the number of reads that were served.
+    async fn read_on(self) -> u64 {
+        let mut served = 0;
+        while !self.end.load(Ordering::SeqCst) {
+            let before = Index(self.known.load(Ordering::SeqCst));
+            // A node that is cut off keeps a read waiting: then it is withdrawn.
+            let patience = Duration::from_millis(20);
+            let read = tokio::time::timeout(patience, self.handle.read(self.level)).await;
+            if let Ok(Ok(index)) = read {
+                let seen = self.machine.applied().last().map_or(Index::ZERO, |(id, _)| id.index);
+                assert!(
+                    index >= before && seen >= before,
+                    "{:?} at n{}: {before:?} had been acknowledged, it was served at {index:?} and \
+                     saw {seen:?}",
+                    self.level,
+                    self.handle.id()
+                );
+                served += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        served
+    }
 }
