@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use quorate_spec::{Envelope, Instant, Message, NodeId};
+use quorate_spec::{Envelope, Instant, Message, NodeId, Params};
 
 use super::cluster::Cluster;
 use super::fair::Unsettled;
@@ -207,7 +207,12 @@ impl Cluster {
     fn at_present(&self, server: &Server) -> Server {
         let mut server = server.clone();
         let me = server.node.id();
-        server.node.rebase(self.params(), self.clock(me), PRESENT);
+        // What confirms no lease any more is forgotten, so that a lease is in force in the state
+        // exactly where it is: before the origin no times differ.
+        let lease = self.params().lease.map(|lease| lease.duration);
+        let election_timeout = lease.unwrap_or(self.params().election_timeout);
+        let params = Params { election_timeout, ..*self.params() };
+        server.node.rebase(&params, self.clock(me), PRESENT);
         for (to, message) in server.gate.items_mut() {
             self.rebase(message, me, *to);
         }
