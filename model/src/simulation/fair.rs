@@ -20,7 +20,7 @@ const QUANTUM: u64 = 25;
 /// A cluster that has come to rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settled {
-    /// After so many rounds.
+    /// After so many rounds, before leadership was handed over once more.
     pub rounds: u64,
     /// Everyone has committed up to here.
     pub commit_index: Index,

@@ -276,18 +276,21 @@ impl Play {
     /// What remains to be looked at after the last step.
     pub(crate) fn end(&mut self, trace: &Trace) {
         self.cluster.check_everything();
+        let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
         if self.setup.scenario.comes_to_rest() {
-            let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
             let settled = self.cluster.settle(seed);
             self.cluster.require(self.setup.scenario.rest(), settled.is_ok());
             self.cluster.require(Claim::TransferProgress, !self.cluster.hands_over());
             self.settled = settled.ok();
         }
-        if let Some(Settled { leader, .. }) = self.settled {
+        if let Some(Settled { leader, rounds, .. }) = self.settled {
             let answers = self.cluster.answers_reads();
             self.cluster.require(Claim::ReadProgress, answers);
             let succeeds = self.cluster.succeeds(leader);
             self.cluster.require(Claim::TransferProgress, succeeds);
+            let rests = self.cluster.settle(seed).ok();
+            self.cluster.require(self.setup.scenario.rest(), rests.is_some());
+            self.settled = rests.map(|rests| Settled { rounds, ..rests });
         }
     }
 

@@ -101,7 +101,8 @@ fn end(play: &mut Play, setup: &Setup, trace: &Trace) {
     if setup.scenario.comes_to_rest() {
         let rest = match play.settled {
             Some(settled) => format!(
-                "after {} fair rounds everyone follows n{} and has committed up to {}",
+                "after {} fair rounds everyone follows one leader; it hands over, and everyone \
+                 follows n{} and has committed up to {}",
                 settled.rounds, settled.leader, settled.commit_index
             ),
             None => Unsettled.to_string(),
