@@ -43,26 +43,12 @@ fn clocks_beyond_the_bound_make_a_read_stale() {
     assert!(within.is_ok(), "the same within the bound: {}", within.unwrap_err());
 }
 
-/// What a lease rests on beside clocks: a promise that is forgotten is found by its stale read, too.
+/// What a lease rests on beside clocks: without promises a stale read is found at once.
 #[test]
-fn a_promise_that_is_lost_at_a_restart_makes_two_leaders() {
-    two_leaders(Mutation::PromiseLostAtRestart);
-}
-
-#[test]
-fn a_promise_that_is_lost_with_the_term_makes_two_leaders() {
-    two_leaders(Mutation::PromiseLostWithTerm);
-}
-
-#[test]
-fn a_promise_that_was_never_made_makes_two_leaders() {
-    two_leaders(Mutation::NoPromise);
-}
-
-fn two_leaders(mutation: Mutation) {
+fn promises_that_are_not_made_make_two_leaders() {
+    let (servers, scenario, mutation) = (3, Scenario::Leases, Some(Mutation::NoPromise));
     let watch = Watch::Only(Claim::LeaseExclusive);
-    let (servers, scenario) = (3, Scenario::Leases);
-    let found = find(Setup { servers, scenario, mutation: Some(mutation), watch });
+    let found = find(Setup { servers, scenario, mutation, watch });
     let sound = run(&Setup::sound(servers, scenario), &found.trace);
     assert!(sound.is_ok(), "the sound rules: {}", sound.unwrap_err());
 }

@@ -62,6 +62,8 @@ counts! {
     TransfersBegun "transfers of leadership begun";
     TransfersDone "transfers that made their target the leader";
     TransfersGivenUp "transfers given up";
+    ReadsOwed "reads that waited when the faults ended";
+    TransfersOwed "transfers under way when the faults ended";
     RatesChanged "changes of a clock's rate";
 }
 

@@ -278,6 +278,9 @@ impl Play {
         self.cluster.check_everything();
         let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
         if self.setup.scenario.comes_to_rest() {
+            let owed = self.cluster.history().reads.len() as u64;
+            self.cluster.add(Count::ReadsOwed, owed);
+            self.cluster.add(Count::TransfersOwed, u64::from(self.cluster.hands_over()));
             let settled = self.cluster.settle(seed);
             self.cluster.require(self.setup.scenario.rest(), settled.is_ok());
             self.cluster.require(Claim::TransferProgress, !self.cluster.hands_over());
