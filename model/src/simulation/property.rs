@@ -122,6 +122,7 @@ impl Setup {
                 matches!(self.scenario, Scenario::Disturbance | Scenario::Recovery)
             }
             Claim::ReconfigCompletes => self.scenario == Scenario::Membership,
+            Claim::StableLeader | Claim::ElectionProgress => false,
             _ => true,
         };
         let all = Claim::ALL.into_iter().filter(decided);

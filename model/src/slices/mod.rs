@@ -18,7 +18,10 @@ fn refutable(slice: &Slice) -> ClaimSet {
     let deposed = matches!(slice.declared, Declared::Violated(_));
     let is_about = |claim: &Claim| match claim {
         Claim::NonDisruption => established,
-        Claim::NoDeadlock
+        // A cycle is no state: the patterns of cut links decide it (`links`).
+        Claim::StableLeader => false,
+        Claim::ElectionProgress
+        | Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
         | Claim::SnapshotProgress => !established,
@@ -37,13 +40,14 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
         CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, DurableIndexSound,
-        ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly, LeaderCompleteness,
-        LeaderIsVoter, LogContiguous, LogMatching, MatchIndexMonotonic, MatchIndexSound,
-        MessageTermPersisted, NoDeadlock, NonDisruption, OneConfigInFlight, PreVoteSilent,
-        PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog, ReconfigCompletes,
+        ElectionProgress, ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly,
+        LeaderCompleteness, LeaderIsVoter, LogContiguous, LogMatching, MatchIndexMonotonic,
+        MatchIndexSound, MessageTermPersisted, NoDeadlock, NonDisruption, OneConfigInFlight,
+        PreVoteSilent, PreVoteSound, PromiseKept, QuorumIntersection, QuorumLog, ReconfigCompletes,
         ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
-        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
-        TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound, VoteStable,
+        SnapshotMonotonic, SnapshotProgress, StableLeader, StateMachineSafety, StateTransitions,
+        TermMonotonic, TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
+        VoteStable,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
@@ -78,13 +82,14 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         | LogContiguous
         | DurableIndexSound
         | CommittedIsDurable => log,
-        NonDisruption | NoDeadlock | TermMonotonic | VoteStable | StateTransitions
-        | EntryIdentity => true,
+        StableLeader => false,
+        NonDisruption | ElectionProgress | NoDeadlock | TermMonotonic | VoteStable
+        | StateTransitions | EntryIdentity => true,
     }
 }
 
 /// What a slice is unless it says otherwise.
-const BASE: Slice = Slice {
+pub(crate) const BASE: Slice = Slice {
     name: "",
     about: "",
     servers: 3,

@@ -80,7 +80,9 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::DurableIndexSound => vec![not_written(), written_differently()],
         Claim::QuorumIntersection => vec![disjoint_quorums(), disjoint_but_not_electable()],
         Claim::NonDisruption => vec![non_disruption()],
-        Claim::NoDeadlock
+        Claim::StableLeader
+        | Claim::ElectionProgress
+        | Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
         | Claim::ReconfigCompletes
@@ -94,6 +96,8 @@ fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
     for claim in Claim::ALL {
         let cases = cases(claim);
         let progress = [
+            Claim::StableLeader,
+            Claim::ElectionProgress,
             Claim::NoDeadlock,
             Claim::CommitProgress,
             Claim::ReplicationProgress,

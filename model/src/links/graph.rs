@@ -1,0 +1,251 @@
+//! The graph of a pattern: every state of the quotient that can be reached, and the steps between.
+//!
+//! What is assumed of time, so that it needs no clock:
+//!
+//! - A message over an open link arrives at once: no time passes while some exchange would still
+//!   change something. In which order the exchanges go is open.
+//! - A cut link loses everything, an open one nothing.
+//! - Whoever hears the leader that it follows does not time out, and renews its promise: what it
+//!   promised ends only where no such leader reaches it. Anyone else may time out, whenever it is the
+//!   next, and a promise may end before or after.
+//! - A leader with check-quorum looks whether a quorum has answered within an election timeout: in
+//!   it everyone has answered who can.
+//! - No client proposes anything; each new leader adds an entry of its own.
+
+use std::collections::HashMap;
+
+use quorate_spec::NodeId;
+
+use super::history::Event;
+use super::quotient::{Quotient, widened};
+use crate::action::{Action, Fates, What};
+use crate::model::SliceModel;
+use crate::server::PRESENT;
+use crate::state::State;
+
+/// Every message that an operation sends is lost: on a cut link.
+const LOST: Fates = Fates(1 + 3 + 9 + 27);
+
+/// A step of the graph.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) action: Action,
+    /// Whether a leader with open links to a quorum, both ways, leads no more.
+    pub(super) deposes: bool,
+}
+
+/// The graph.
+#[derive(Default)]
+pub(super) struct Graph {
+    /// The states, the nearest first.
+    pub(super) states: Vec<State>,
+    /// By which step each was met first; none for those in which the links are cut.
+    pub(super) parents: Vec<Option<usize>>,
+    /// The steps, by the state that they lead from.
+    pub(super) edges: Vec<Edge>,
+    /// Where the steps of each state begin.
+    pub(super) first_edge: Vec<usize>,
+    /// The states as they are in which the links are cut, and what led there, for the first ones.
+    pub(super) initial: Vec<(State, Vec<Event>)>,
+    /// Whether no time passes in a state before an exchange.
+    pub(super) is_busy: Vec<bool>,
+    /// Whether everything was explored.
+    pub(super) whole: bool,
+}
+
+impl Graph {
+    /// Explores everything that these states lead to, or as much as `limit` states.
+    pub(super) fn explore(
+        model: &SliceModel,
+        quotient: &Quotient,
+        initial: Vec<(State, Vec<Event>)>,
+        limit: usize,
+    ) -> Graph {
+        let mut graph = Graph { whole: true, ..Graph::default() };
+        let mut known: HashMap<State, usize, foldhash::fast::RandomState> = HashMap::default();
+        for (state, _) in &initial {
+            graph.meet(quotient.of(state), None, &mut known);
+        }
+        graph.initial = initial;
+        let mut at = 0;
+        while at < graph.states.len() {
+            if graph.states.len() > limit {
+                graph.whole = false;
+                break;
+            }
+            graph.first_edge.push(graph.edges.len());
+            let state = graph.states[at].clone();
+            let steps = Steps::in_quotient(model, &state);
+            graph.is_busy.push(steps.busy);
+            for (action, after) in steps.after {
+                let deposes = deposes(&state, &after);
+                let to = graph.meet(quotient.of(&after), Some(graph.edges.len()), &mut known);
+                graph.edges.push(Edge { from: at, to, action, deposes });
+            }
+            at += 1;
+        }
+        graph.first_edge.push(graph.edges.len());
+        graph
+    }
+
+    fn meet(
+        &mut self,
+        state: State,
+        parent: Option<usize>,
+        known: &mut HashMap<State, usize, foldhash::fast::RandomState>,
+    ) -> usize {
+        let next = self.states.len();
+        let at = *known.entry(state.clone()).or_insert(next);
+        if at == next {
+            self.states.push(state);
+            self.parents.push(parent);
+        }
+        at
+    }
+
+    /// The steps from a state.
+    pub(super) fn edges_from(&self, at: usize) -> &[Edge] {
+        let next = self.first_edge.get(at..at + 2);
+        next.map_or(&[], |bounds| &self.edges[bounds[0]..bounds[1]])
+    }
+
+    /// The steps by which a state was met first, from where the links are cut.
+    pub(super) fn stem(&self, mut at: usize) -> Vec<Edge> {
+        let mut stem = Vec::new();
+        while let Some(edge) = self.parents[at] {
+            stem.push(self.edges[edge]);
+            at = self.edges[edge].from;
+        }
+        stem.reverse();
+        stem
+    }
+}
+
+/// What can happen next in a state.
+pub(super) struct Steps {
+    /// Whether an exchange comes before anything that takes time.
+    pub(super) busy: bool,
+    /// The steps, with the states that they lead to.
+    pub(super) after: Vec<(Action, State)>,
+}
+
+impl Steps {
+    /// What can happen next in this state.
+    pub(super) fn of(model: &SliceModel, state: &State) -> Steps {
+        let exchanges = exchanges(model, state);
+        let busy = !exchanges.is_empty();
+        Steps { busy, after: if busy { exchanges } else { timed(model, state) } }
+    }
+
+    /// The same, and what can happen where the gaps between terms are wider.
+    fn in_quotient(model: &SliceModel, state: &State) -> Steps {
+        let Steps { busy, mut after } = Steps::of(model, state);
+        let term = |state: &State, id| state.server(id).node.current_term();
+        let raised = |(action, next): &(Action, State)| {
+            let id = actor(*action);
+            let wider = widened(state, id).filter(|_| term(next, id) > term(state, id))?;
+            model.after(&wider, *action).map(|next| (*action, next))
+        };
+        let wider: Vec<(Action, State)> = after.iter().filter_map(raised).collect();
+        after.extend(wider);
+        Steps { busy, after }
+    }
+}
+
+/// Who may raise its term in this action.
+fn actor(action: Action) -> NodeId {
+    match action {
+        Action::Timeout(id, _) | Action::Lapse(id) | Action::Tick(id, _) => id,
+        Action::Exchange(from, ..) => from,
+        other => unreachable!("{other} is no step of these graphs"),
+    }
+}
+
+/// The exchanges that change something, over open links.
+fn exchanges(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
+    let pairs = model.ids().flat_map(|from| model.ids().map(move |to| (from, to)));
+    let open = pairs.filter(|(from, to)| from != to && state.budget.is_open(*from, *to));
+    let exchange = |(from, to)| {
+        let fates = if state.budget.is_open(to, from) { Fates::ON_THEIR_WAY } else { LOST };
+        Action::Exchange(from, to, What::Entries, fates)
+    };
+    open.map(exchange).filter_map(|action| changes(model, state, action)).collect()
+}
+
+/// The state that the action leads to, if it changes anything.
+fn changes(model: &SliceModel, state: &State, action: Action) -> Option<(Action, State)> {
+    let after = model.after(state, action)?;
+    differ(state, &after).then_some((action, after))
+}
+
+/// Whether anything differs but ghosts.
+fn differ(a: &State, b: &State) -> bool {
+    let pairs = a.servers.iter().zip(&b.servers);
+    pairs.into_iter().any(|(a, b)| a != b && (a.node != b.node || a.disk != b.disk))
+}
+
+/// What happens when time passes, where no exchange would change anything.
+fn timed(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
+    let none = Fates::ON_THEIR_WAY;
+    let mut actions = Vec::new();
+    for id in model.ids() {
+        let node = &state.server(id).node;
+        if node.is_leader() {
+            actions.push(Action::Tick(id, none));
+            if loses_quorum(model, state, id) {
+                actions.push(Action::Lapse(id));
+            }
+        } else if !hears_leader(state, id) {
+            if node.promised_until() > PRESENT {
+                actions.push(Action::Lapse(id));
+            }
+            actions.push(Action::Timeout(id, none));
+        }
+    }
+    actions.into_iter().filter_map(|action| changes(model, state, action)).collect()
+}
+
+/// Whether the leader that a server follows reaches it.
+fn hears_leader(state: &State, id: NodeId) -> bool {
+    let node = &state.server(id).node;
+    node.leader().is_some_and(|leader| {
+        let other = &state.server(leader).node;
+        let leads = other.is_leader() && other.current_term() == node.current_term();
+        leads && state.budget.is_open(leader, id)
+    })
+}
+
+/// Whether a leader steps down that waits for answers for an election timeout.
+fn loses_quorum(model: &SliceModel, state: &State, leader: NodeId) -> bool {
+    let mut waits = state.clone();
+    let mut act = |action| {
+        if let Some(after) = model.after(&waits, action) {
+            waits = after;
+        }
+    };
+    act(Action::Lapse(leader));
+    for to in model.ids().filter(|to| *to != leader && state.budget.is_open(leader, *to)) {
+        let fates = if state.budget.is_open(to, leader) { Fates::ON_THEIR_WAY } else { LOST };
+        act(Action::Exchange(leader, to, What::Entries, fates));
+    }
+    act(Action::Tick(leader, Fates::ON_THEIR_WAY));
+    !waits.server(leader).node.is_leader()
+}
+
+/// Whether a leader with open links to a quorum, both ways, leads no more.
+fn deposes(before: &State, after: &State) -> bool {
+    before.servers.iter().any(|server| {
+        let id = server.node.id();
+        let lost = server.node.is_leader() && !after.server(id).node.is_leader();
+        lost && has_quorum(before, id)
+    })
+}
+
+/// Whether links are open to a quorum and back.
+pub(super) fn has_quorum(state: &State, id: NodeId) -> bool {
+    let budget = state.budget;
+    let both = |other| id == other || budget.is_open(id, other) && budget.is_open(other, id);
+    state.server(id).node.log().configuration().is_quorum(both)
+}
