@@ -8,6 +8,7 @@ macro_rules! say {
 mod check;
 mod claims;
 mod explore;
+mod links;
 mod list;
 mod mutants;
 

@@ -5,12 +5,12 @@
 //! - A message over an open link arrives at once: no time passes while some exchange would still
 //!   change something. In which order the exchanges go is open.
 //! - A cut link loses everything, an open one nothing.
-//! - Whoever hears the leader that it follows does not time out, and renews its promise: what it
-//!   promised ends only where no such leader reaches it. Anyone else may time out, whenever it is the
-//!   next, and a promise may end before or after.
+//! - Whoever hears the leader that it follows does not time out, and renews its promise: that ends
+//!   only where no such leader reaches it. Anyone else times out at any moment after its promise ended.
 //! - A leader with check-quorum looks whether a quorum has answered within an election timeout: in
 //!   it everyone has answered who can.
-//! - No client proposes anything; each new leader adds an entry of its own.
+//! - Clients propose to any leader at any moment, and each new leader adds an entry of its own.
+//! - Nobody crashes after the links are cut, and no members change.
 
 use std::collections::HashMap;
 
@@ -157,7 +157,10 @@ impl Steps {
 /// Who may raise its term in this action.
 fn actor(action: Action) -> NodeId {
     match action {
-        Action::Timeout(id, _) | Action::Lapse(id) | Action::Tick(id, _) => id,
+        Action::Timeout(id, _)
+        | Action::Lapse(id)
+        | Action::Tick(id, _)
+        | Action::Propose(id, _) => id,
         Action::Exchange(from, ..) => from,
         other => unreachable!("{other} is no step of these graphs"),
     }
@@ -176,7 +179,9 @@ fn exchanges(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
 
 /// The state that the action leads to, if it changes anything.
 fn changes(model: &SliceModel, state: &State, action: Action) -> Option<(Action, State)> {
-    let after = model.after(state, action)?;
+    let mut before = state.clone();
+    before.budget.commands = 1;
+    let after = model.after(&before, action)?;
     differ(state, &after).then_some((action, after))
 }
 
@@ -193,15 +198,16 @@ fn timed(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
     for id in model.ids() {
         let node = &state.server(id).node;
         if node.is_leader() {
+            actions.push(Action::Propose(id, none));
             actions.push(Action::Tick(id, none));
             if loses_quorum(model, state, id) {
                 actions.push(Action::Lapse(id));
             }
         } else if !hears_leader(state, id) {
-            if node.promised_until() > PRESENT {
-                actions.push(Action::Lapse(id));
-            }
-            actions.push(Action::Timeout(id, none));
+            // The timer does not fire before the promise ends, and that may be renewed first.
+            let promised = node.promised_until() > PRESENT;
+            let next = if promised { Action::Lapse(id) } else { Action::Timeout(id, none) };
+            actions.push(next);
         }
     }
     actions.into_iter().filter_map(|action| changes(model, state, action)).collect()

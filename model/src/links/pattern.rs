@@ -113,12 +113,21 @@ pub const PATTERNS: &[Pattern] = &[
         declared: ALL_WELL,
     },
     Pattern {
-        name: "one-way",
-        about: "n2 does not hear n0: it is deaf to that leader, or a leader that is deaf to it",
+        name: "deaf-to-leader",
+        about: "n2 does not hear n0, which may lead",
         servers: 3,
         cuts: &[(0, 2)],
         histories: Histories::TwoCampaigns,
-        led_by: &[0, 1, 2],
+        led_by: &[0],
+        declared: ALL_WELL,
+    },
+    Pattern {
+        name: "leader-deaf-to-n",
+        about: "n0, which may lead, does not hear n2",
+        servers: 3,
+        cuts: &[(2, 0)],
+        histories: Histories::TwoCampaigns,
+        led_by: &[0],
         declared: ALL_WELL,
     },
     Pattern {
@@ -170,6 +179,22 @@ pub const PATTERNS: &[Pattern] = &[
         led_by: &[0, 1, 2, 3, 4],
         declared: ALL_WELL,
     },
+    Pattern {
+        name: "chained-constrained",
+        about: "the same chain, n0 restarts with an entry that nobody else has, and no neighbours agree on who is up to date",
+        servers: 5,
+        cuts: CHAIN,
+        histories: Histories::Given(LONE_ENTRY),
+        led_by: &[4],
+        declared: ALL_WELL,
+    },
+];
+
+/// n4 leads and reaches n0 and n1; then n0 is elected by the two others and reaches nobody.
+const LONE_ENTRY: &[Event] = &[
+    Event::Campaign { candidate: 4, voters: Ids::of(&[0, 1, 2, 3]), heard: Ids::of(&[0, 1]) },
+    Event::Campaign { candidate: 0, voters: Ids::of(&[2, 3]), heard: Ids::of(&[]) },
+    Event::Restart(0),
 ];
 
 /// All links but those of n0.
