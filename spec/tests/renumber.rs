@@ -52,7 +52,7 @@ fn renumber_effects(effects: &mut Effects) {
     for Outgoing { message, .. } in &mut effects.send {
         message.renumber(LATER);
     }
-    for view in &mut effects.publish {
+    if let Some(view) = &mut effects.publish {
         view.term = (LATER.term)(view.term);
         view.commit_index = (LATER.index)(view.commit_index);
     }

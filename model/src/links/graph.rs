@@ -6,7 +6,8 @@
 //!   change something. In which order the exchanges go is open.
 //! - A cut link loses everything, an open one nothing.
 //! - Whoever hears the leader that it follows does not time out, and renews its promise: that ends
-//!   only where no such leader reaches it. Anyone else times out at any moment after its promise ended.
+//!   only where no such leader reaches it. In which order promises end and timers fire is what `clock`
+//!   says; how long a drawn timeout is at most is open.
 //! - A leader with check-quorum looks whether a quorum has answered within an election timeout: in
 //!   it everyone has answered who can.
 //! - Clients propose to any leader at any moment, and each new leader adds an entry of its own.
@@ -16,11 +17,11 @@ use std::collections::HashMap;
 
 use quorate_spec::NodeId;
 
+use super::clock::Timed;
 use super::history::Event;
 use super::quotient::{Quotient, widened};
 use crate::action::{Action, Fates, What};
 use crate::model::SliceModel;
-use crate::server::PRESENT;
 use crate::state::State;
 
 /// Every message that an operation sends is lost: on a cut link.
@@ -40,7 +41,7 @@ pub(super) struct Edge {
 #[derive(Default)]
 pub(super) struct Graph {
     /// The states, the nearest first.
-    pub(super) states: Vec<State>,
+    pub(super) states: Vec<Timed>,
     /// By which step each was met first; none for those in which the links are cut.
     pub(super) parents: Vec<Option<usize>>,
     /// The steps, by the state that they lead from.
@@ -48,7 +49,7 @@ pub(super) struct Graph {
     /// Where the steps of each state begin.
     pub(super) first_edge: Vec<usize>,
     /// The states as they are in which the links are cut, and what led there, for the first ones.
-    pub(super) initial: Vec<(State, Vec<Event>)>,
+    pub(super) initial: Vec<(Timed, Vec<Event>)>,
     /// Whether no time passes in a state before an exchange.
     pub(super) is_busy: Vec<bool>,
     /// Whether everything was explored.
@@ -60,13 +61,13 @@ impl Graph {
     pub(super) fn explore(
         model: &SliceModel,
         quotient: &Quotient,
-        initial: Vec<(State, Vec<Event>)>,
+        initial: Vec<(Timed, Vec<Event>)>,
         limit: usize,
     ) -> Graph {
         let mut graph = Graph { whole: true, ..Graph::default() };
-        let mut known: HashMap<State, usize, foldhash::fast::RandomState> = HashMap::default();
+        let mut known: HashMap<Timed, usize, foldhash::fast::RandomState> = HashMap::default();
         for (state, _) in &initial {
-            graph.meet(quotient.of(state), None, &mut known);
+            graph.meet(quotient.of(model, state), None, &mut known);
         }
         graph.initial = initial;
         let mut at = 0;
@@ -80,8 +81,9 @@ impl Graph {
             let steps = Steps::in_quotient(model, &state);
             graph.is_busy.push(steps.busy);
             for (action, after) in steps.after {
-                let deposes = deposes(&state, &after);
-                let to = graph.meet(quotient.of(&after), Some(graph.edges.len()), &mut known);
+                let deposes = deposes(&state.state, &after.state);
+                let to =
+                    graph.meet(quotient.of(model, &after), Some(graph.edges.len()), &mut known);
                 graph.edges.push(Edge { from: at, to, action, deposes });
             }
             at += 1;
@@ -92,9 +94,9 @@ impl Graph {
 
     fn meet(
         &mut self,
-        state: State,
+        state: Timed,
         parent: Option<usize>,
-        known: &mut HashMap<State, usize, foldhash::fast::RandomState>,
+        known: &mut HashMap<Timed, usize, foldhash::fast::RandomState>,
     ) -> usize {
         let next = self.states.len();
         let at = *known.entry(state.clone()).or_insert(next);
@@ -128,27 +130,32 @@ pub(super) struct Steps {
     /// Whether an exchange comes before anything that takes time.
     pub(super) busy: bool,
     /// The steps, with the states that they lead to.
-    pub(super) after: Vec<(Action, State)>,
+    pub(super) after: Vec<(Action, Timed)>,
 }
 
 impl Steps {
     /// What can happen next in this state.
-    pub(super) fn of(model: &SliceModel, state: &State) -> Steps {
-        let exchanges = exchanges(model, state);
-        let busy = !exchanges.is_empty();
-        Steps { busy, after: if busy { exchanges } else { timed(model, state) } }
+    pub(super) fn of(model: &SliceModel, timed: &Timed) -> Steps {
+        let mut steps = exchanges(model, &timed.state);
+        let busy = !steps.is_empty();
+        if !busy {
+            steps = takes_time(model, timed);
+        }
+        let after = |(action, state)| (action, timed.after(action, state));
+        Steps { busy, after: steps.into_iter().map(after).collect() }
     }
 
     /// The same, and what can happen where the gaps between terms are wider.
-    fn in_quotient(model: &SliceModel, state: &State) -> Steps {
-        let Steps { busy, mut after } = Steps::of(model, state);
-        let term = |state: &State, id| state.server(id).node.current_term();
-        let raised = |(action, next): &(Action, State)| {
+    fn in_quotient(model: &SliceModel, timed: &Timed) -> Steps {
+        let Steps { busy, mut after } = Steps::of(model, timed);
+        let term = |timed: &Timed, id| timed.state.server(id).node.current_term();
+        let raised = |(action, next): &(Action, Timed)| {
             let id = actor(*action);
-            let wider = widened(state, id).filter(|_| term(next, id) > term(state, id))?;
-            model.after(&wider, *action).map(|next| (*action, next))
+            let wider = widened(timed, id).filter(|_| term(next, id) > term(timed, id))?;
+            let state = model.after(&wider.state, *action)?;
+            Some((*action, wider.after(*action, state)))
         };
-        let wider: Vec<(Action, State)> = after.iter().filter_map(raised).collect();
+        let wider: Vec<(Action, Timed)> = after.iter().filter_map(raised).collect();
         after.extend(wider);
         Steps { busy, after }
     }
@@ -167,7 +174,7 @@ fn actor(action: Action) -> NodeId {
 }
 
 /// The exchanges that change something, over open links.
-fn exchanges(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
+pub(super) fn exchanges(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
     let pairs = model.ids().flat_map(|from| model.ids().map(move |to| (from, to)));
     let open = pairs.filter(|(from, to)| from != to && state.budget.is_open(*from, *to));
     let exchange = |(from, to)| {
@@ -192,8 +199,8 @@ fn differ(a: &State, b: &State) -> bool {
 }
 
 /// What happens when time passes, where no exchange would change anything.
-fn timed(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
-    let none = Fates::ON_THEIR_WAY;
+fn takes_time(model: &SliceModel, timed: &Timed) -> Vec<(Action, State)> {
+    let (state, none) = (&timed.state, Fates::ON_THEIR_WAY);
     let mut actions = Vec::new();
     for id in model.ids() {
         let node = &state.server(id).node;
@@ -203,24 +210,13 @@ fn timed(model: &SliceModel, state: &State) -> Vec<(Action, State)> {
             if loses_quorum(model, state, id) {
                 actions.push(Action::Lapse(id));
             }
-        } else if !hears_leader(state, id) {
-            // The timer does not fire before the promise ends, and that may be renewed first.
-            let promised = node.promised_until() > PRESENT;
-            let next = if promised { Action::Lapse(id) } else { Action::Timeout(id, none) };
-            actions.push(next);
+        } else if timed.promise_may_end(id) {
+            actions.push(Action::Lapse(id));
+        } else if timed.may_time_out(id) {
+            actions.push(Action::Timeout(id, none));
         }
     }
     actions.into_iter().filter_map(|action| changes(model, state, action)).collect()
-}
-
-/// Whether the leader that a server follows reaches it.
-fn hears_leader(state: &State, id: NodeId) -> bool {
-    let node = &state.server(id).node;
-    node.leader().is_some_and(|leader| {
-        let other = &state.server(leader).node;
-        let leads = other.is_leader() && other.current_term() == node.current_term();
-        leads && state.budget.is_open(leader, id)
-    })
 }
 
 /// Whether a leader steps down that waits for answers for an election timeout.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use quorate_spec::NodeId;
 
+use super::clock::Timed;
 use super::quotient::Quotient;
 use crate::action::{Action, Fates, What};
 use crate::model::SliceModel;
@@ -132,9 +133,9 @@ impl Histories {
         model: &SliceModel,
         quotient: &Quotient,
         led_by: &[u64],
-    ) -> Vec<(State, Vec<Event>)> {
+    ) -> Vec<(Timed, Vec<Event>)> {
         let first = State { budget: crate::state::Budget::default(), ..model.plain_initial() };
-        let mut known: HashSet<State, foldhash::fast::RandomState> = HashSet::default();
+        let mut known: HashSet<Timed, foldhash::fast::RandomState> = HashSet::default();
         let mut before: HashMap<Vec<u8>, State, foldhash::fast::RandomState> = HashMap::default();
         let mut states = Vec::new();
         for history in self.all(model.slice.servers) {
@@ -144,7 +145,8 @@ impl Histories {
                 .iter()
                 .any(|server| server.node.is_leader() && !led_by.contains(&server.node.id().0));
             state.budget.cut = model.cuts();
-            if !others_lead && known.insert(quotient.of(&state)) {
+            let state = Timed::first(state);
+            if !others_lead && known.insert(quotient.of(model, &state)) {
                 states.push((state, history));
             }
         }

@@ -96,10 +96,10 @@ fn path(
 /// Walks along stem and cycle; none where that leads elsewhere. The second time round shows that the
 /// first one can be repeated.
 fn walk(walker: &Walker<'_>, cycle: &[Edge]) -> Option<Lasso> {
-    let stem = walker.to(cycle.first()?.from)?;
-    let round = walker.along(stem.last(), cycle)?;
-    walker.along(&round.last()?.1, cycle)?;
-    Some(Lasso { stem, cycle: round })
+    let (stem, begins) = walker.to(cycle.first()?.from)?;
+    let round = walker.along(&begins, cycle)?;
+    walker.along(&round.last, cycle)?;
+    Some(Lasso { stem, cycle: round.way })
 }
 
 /// For each state the number of its strongly connected component (Tarjan, without recursion).

@@ -35,6 +35,9 @@ pub(super) enum Found {
 
 /// Looks for a state from which no way leads to a leader, or to one that commits.
 pub(super) fn find(walker: &Walker<'_>) -> Found {
+    if !walker.graph.whole {
+        return Found::Unclear;
+    }
     let mut found = Found::Live;
     for claim in [Claim::ElectionProgress, Claim::NoDeadlock] {
         let is_goal = |at: usize| !walker.graph.is_busy[at] && is_goal(walker, at, claim);
@@ -45,7 +48,7 @@ pub(super) fn find(walker: &Walker<'_>) -> Found {
         let some = lead(walker.graph, &goals, Outcomes::Some);
         let mut stuck = (0..some.len()).filter(|at| !some[*at]).take(TRIED);
         match stuck.find_map(|at| walker.to(at)) {
-            Some(run) => return Found::Stuck(Box::new(Stuck { claim, run })),
+            Some((run, _)) => return Found::Stuck(Box::new(Stuck { claim, run })),
             None => found = Found::Unclear,
         }
     }
@@ -103,7 +106,7 @@ fn lead(graph: &Graph, goals: &[usize], outcomes: Outcomes) -> Vec<bool> {
 /// Whether there is a leader that everyone follows whom it reaches both ways, a quorum; and, for
 /// NoDeadlock, that has committed an entry of its term.
 fn is_goal(walker: &Walker<'_>, at: usize, claim: Claim) -> bool {
-    let state = &walker.graph.states[at];
+    let state = &walker.graph.states[at].state;
     walker.model.ids().any(|id| {
         let node = &state.server(id).node;
         let own = node.log().term_at(node.commit_index()) == Some(node.current_term());
@@ -122,4 +125,36 @@ fn is_followed(model: &SliceModel, state: &State, leader: NodeId) -> bool {
         node.leader() == Some(leader) && node.current_term() == term
     };
     has_quorum(state, leader) && model.ids().filter(reached).all(follows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guards::Guards;
+    use crate::links::pattern::{COMBINATIONS, PATTERNS};
+    use crate::links::quotient::Quotient;
+
+    /// Where a way leads on from every state, the benign scheduler of the slices finds one.
+    #[test]
+    fn the_benign_scheduler_agrees_where_a_pattern_is_live() {
+        for pattern in PATTERNS.iter().filter(|pattern| pattern.servers == 3) {
+            for election in COMBINATIONS {
+                let model = SliceModel::new(pattern.slice(election), Guards::sound());
+                let quotient = Quotient::new(pattern.servers, model.cuts());
+                let initial = pattern.histories.states(&model, &quotient, pattern.led_by);
+                let graph = Graph::explore(&model, &quotient, initial, usize::MAX);
+                let walker = Walker { model: &model, quotient: &quotient, graph: &graph };
+                if !matches!(find(&walker), Found::Live) {
+                    continue;
+                }
+                for state in graph.states.iter().zip(&graph.is_busy).filter(|(_, busy)| !**busy) {
+                    let broken = model.benign.progress(&model, &state.0.state);
+                    for claim in [Claim::ElectionProgress, Claim::NoDeadlock] {
+                        let state = &state.0.state;
+                        assert!(!broken.contains(claim), "{} {election}: {state:?}", pattern.name);
+                    }
+                }
+            }
+        }
+    }
 }

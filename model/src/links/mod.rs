@@ -17,6 +17,7 @@
 //! Terms rise for ever on such a cycle, so the graph is one of states modulo their numbers (`quotient`),
 //! and is explored to its end. What is assumed of time is said in `graph`.
 
+mod clock;
 mod graph;
 pub mod history;
 pub mod lasso;

@@ -20,7 +20,7 @@ pub struct Pattern {
     /// Who may lead when the links are cut; that nobody does is always possible.
     pub led_by: &'static [u64],
     /// What is declared of each combination of switches in [`COMBINATIONS`], in that order.
-    pub declared: &'static [Declared],
+    pub declared: [Declared; 8],
 }
 
 /// What is declared of one combination.
@@ -71,17 +71,35 @@ impl Pattern {
     }
 }
 
-const fn declared<const N: usize>(cells: [(bool, bool); N]) -> [Declared; N] {
-    let mut all = [Declared { live: true, stable: true }; N];
+/// Live and stable with every combination.
+const WELL: [Declared; 8] = [Declared { live: true, stable: true }; 8];
+
+/// Live and stable, but for these combinations, by their positions in [`COMBINATIONS`].
+const fn except(not_live: &[usize], not_stable: &[usize]) -> [Declared; 8] {
+    let mut all = WELL;
     let mut i = 0;
-    while i < N {
-        all[i] = Declared { live: cells[i].0, stable: cells[i].1 };
+    while i < not_live.len() {
+        all[not_live[i]].live = false;
+        i += 1;
+    }
+    i = 0;
+    while i < not_stable.len() {
+        all[not_stable[i]].stable = false;
         i += 1;
     }
     all
 }
 
-const ALL_WELL: &[Declared] = &declared([(true, true); 8]);
+/// A server that times out for ever deposes whoever leads, where neither it asks before nor the others
+/// keep a promise: naive election, with check-quorum or not (bug B1).
+const DISTURBED: [Declared; 8] = except(&[], &[0, 3]);
+
+/// A leader without a quorum keeps the others from electing one, where it does not look at its quorum
+/// (bug B1).
+const KEPT_QUIET: [usize; 4] = [0, 1, 2, 4];
+
+/// Nobody can be elected, whatever is switched on.
+const NOT_LIVE: [Declared; 8] = except(&[0, 1, 2, 3, 4, 5, 6, 7], &[]);
 
 /// All patterns, in the order of the table.
 pub const PATTERNS: &[Pattern] = &[
@@ -92,7 +110,7 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(0, 2), (1, 2)],
         histories: Histories::TwoCampaigns,
         led_by: &[0, 1],
-        declared: ALL_WELL,
+        declared: DISTURBED,
     },
     Pattern {
         name: "deaf-leader",
@@ -101,7 +119,7 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(0, 2), (1, 2)],
         histories: Histories::TwoCampaigns,
         led_by: &[2],
-        declared: ALL_WELL,
+        declared: except(&KEPT_QUIET, &[0, 3]),
     },
     Pattern {
         name: "n-mute",
@@ -110,7 +128,7 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(2, 0), (2, 1)],
         histories: Histories::TwoCampaigns,
         led_by: &[0, 1, 2],
-        declared: ALL_WELL,
+        declared: WELL,
     },
     Pattern {
         name: "deaf-to-leader",
@@ -119,7 +137,7 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(0, 2)],
         histories: Histories::TwoCampaigns,
         led_by: &[0],
-        declared: ALL_WELL,
+        declared: DISTURBED,
     },
     Pattern {
         name: "leader-deaf-to-n",
@@ -128,7 +146,7 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(2, 0)],
         histories: Histories::TwoCampaigns,
         led_by: &[0],
-        declared: ALL_WELL,
+        declared: DISTURBED,
     },
     Pattern {
         name: "one-link",
@@ -137,7 +155,7 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(0, 2), (2, 0)],
         histories: Histories::TwoCampaigns,
         led_by: &[0, 1, 2],
-        declared: ALL_WELL,
+        declared: DISTURBED,
     },
     Pattern {
         name: "one-lost",
@@ -146,20 +164,20 @@ pub const PATTERNS: &[Pattern] = &[
         cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
         histories: Histories::TwoCampaigns,
         led_by: &[0, 1, 2],
-        declared: ALL_WELL,
+        declared: WELL,
     },
     Pattern {
         name: "quorum-loss",
-        about: "five servers, all linked to n0 alone, and n1 leads",
+        about: "five servers, all linked to n0 alone, and n1 leads (Omni-Paxos, EuroSys 2023: quorum loss)",
         servers: 5,
         cuts: HUB,
         histories: Histories::OneCampaign(&[1]),
         led_by: &[1],
-        declared: ALL_WELL,
+        declared: except(&[1, 2, 4], &[]),
     },
     Pattern {
         name: "constrained-election",
-        about: "the same, n1 that led is cut off, and n0 lacks an entry that all others have",
+        about: "the same, n1 that led is cut off, and n0 lacks an entry that all others have: known not to be live in Raft (Omni-Paxos: constrained election)",
         servers: 5,
         cuts: CONSTRAINED,
         histories: Histories::Given(&[Event::Campaign {
@@ -168,25 +186,25 @@ pub const PATTERNS: &[Pattern] = &[
             heard: Ids::of(&[2, 3, 4]),
         }]),
         led_by: &[1],
-        declared: ALL_WELL,
+        declared: NOT_LIVE,
     },
     Pattern {
         name: "chained",
-        about: "five servers in a chain, n0 to n4",
+        about: "five servers in a chain, n0 to n4 (Omni-Paxos: chained)",
         servers: 5,
         cuts: CHAIN,
         histories: Histories::OneCampaign(&[0, 1, 2, 3, 4]),
         led_by: &[0, 1, 2, 3, 4],
-        declared: ALL_WELL,
+        declared: except(&[1, 2, 4], &[0, 3]),
     },
     Pattern {
         name: "chained-constrained",
-        about: "the same chain, n0 restarts with an entry that nobody else has, and no neighbours agree on who is up to date",
+        about: "the same chain, and n0 restarted with an entry that nobody else has: not live, for whoever reaches a quorum lacks an entry of a neighbour",
         servers: 5,
         cuts: CHAIN,
         histories: Histories::Given(LONE_ENTRY),
         led_by: &[4],
-        declared: ALL_WELL,
+        declared: NOT_LIVE,
     },
 ];
 

@@ -19,8 +19,11 @@ use quorate_spec::property::ClaimSet;
 use quorate_spec::property::history::History;
 use quorate_spec::{Index, Node, NodeId, Numbers, Rename, Renumber, Role, Term};
 
+use super::clock::Timed;
+use super::graph::exchanges;
 use crate::canonical::permutations;
 use crate::intern::Interned;
+use crate::model::SliceModel;
 use crate::server::Server;
 use crate::state::{Budget, Servers, State, link};
 
@@ -60,8 +63,11 @@ impl Quotient {
     }
 
     /// The one state that stands for all that are like this one.
-    pub(super) fn of(&self, state: &State) -> State {
-        let state = normal(state);
+    pub(super) fn of(&self, model: &SliceModel, timed: &Timed) -> Timed {
+        let state = normal(&timed.state);
+        let is_busy = !exchanges(model, &state).is_empty();
+        let clock = timed.clock;
+        let Timed { state, clock } = Timed { state, clock }.normal(is_busy);
         // Of the orders by what no renaming changes, the least; of equal ones, by content.
         let key = |names: &Names| {
             let mut key = vec![0; names.len()];
@@ -73,8 +79,9 @@ impl Quotient {
         let keys: Vec<Vec<u64>> = self.renamings.iter().map(key).collect();
         let least = keys.iter().min();
         let ties = (0..keys.len()).filter(|at| Some(&keys[*at]) == least);
-        let servers = ties.map(|at| self.servers(&state.servers, at)).min();
-        State { servers: servers.unwrap_or_default(), ..state }
+        let renamed = |at| (self.servers(&state.servers, at), clock.renamed(&self.renamings[at]));
+        let (servers, clock) = ties.map(renamed).min().unwrap_or_default();
+        Timed { state: State { servers, ..state }, clock }
     }
 
     fn servers(&self, servers: &Servers, renaming: usize) -> Servers {
@@ -106,13 +113,14 @@ fn normal(state: &State) -> State {
 
 /// The same state with a wider gap between this server's term and the next higher one; none where no
 /// term is higher. With it the server can reach a term that nobody is in.
-pub(super) fn widened(state: &State, id: NodeId) -> Option<State> {
+pub(super) fn widened(timed: &Timed, id: NodeId) -> Option<Timed> {
+    let state = &timed.state;
     let own = state.servers[id.0 as usize].node.current_term();
     let above = state.servers.iter().any(|server| server.node.current_term() > own);
     above.then(|| {
         let term = |term: Term| if term > own { term.next() } else { term };
         let servers = renumbered(state, Numbers { term: &term, index: &|index| index });
-        State { servers, ..state.clone() }
+        Timed { state: State { servers, ..state.clone() }, clock: timed.clock }
     })
 }
 
@@ -165,4 +173,78 @@ fn terms(state: &State, kept: &[u64]) -> Vec<Term> {
     terms.sort_unstable();
     terms.dedup();
     terms
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::guards::Guards;
+    use crate::links::graph::{Graph, Steps};
+    use crate::links::lasso;
+    use crate::links::pattern::{COMBINATIONS, PATTERNS, Pattern};
+    use crate::links::walk::Walker;
+
+    fn three() -> impl Iterator<Item = &'static Pattern> {
+        PATTERNS.iter().filter(|pattern| pattern.servers == 3)
+    }
+
+    /// States as they are, with their numbers and names, lead nowhere but the quotient does.
+    #[test]
+    fn runs_in_states_as_they_are_stay_in_the_quotient() {
+        let mut random = 1_u64;
+        let mut below = |bound: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize % bound
+        };
+        for pattern in three() {
+            for election in COMBINATIONS {
+                let model = SliceModel::new(pattern.slice(election), Guards::sound());
+                let quotient = Quotient::new(pattern.servers, model.cuts());
+                let initial = pattern.histories.states(&model, &quotient, pattern.led_by);
+                let graph = Graph::explore(&model, &quotient, initial, usize::MAX);
+                let known: HashSet<&Timed> = graph.states.iter().collect();
+                for _ in 0..60 {
+                    let mut at = graph.initial[below(graph.initial.len())].0.clone();
+                    for _ in 0..80 {
+                        let stands = quotient.of(&model, &at);
+                        assert!(
+                            known.contains(&stands),
+                            "{} {election}: {:?}",
+                            pattern.name,
+                            at.state
+                        );
+                        let mut after = Steps::of(&model, &at).after;
+                        if after.is_empty() {
+                            break;
+                        }
+                        at = after.swap_remove(below(after.len())).1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Canonical names are a reduction: with the servers' own names there are the same verdicts.
+    #[test]
+    fn names_make_no_difference() {
+        for pattern in three() {
+            for election in COMBINATIONS {
+                let model = SliceModel::new(pattern.slice(election), Guards::sound());
+                let verdicts = |quotient: &Quotient| {
+                    let initial = pattern.histories.states(&model, quotient, pattern.led_by);
+                    let graph = Graph::explore(&model, quotient, initial, usize::MAX);
+                    let walker = Walker { model: &model, quotient, graph: &graph };
+                    let stable = matches!(lasso::find(&walker), lasso::Found::None);
+                    let live = crate::links::live::find(&walker);
+                    (stable, matches!(live, crate::links::live::Found::Live))
+                };
+                let canonical = Quotient::new(pattern.servers, model.cuts());
+                let renamings = vec![(0..pattern.servers).collect()];
+                let plain = Quotient { renamings, renamed: RefCell::default() };
+                assert_eq!(verdicts(&canonical), verdicts(&plain), "{} {election}", pattern.name);
+            }
+        }
+    }
 }

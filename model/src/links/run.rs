@@ -42,8 +42,8 @@ impl Cell {
     /// What the run showed, where it came to its end.
     #[must_use]
     pub fn shown(&self) -> Option<Declared> {
-        let settled = self.whole || (self.stuck.is_some() && self.lasso.is_some());
-        settled.then_some(Declared { live: self.stuck.is_none(), stable: self.lasso.is_none() })
+        let shown = Declared { live: self.stuck.is_none(), stable: self.lasso.is_none() };
+        self.whole.then_some(shown)
     }
 
     /// Whether that is what is declared.
@@ -53,12 +53,14 @@ impl Cell {
     }
 }
 
-/// Checks one pattern under one combination of switches.
+/// Checks one pattern under one of the [`COMBINATIONS`] of switches.
+///
+/// # Panics
+/// If there is no such combination.
 #[must_use]
-pub fn check(pattern: &'static Pattern, election: Election, guards: Guards) -> Cell {
+pub fn check(pattern: &'static Pattern, combination: usize, guards: Guards) -> Cell {
     let start = Instant::now();
-    let position = COMBINATIONS.iter().position(|other| *other == election);
-    let declared = position.and_then(|at| pattern.declared.get(at)).copied();
+    let (election, declared) = (COMBINATIONS[combination], pattern.declared[combination]);
     let model = SliceModel::new(pattern.slice(election), guards);
     let quotient = Quotient::new(pattern.servers, model.cuts());
     let initial = pattern.histories.states(&model, &quotient, pattern.led_by);
@@ -71,7 +73,7 @@ pub fn check(pattern: &'static Pattern, election: Election, guards: Guards) -> C
     Cell {
         pattern,
         election,
-        declared: declared.unwrap_or(Declared { live: true, stable: true }),
+        declared,
         stuck: if let live::Found::Stuck(stuck) = way { Some(stuck) } else { None },
         lasso: if let lasso::Found::Lasso(lasso) = cycle { Some(lasso) } else { None },
         whole: graph.whole && settled,
@@ -91,34 +93,27 @@ pub fn check_all(
     threads: usize,
     told: &(dyn Fn(usize, usize) + Sync),
 ) -> Vec<Cell> {
-    let cells: Vec<(&'static Pattern, Election)> = patterns
-        .iter()
-        .flat_map(|pattern| {
-            COMBINATIONS.iter().zip(pattern.declared).map(move |(e, _)| (*pattern, *e))
-        })
-        .collect();
+    let combinations = |pattern| (0..COMBINATIONS.len()).map(move |at| (pattern, at));
+    let cells: Vec<(&'static Pattern, usize)> =
+        patterns.iter().copied().flat_map(combinations).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        while let Some((pattern, election)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            told(next.load(Ordering::Relaxed), cells.len());
-            done.push(check(pattern, *election, Guards::sound()));
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((pattern, combination)) = cells.get(at) else { break };
+            told(at + 1, cells.len());
+            done.push((at, check(pattern, *combination, Guards::sound())));
         }
         done
     };
-    let mut checked: Vec<Cell> = std::thread::scope(|scope| {
+    let mut checked: Vec<(usize, Cell)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<Cell>>| {
+        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<(usize, Cell)>>| {
             worker.join().expect("a panic of the model is a defect of it, not a verdict")
         };
         workers.into_iter().flat_map(join).collect()
     });
-    let place = |cell: &Cell| {
-        let same = |(pattern, election): &(&Pattern, Election)| {
-            pattern.name == cell.pattern.name && *election == cell.election
-        };
-        cells.iter().position(same)
-    };
-    checked.sort_by_key(place);
-    checked
+    checked.sort_by_key(|(at, _)| *at);
+    checked.into_iter().map(|(_, cell)| cell).collect()
 }

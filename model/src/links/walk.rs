@@ -1,5 +1,6 @@
 //! Ways through the quotient, walked in states as they are: only what can be walked is reported.
 
+use super::clock::Timed;
 use super::graph::{Edge, Graph, Steps};
 use super::history::Event;
 use super::quotient::Quotient;
@@ -9,6 +10,12 @@ use crate::state::State;
 
 /// Steps, each with the state after it.
 pub type Way = Vec<(Action, State)>;
+
+/// A way with the clock at its end.
+pub(super) struct Walked {
+    pub(super) way: Way,
+    pub(super) last: Timed,
+}
 
 /// A run from where the links are cut.
 pub struct Run {
@@ -38,25 +45,27 @@ pub(super) struct Walker<'a> {
 impl Walker<'_> {
     /// Walks to a state of the quotient by the way by which it was met first; none where the gaps
     /// between terms do not allow it.
-    pub(super) fn to(&self, at: usize) -> Option<Run> {
+    pub(super) fn to(&self, at: usize) -> Option<(Run, Timed)> {
         let stem = self.graph.stem(at);
         let root = stem.first().map_or(at, |edge| edge.from);
         let (initial, history) = self.graph.initial.get(root)?.clone();
-        let steps = self.along(&initial, &stem)?;
-        Some(Run { history, initial, steps })
+        let Walked { way, last } = self.along(&initial, &stem)?;
+        Some((Run { history, initial: initial.state, steps: way }, last))
     }
 
     /// Walks along these edges. Names are the servers' own here, so each step is looked for by where
     /// it leads.
-    pub(super) fn along(&self, from: &State, edges: &[Edge]) -> Option<Way> {
-        let mut at = from.clone();
-        let step = |edge: &Edge| {
-            let mut steps = Steps::of(self.model, &at).after.into_iter();
-            let leads = |next: &State| self.quotient.of(next) == self.graph.states[edge.to];
-            let next = steps.find(|(_, next)| leads(next))?;
-            at = next.1.clone();
-            Some(next)
-        };
-        edges.iter().map(step).collect()
+    pub(super) fn along(&self, from: &Timed, edges: &[Edge]) -> Option<Walked> {
+        let mut last = from.clone();
+        let mut way = Way::new();
+        for edge in edges {
+            let mut steps = Steps::of(self.model, &last).after.into_iter();
+            let leads =
+                |next: &Timed| self.quotient.of(self.model, next) == self.graph.states[edge.to];
+            let (action, next) = steps.find(|(_, next)| leads(next))?;
+            way.push((action, next.state.clone()));
+            last = next;
+        }
+        Some(Walked { way, last })
     }
 }
