@@ -82,7 +82,7 @@ impl Timed {
     /// The clock after an action that leads to this state.
     pub(super) fn after(&self, action: Action, state: State) -> Timed {
         let mut clock = self.clock;
-        if !matches!(action, Action::Exchange(..) | Action::Propose(..)) {
+        if !matches!(action, Action::Exchange(..)) {
             clock.now += 1;
         }
         let heard = self.ids().filter(|id| self.hears_leader(*id));

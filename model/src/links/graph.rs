@@ -19,10 +19,10 @@ use quorate_spec::NodeId;
 
 use super::clock::Timed;
 use super::history::Event;
-use super::quotient::{Quotient, widened};
+use super::quotient::{Quotient, widened_logs, widened_terms};
 use crate::action::{Action, Fates, What};
 use crate::model::SliceModel;
-use crate::state::State;
+use crate::state::{Budget, State};
 
 /// Every message that an operation sends is lost: on a cut link.
 const LOST: Fates = Fates(1 + 3 + 9 + 27);
@@ -149,13 +149,20 @@ impl Steps {
     fn in_quotient(model: &SliceModel, timed: &Timed) -> Steps {
         let Steps { busy, mut after } = Steps::of(model, timed);
         let term = |timed: &Timed, id| timed.state.server(id).node.current_term();
-        let raised = |(action, next): &(Action, Timed)| {
+        let last = |timed: &Timed, id| timed.state.server(id).node.log().last().index;
+        let wider = |(action, next): &(Action, Timed)| {
             let id = actor(*action);
-            let wider = widened(timed, id).filter(|_| term(next, id) > term(timed, id))?;
-            let state = model.after(&wider.state, *action)?;
-            Some((*action, wider.after(*action, state)))
+            let raises = term(next, id) > term(timed, id);
+            let terms = raises.then(|| widened_terms(timed, id)).flatten();
+            let appends = last(next, id) > last(timed, id);
+            let logs = appends.then(|| widened_logs(timed, id)).flatten();
+            let step = |wider: Timed| {
+                let state = model.after(&with_a_command(&wider.state), *action)?;
+                Some((*action, wider.after(*action, state)))
+            };
+            terms.into_iter().chain(logs).filter_map(step).collect::<Vec<_>>()
         };
-        let wider: Vec<(Action, Timed)> = after.iter().filter_map(raised).collect();
+        let wider: Vec<(Action, Timed)> = after.iter().flat_map(wider).collect();
         after.extend(wider);
         Steps { busy, after }
     }
@@ -186,10 +193,13 @@ pub(super) fn exchanges(model: &SliceModel, state: &State) -> Vec<(Action, State
 
 /// The state that the action leads to, if it changes anything.
 fn changes(model: &SliceModel, state: &State, action: Action) -> Option<(Action, State)> {
-    let mut before = state.clone();
-    before.budget.commands = 1;
-    let after = model.after(&before, action)?;
+    let after = model.after(&with_a_command(state), action)?;
     differ(state, &after).then_some((action, after))
+}
+
+/// The state with a command that a client may propose: there is always another.
+fn with_a_command(state: &State) -> State {
+    State { budget: Budget { commands: 1, ..state.budget }, ..state.clone() }
 }
 
 /// Whether anything differs but ghosts.

@@ -122,10 +122,9 @@ fn components(graph: &Graph) -> Vec<usize> {
                 stack.push(at);
             }
             let edges = graph.edges_from(at);
-            if let Some(child) = step.checked_sub(1).map(|done| edges[done].to) {
-                if component[child] == NONE {
-                    low[at] = low[at].min(low[child]);
-                }
+            let done = step.checked_sub(1).map(|done| edges[done].to);
+            if let Some(child) = done.filter(|child| component[*child] == NONE) {
+                low[at] = low[at].min(low[child]);
             }
             if let Some(edge) = edges.get(step) {
                 calls.push((at, step + 1));

@@ -8,8 +8,9 @@
 //! - Servers that the cut links treat alike have canonical names.
 //! - What no server can see is left out.
 //!
-//! A gap between two terms stands for every wider one: [`widened`] gives the state with a wider gap,
-//! and the search goes on from there, too. So the quotient has every run of the protocol and perhaps
+//! A gap between two terms, or between the ends of two logs, stands for every wider one:
+//! [`widened_terms`] and [`widened_logs`] give the state with a wider gap, and the search goes on from
+//! there, too. So the quotient has every run of the protocol and perhaps
 //! others; a cycle counts only once it was walked in states as they are (`lasso.rs`).
 
 use std::cell::RefCell;
@@ -30,13 +31,15 @@ use crate::state::{Budget, Servers, State, link};
 /// For each server, by its old name, the new one.
 type Names = Vec<usize>;
 
+/// What each renaming, by its position, makes of each server.
+type Renamed = HashMap<(Interned<Server>, usize), Interned<Server>, foldhash::fast::FixedState>;
+
 /// The quotient under a pattern of cut links.
 pub(super) struct Quotient {
     /// Every renaming that leaves the cut links as they are; the first one changes nothing.
     renamings: Vec<Names>,
     /// What a renaming makes of a server.
-    renamed:
-        RefCell<HashMap<(Interned<Server>, usize), Interned<Server>, foldhash::fast::FixedState>>,
+    renamed: RefCell<Renamed>,
 }
 
 impl Renumber for Server {
@@ -113,15 +116,29 @@ fn normal(state: &State) -> State {
 
 /// The same state with a wider gap between this server's term and the next higher one; none where no
 /// term is higher. With it the server can reach a term that nobody is in.
-pub(super) fn widened(timed: &Timed, id: NodeId) -> Option<Timed> {
-    let state = &timed.state;
-    let own = state.servers[id.0 as usize].node.current_term();
-    let above = state.servers.iter().any(|server| server.node.current_term() > own);
-    above.then(|| {
-        let term = |term: Term| if term > own { term.next() } else { term };
-        let servers = renumbered(state, Numbers { term: &term, index: &|index| index });
-        Timed { state: State { servers, ..state.clone() }, clock: timed.clock }
-    })
+pub(super) fn widened_terms(timed: &Timed, id: NodeId) -> Option<Timed> {
+    let term = |id: NodeId| timed.state.server(id).node.current_term();
+    let own = term(id);
+    let above = timed.state.servers.iter().any(|server| term(server.node.id()) > own);
+    let numbers =
+        Numbers { term: &|at| if at > own { at.next() } else { at }, index: &|index| index };
+    above.then(|| widened(timed, numbers))
+}
+
+/// The same state with another entry in every log that is longer than this server's, behind its end;
+/// none where no log is. With it the server can append and its log is still shorter.
+pub(super) fn widened_logs(timed: &Timed, id: NodeId) -> Option<Timed> {
+    let last = |id: NodeId| timed.state.server(id).node.log().last().index;
+    let own = last(id);
+    let above = timed.state.servers.iter().any(|server| last(server.node.id()) > own);
+    let numbers =
+        Numbers { term: &|term| term, index: &|at| if at > own { at.next() } else { at } };
+    above.then(|| widened(timed, numbers))
+}
+
+fn widened(timed: &Timed, to: Numbers<'_>) -> Timed {
+    let servers = renumbered(&timed.state, to);
+    Timed { state: State { servers, ..timed.state.clone() }, clock: timed.clock }
 }
 
 fn renumbered(state: &State, to: Numbers<'_>) -> Servers {
