@@ -88,7 +88,9 @@ fn a_hand_made_case_is_promised_where_there_is_one() {
     let text = render(&[], &[kill(Mutation::NoNoOp)]);
     let promises = |claim| section(&text, claim).contains("a hand-made case");
     assert!(promises("ElectionSafety") && promises("LogMatching"));
-    for claim in ["StableLeader", "ElectionProgress", "NoDeadlock", "CommitProgress"] {
+    for claim in
+        ["StableLeader", "ElectionProgress", "NoDeadlock", "CommitProgress", "ReplicationProgress"]
+    {
         assert!(!promises(claim), "{claim}");
     }
     assert!(section(&text, "NoDeadlock").contains("Mutants killed: `NoNoOp` in 0 steps."));

@@ -215,9 +215,11 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (random >> 33) as usize % bound
         };
-        for pattern in three() {
-            for election in COMBINATIONS {
-                let model = SliceModel::new(pattern.slice(election), Guards::sound());
+        // Of five servers with everything on: without, there are too many states for a test.
+        for pattern in PATTERNS {
+            let combinations = if pattern.servers == 3 { 0..8 } else { 7..8 };
+            for election in &COMBINATIONS[combinations] {
+                let model = SliceModel::new(pattern.slice(*election), Guards::sound());
                 let quotient = Quotient::new(pattern.servers, model.cuts());
                 let initial = pattern.histories.states(&model, &quotient, pattern.led_by);
                 let graph = Graph::explore(&model, &quotient, initial, usize::MAX);
