@@ -1,6 +1,6 @@
 //! The graph of a pattern: every state of the quotient that can be reached, and the steps between.
 //!
-//! What is assumed of time, so that it needs no clock:
+//! What is assumed of time, so that it needs no clock but one that knows what came before what:
 //!
 //! - A message over an open link arrives at once: no time passes while some exchange would still
 //!   change something. In which order the exchanges go is open.
