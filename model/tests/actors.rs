@@ -319,7 +319,17 @@ fn leases_of_actors() {
     for (lease, moves) in [(1, 3), (1, 4), (1, 5), (2, 4), (2, 5)] {
         let start = std::time::Instant::now();
         let model = Forgetful(actor_model_with(&leases(lease), Guards::sound(), moves));
-        let checker = model.checker().threads(2).timeout(std::time::Duration::from_secs(60)).spawn_dfs().join();
-        println!("{lease} {moves}: {} {:?} {:?}", checker.unique_state_count(), checker.discoveries().keys(), start.elapsed());
+        let checker = model
+            .checker()
+            .threads(2)
+            .timeout(std::time::Duration::from_secs(60))
+            .spawn_dfs()
+            .join();
+        println!(
+            "{lease} {moves}: {} {:?} {:?}",
+            checker.unique_state_count(),
+            checker.discoveries().keys(),
+            start.elapsed()
+        );
     }
 }

@@ -107,7 +107,9 @@ fn cases(claim: Claim) -> Vec<Case> {
         }
         // What a run has to do for it is decided in the model.
         Claim::ReadProgress => vec![forgotten_read(), read_of_another_server(), forwarded_read()],
-        Claim::NoDeadlock
+        Claim::StableLeader
+        | Claim::ElectionProgress
+        | Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
         | Claim::ReconfigCompletes
@@ -122,6 +124,8 @@ fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
     for claim in Claim::ALL {
         let cases = cases(claim);
         let progress = [
+            Claim::StableLeader,
+            Claim::ElectionProgress,
             Claim::NoDeadlock,
             Claim::CommitProgress,
             Claim::ReplicationProgress,
