@@ -279,6 +279,12 @@ pub trait Rules {
         validated.min(durable)
     }
 
+    /// Whether the report of one write tells of another: of every write up to it, for they are one
+    /// FIFO, and of none after it (rule P5, bug H4).
+    fn report_covers(&self, reported: WriteId, write: WriteId) -> bool {
+        write <= reported
+    }
+
     /// Truncation takes the durable mark down in the same step (bug C10).
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index {
         durable.min(keep)
