@@ -24,6 +24,7 @@ use crate::coverage::Coverage;
 use crate::intern::{Interned, content_hash};
 use crate::internable;
 use crate::slice::Members;
+use crate::witness::Witness;
 
 /// The present, on every node's clock, between two operations. Each operation moves the origin
 /// back here, so that the number of states stays finite.
@@ -124,8 +125,9 @@ impl Server {
     /// The disk reports the first so many pending writes durable, if there are so many: gives the
     /// last of them, for the node to hear, and what waited for them, to be released before.
     pub fn report(&mut self, writes: usize) -> Option<(WriteId, Vec<(NodeId, Message)>)> {
-        let last = writes.checked_sub(1).and_then(|i| self.node.unwritten().get(i))?;
-        let id = last.id;
+        let later = self.disk.pending.len().checked_sub(writes).filter(|_| writes > 0)?;
+        // The pending writes are the last ones that were issued, whatever the node makes of reports.
+        let id = WriteId(self.node.last_write().0.saturating_sub(later as u64));
         for write in self.disk.pending.drain(..writes) {
             self.disk.reported.apply(&write);
         }
@@ -385,7 +387,10 @@ impl<'a, R: Rules> Run<'a, R> {
     fn step(&mut self, input: Input) {
         let moment = Moment { now: self.now, draw: 0 };
         let step = self.server.step(&self.machine.protocol, moment, input, &mut self.effects);
-        self.machine.coverage.saw_step(&self.effects);
+        let coverage = &self.machine.coverage;
+        coverage.saw_step(&self.effects);
+        Witness::of_change(step.before.log(), self.server.node.log())
+            .for_each(|witness| coverage.saw_witness(witness));
         self.broken = self.broken.union(step.broken);
         self.events.extend(step.events);
         if let Some(persist) = self.effects.persist.take() {
@@ -415,6 +420,10 @@ impl<'a, R: Rules> Run<'a, R> {
             self.release(to, message);
         }
         self.step(Input::Persisted(id));
+        // The reports that this one has overtaken come after it.
+        for before in 1..writes as u64 {
+            self.step(Input::Persisted(WriteId(id.0.saturating_sub(before))));
+        }
     }
 
     fn report_everything(&mut self) {
