@@ -97,6 +97,9 @@ pub enum ChangeError {
     /// Nothing happened. The protocol does not allow it, or not now.
     #[error("the members do not change: {0}")]
     Refused(Refusal),
+    /// Nothing happened. A server is named that this node has no way to.
+    #[error("node {0} is not known here: start it where this node reaches it, or name another one")]
+    Unknown(NodeId),
     /// Another change was asked for while this one waited for its new voters to catch up.
     #[error("another change took its place: look at the members before you ask again")]
     Replaced,
