@@ -197,7 +197,7 @@ impl Handle {
         let payload = command.into();
         let room = self.room_for(payload.len())?;
         let (answer, outcome) = oneshot::channel();
-        let answer = Answer { client: answer, _room: room };
+        let answer = Answer { client: answer, room };
         self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
