@@ -330,7 +330,7 @@ impl<S: Storage> Driver<S> {
             self.pending.viewed(self.node.id(), view);
         }
         for answer in effects.reads.drain(..) {
-            self.reads.answered(answer, self.node.current_term());
+            self.reads.answered(answer);
         }
         Ok(())
     }
