@@ -8,6 +8,7 @@ use quorate_spec::{EntryId, Index, Log};
 use tokio::sync::{mpsc, watch};
 
 use crate::pending::{Answer, Pending};
+use crate::published::Published;
 use crate::record::{Content, MachineState, Payload};
 use crate::storage::Storage;
 
@@ -147,11 +148,12 @@ impl Applier {
         from: Index,
         queue: mpsc::Receiver<Work>,
         snapshots: Snapshots,
+        published: Arc<Published>,
     ) -> Applier {
         let (report, applied) = watch::channel(from);
         let killed = Arc::new(AtomicBool::new(false));
         let kill = Arc::clone(&killed);
-        let mut apply = Apply { machine, covered: from, snapshots, report };
+        let mut apply = Apply { machine, covered: from, snapshots, published, report };
         thread::spawn(move || apply.all(queue, &kill));
         Applier { applied, killed }
     }
@@ -187,6 +189,7 @@ struct Apply<M> {
     /// The last entry that a snapshot covers.
     covered: Index,
     snapshots: Snapshots,
+    published: Arc<Published>,
     report: watch::Sender<Index>,
 }
 
@@ -197,7 +200,7 @@ impl<M: StateMachine> Apply<M> {
                 Work::Restore(state) => {
                     self.machine.restore(&state.bytes);
                     self.covered = state.last.index;
-                    self.report.send_replace(state.last.index);
+                    self.applied(state.last.index);
                 }
                 Work::Apply(batch) => {
                     for committed in batch {
@@ -211,12 +214,18 @@ impl<M: StateMachine> Apply<M> {
         }
     }
 
+    /// From now on whoever reads up to this index finds it in the machine.
+    fn applied(&self, index: Index) {
+        self.published.applied(index);
+        self.report.send_replace(index);
+    }
+
     /// Applies, then answers, so that no client hears of a command that its leader has not applied.
     fn one(&mut self, Committed { id, command, answer }: Committed) {
         if let Some(command) = command {
             self.machine.apply(id, &command);
         }
-        self.report.send_replace(id.index);
+        self.applied(id.index);
         if let Some(answer) = answer {
             // A client that no longer waits does not want the answer.
             answer.send(Ok(id));

@@ -7,13 +7,18 @@ pub trait Clock: Send + Sync + 'static {
     /// The time now. It never goes back, and goes on while the machine is suspended: a server
     /// that slept must not believe that its promises and its contacts are still fresh.
     fn now(&self) -> Instant;
+
+    /// Whether it does go on while the machine is suspended. Without that, no lease may rest on it,
+    /// and a node with leases does not start.
+    fn counts_suspended_time(&self) -> bool;
 }
 
 /// The system's monotonic clock.
 ///
 /// On Linux it is `CLOCK_BOOTTIME`, which counts suspended time. Elsewhere it is
-/// [`std::time::Instant`], which on some systems stands still while the machine sleeps: no lease
-/// may rest on it there.
+/// [`std::time::Instant`], which on some systems stands still while the machine sleeps: a node with
+/// leases does not start on it there. Whether time in which a virtual machine is paused counts is up
+/// to its host.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     #[cfg(not(target_os = "linux"))]
@@ -42,12 +47,20 @@ impl Clock for MonotonicClock {
         let nanoseconds = u64::try_from(at.tv_nsec).unwrap_or(0);
         Instant(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
     }
+
+    fn counts_suspended_time(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 impl Clock for MonotonicClock {
     fn now(&self) -> Instant {
         Instant(span(self.origin.elapsed()).0)
+    }
+
+    fn counts_suspended_time(&self) -> bool {
+        false
     }
 }
 

@@ -21,9 +21,12 @@ use crate::handle::{Control, ProposeError, Status, StopReason};
 use crate::node::Limits;
 use crate::outbox::{Outbox, RequestRoom};
 use crate::pending::{Answer, Pending, Proposal};
+use crate::published::Published;
 use crate::random::Random;
+use crate::reads::{Reader, Reads};
 use crate::record::{MachineState, Payload, Source};
 use crate::storage::{Progress, Storage, StorageError};
+use crate::transfers::Transfers;
 use crate::transport::Packet;
 
 /// The task's state. [`Driver::run`] is its life.
@@ -38,7 +41,10 @@ pub(crate) struct Driver<S> {
     pub(crate) delivery: Delivery,
     pub(crate) pending: Pending,
     pub(crate) changes: Changes,
+    pub(crate) transfers: Transfers,
+    pub(crate) reads: Reads,
     pub(crate) inputs: Inputs,
+    pub(crate) published: Arc<Published>,
     pub(crate) view: watch::Sender<ReadView>,
     pub(crate) applied: watch::Receiver<Index>,
     pub(crate) effects: Effects,
@@ -56,10 +62,13 @@ pub(crate) struct Inputs {
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) packets: mpsc::Receiver<Packet>,
     pub(crate) proposals: mpsc::Receiver<Proposal>,
+    pub(crate) readers: mpsc::Receiver<Reader>,
     /// States that the machine has made of itself.
     pub(crate) snapshots: mpsc::Receiver<MachineState>,
     /// Proposals that were taken from the queue for the next step.
     pub(crate) taken: Vec<Proposal>,
+    /// Reads that were taken from the queue for the next step.
+    pub(crate) came: Vec<Reader>,
 }
 
 /// Something that the owner has to deal with.
@@ -69,6 +78,7 @@ enum Event {
     Deadline,
     Packet(Packet),
     Proposals,
+    Reads,
     Snapshot(MachineState),
     Room,
     MachineGone,
@@ -80,11 +90,13 @@ impl<S: Storage> Driver<S> {
     pub(crate) async fn run(mut self) -> StopReason {
         let reason = loop {
             let event = self.next_event().await;
-            if let Err(reason) = self.handle(event) {
+            if let Err(reason) = self.handle(event).and_then(|()| self.read()) {
                 break reason;
             }
         };
         self.refuse_proposals();
+        self.inputs.readers.close();
+        self.reads.forsake_all();
         self.pending.forsake_all();
         self.storage.close().await;
         reason
@@ -93,15 +105,17 @@ impl<S: Storage> Driver<S> {
     /// Waits for what comes next. Every branch can be cancelled without losing anything: the
     /// queues keep what was not taken, and reports are cumulative.
     ///
-    /// A deadline comes before packets and these before proposals, so that a flood of one kind
-    /// does not keep the node from the more urgent one.
+    /// A deadline comes before packets and these before clients, so that a flood of one kind does
+    /// not keep the node from the more urgent one. Reads come last, and with proposals.
     async fn next_event(&mut self) -> Event {
         let deadline = self.next_deadline();
-        let Inputs { control, progress, packets, proposals, snapshots, taken } = &mut self.inputs;
+        let Inputs { control, progress, packets, proposals, readers, snapshots, taken, came } =
+            &mut self.inputs;
         let has_room = self.node.unwritten().len() < self.limits.unwritten_writes
             && self.pending.len() < self.limits.waiting_proposals;
         let sleep = until(deadline, self.clock.now());
         let batch = self.limits.proposals_per_write;
+        let most = self.limits.waiting_reads.max(1);
         tokio::select! {
             biased;
             // Without handles there is nobody left to run for.
@@ -115,6 +129,7 @@ impl<S: Storage> Driver<S> {
             () = tokio::time::sleep(sleep) => Event::Deadline,
             Some(packet) = packets.recv() => Event::Packet(packet),
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
+            1.. = readers.recv_many(came, most) => Event::Reads,
             Some(state) = snapshots.recv() => Event::Snapshot(state),
             () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
         }
@@ -139,6 +154,13 @@ impl<S: Storage> Driver<S> {
                 self.changes.look(&self.node);
                 Ok(())
             }
+            Event::Control(Control::Transfer(to, answer)) => {
+                self.step(Input::TransferLeadership(to), Source::Protocol)?;
+                let refused = self.effects.refused.first().copied();
+                self.transfers.asked(&self.node, to, refused, answer);
+                self.transfers.look(&self.node);
+                Ok(())
+            }
             Event::Control(Control::Shutdown) => Err(StopReason::Shutdown),
             Event::Written(progress) => self.written(progress),
             Event::Deadline => {
@@ -147,6 +169,8 @@ impl<S: Storage> Driver<S> {
             }
             Event::Packet(packet) => self.receive(packet),
             Event::Proposals => self.propose(),
+            // `run` asks for them.
+            Event::Reads => Ok(()),
             Event::Snapshot(state) => {
                 self.storage.keep(state);
                 Ok(())
@@ -212,11 +236,44 @@ impl<S: Storage> Driver<S> {
         let taken = &self.inputs.taken;
         let count = taken.len() as u64;
         let payloads = taken.iter().map(|proposal| Payload::clone(&proposal.payload)).collect();
-        self.step(Input::Propose { count }, Source::Clients(payloads))
+        let now = self.take_step(Input::Propose { count }, Source::Clients(payloads))?;
+        // The round of the reads that have come goes out with the entries; and a flood of proposals
+        // does not keep them waiting.
+        while let Ok(reader) = self.inputs.readers.try_recv() {
+            self.inputs.came.push(reader);
+        }
+        self.ask_for_reads()?;
+        self.transmit(now);
+        Ok(())
+    }
+
+    /// Asks the node for the reads that have come or had to wait for others, and the peers for
+    /// their round.
+    fn read(&mut self) -> Result<(), StopReason> {
+        if let Some(now) = self.ask_for_reads()? {
+            self.transmit(now);
+        }
+        Ok(())
+    }
+
+    /// Asks the node for the reads that have come: it does not ask its peers yet.
+    fn ask_for_reads(&mut self) -> Result<Option<Instant>, StopReason> {
+        self.reads.queue(self.inputs.came.drain(..));
+        let mut asked = None;
+        while let Some(token) = self.reads.ask() {
+            asked = Some(self.take_step(Input::Read(token), Source::Protocol)?);
+        }
+        Ok(asked)
     }
 
     /// One input, one step, its effects; then whatever may be sent to the peers.
     fn step(&mut self, input: Input, source: Source) -> Result<(), StopReason> {
+        let now = self.take_step(input, source)?;
+        self.transmit(now);
+        Ok(())
+    }
+
+    fn take_step(&mut self, input: Input, source: Source) -> Result<Instant, StopReason> {
         let moment = Moment { now: self.clock.now(), draw: self.random.next() };
         let mut effects = std::mem::take(&mut self.effects);
         self.protocol.step(&mut self.node, moment, input, &mut effects);
@@ -224,8 +281,8 @@ impl<S: Storage> Driver<S> {
         self.effects = effects;
         performed?;
         self.changes.look(&self.node);
-        self.transmit(moment.now);
-        Ok(())
+        self.transfers.look(&self.node);
+        Ok(moment.now)
     }
 
     /// Performs the effects of a step in the order of their fields.
@@ -236,9 +293,7 @@ impl<S: Storage> Driver<S> {
         if let Some(persist) = effects.persist.take() {
             self.persist(persist, source)?;
         }
-        if let Some(view) = effects.publish {
-            self.view.send_replace(view);
-        }
+        let is_led_anew = effects.publish.is_some_and(|view| self.publish(view));
         for outgoing in effects.send.drain(..) {
             self.outbox.post(outgoing, &self.storage);
         }
@@ -257,10 +312,26 @@ impl<S: Storage> Driver<S> {
             Some(proposed) => self.pending.proposed(proposed, answers.collect()),
             None => refuse(answers, &effects.refused),
         }
-        if let Some(view) = effects.publish {
+        if let Some(view) = effects.publish.filter(|_| is_led_anew) {
             self.pending.viewed(self.node.id(), view);
         }
+        for answer in effects.reads.drain(..) {
+            self.reads.answered(answer, self.node.current_term());
+        }
         Ok(())
+    }
+
+    /// Shows readers this view. Those who follow it are woken for more than a longer lease, of which
+    /// there is one with every answer of a peer. Says whether another term or leader is shown now.
+    fn publish(&self, view: ReadView) -> bool {
+        self.published.publish(view);
+        let mut before = view;
+        self.view.send_if_modified(|shown| {
+            before = std::mem::replace(shown, view);
+            let still_held = before.lease_until.is_some() && view.lease_until.is_some();
+            !still_held || ReadView { lease_until: view.lease_until, ..before } != view
+        });
+        (before.term, before.leader) != (view.term, view.leader)
     }
 
     /// Puts a write into the storage's FIFO, the contents of its entries with it, and before a
@@ -335,6 +406,8 @@ impl<S: Storage> Driver<S> {
             unwritten: node.unwritten().len(),
             held: self.outbox.held(),
             waiting: self.pending.len(),
+            waiting_reads: self.reads.len(),
+            handing_over_to: node.leadership().and_then(|it| it.transfer).map(|it| it.to),
             dropped: self.incomplete + self.outbox.dropped(),
         }
     }
@@ -347,6 +420,7 @@ const PATIENCE: u64 = 8;
 fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {
     let reason = refused.iter().find_map(|refusal| match refusal {
         Refusal::NotLeader { leader } => Some(ProposeError::NotLeader { leader: *leader }),
+        Refusal::TransferInFlight => Some(ProposeError::HandingOver),
         _ => None,
     });
     let reason = reason.unwrap_or(ProposeError::Overloaded);

@@ -9,8 +9,10 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::pending::{Answer, Proposal};
+use crate::reads::{ReadError, ReadLevel, ReadPath};
 use crate::record::Payload;
 use crate::storage::StorageError;
+use crate::transfers::{self, TransferError};
 
 /// A running node, to talk to. Clones talk to the same node; when the last one is dropped, the
 /// node shuts down.
@@ -22,6 +24,7 @@ pub struct Handle {
     pub(crate) bytes: Arc<Semaphore>,
     pub(crate) proposal_bytes: usize,
     pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) reads: ReadPath,
     pub(crate) view: watch::Receiver<ReadView>,
     pub(crate) stopped: watch::Receiver<Option<StopReason>>,
 }
@@ -32,6 +35,7 @@ pub(crate) enum Control {
     Status(oneshot::Sender<Status>),
     Campaign(oneshot::Sender<Option<Refusal>>),
     ChangeMembers(Target, oneshot::Sender<Result<(), ChangeError>>),
+    Transfer(NodeId, transfers::Answer),
     Shutdown,
 }
 
@@ -44,6 +48,10 @@ pub enum ProposeError {
         /// The leader to ask, if this node knows it.
         leader: Option<NodeId>,
     },
+    /// Nothing happened. The leader hands its leadership over, which takes an election timeout at
+    /// most.
+    #[error("leadership is being handed over: nothing happened, try again soon")]
+    HandingOver,
     /// Nothing happened. More proposals wait than the node takes.
     #[error("too many proposals wait: nothing happened, try again a little later")]
     Overloaded,
@@ -162,6 +170,10 @@ pub struct Status {
     pub held: usize,
     /// How many proposals wait to be committed.
     pub waiting: usize,
+    /// How many reads wait for the index at which they may be served.
+    pub waiting_reads: usize,
+    /// To whom it is handing its leadership over.
+    pub handing_over_to: Option<NodeId>,
     /// How many messages, in or out, were dropped because contents did not fit their entries.
     pub dropped: u64,
 }
@@ -202,13 +214,39 @@ impl Handle {
         room.map_err(|_| ProposeError::Overloaded)
     }
 
-    /// What the node published last: term, leader, commit index.
+    /// Waits until the caller may look at this node's state machine, and returns the index of an
+    /// entry that it has applied by then: the machine then shows everything that this `level`
+    /// promises, of whatever it has applied up to that entry or after it. The machine is the
+    /// caller's own, shared with whoever reads it, and this crate does not ask it anything.
+    ///
+    /// Any node can be asked; one that follows asks its leader. While no leader is known the read
+    /// waits. Dropping the future withdraws it.
+    ///
+    /// ```no_run
+    /// # use std::{collections::BTreeMap, sync::{Arc, RwLock}};
+    /// # use quorate::{Handle, ReadError, ReadLevel};
+    /// # async fn get(handle: &Handle, map: Arc<RwLock<BTreeMap<String, u64>>>) -> Result<(), ReadError> {
+    /// handle.read(ReadLevel::Lease).await?;
+    /// // `map` is what the node's state machine writes to.
+    /// let value = map.read().expect("no writer panics").get("key").copied();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`] says for each case what to do next.
+    pub async fn read(&self, level: ReadLevel) -> Result<Index, ReadError> {
+        self.reads.read(level).await
+    }
+
+    /// What the node published last: term, leader, commit index, lease.
     #[must_use]
     pub fn view(&self) -> ReadView {
         *self.view.borrow()
     }
 
-    /// Follows what the node publishes. A slow reader sees the latest view, not every one.
+    /// Follows what the node publishes. A slow reader sees the latest view, not every one, and is
+    /// not woken where a lease only becomes longer.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<ReadView> {
         self.view.clone()
@@ -253,6 +291,19 @@ impl Handle {
         let asked = Control::ChangeMembers(Target { voters, learners }, answer);
         self.control.send(asked).await.map_err(|_| Stopped)?;
         reply.await.unwrap_or(Err(ChangeError::OutcomeUnknown))
+    }
+
+    /// Has leadership handed over to another voter, and returns once that one leads. Until then, or
+    /// until an election timeout has passed, proposals are refused as [`ProposeError::HandingOver`],
+    /// and reads at the level of a lease ask a quorum. Dropping the future does not withdraw the
+    /// request.
+    ///
+    /// # Errors
+    /// [`TransferError`] says for each case whether anything happened, and what to do next.
+    pub async fn transfer(&self, to: NodeId) -> Result<(), TransferError> {
+        let (answer, reply) = oneshot::channel();
+        self.control.send(Control::Transfer(to, answer)).await.map_err(|_| Stopped)?;
+        reply.await.unwrap_or(Err(TransferError::OutcomeUnknown))
     }
 
     /// Waits until the node has stopped, and says why it did.

@@ -19,6 +19,8 @@
 //!   never waits, so neither a shutdown nor a kill can come between two of them.
 //! * **One clock.** Every step gets the time of one [`Clock`], which counts suspended time, and
 //!   no timer fires early.
+//! * **Published first.** What readers may see changes before the message leaves that makes the old
+//!   view false, and before anyone hears of a commit.
 //! * **Never blocked.** Writes, commands and snapshots are performed on threads of their own.
 //! * **Fail-stop.** After a failed write the node says and acknowledges nothing more.
 //!
@@ -28,7 +30,7 @@
 //! use std::sync::atomic::{AtomicUsize, Ordering};
 //! use std::{sync::Arc, time::Duration};
 //!
-//! use quorate::{Cluster, StateMachine, clock::span};
+//! use quorate::{Cluster, ReadLevel, StateMachine, clock::span};
 //! use quorate_spec::{EntryId, NodeId, Params};
 //!
 //! /// Counts the bytes of all commands.
@@ -62,8 +64,11 @@
 //! let entry = leader.propose(&b"hello"[..]).await?;
 //! println!("{entry:?} is committed");
 //!
-//! cluster.stop_all().await;
+//! // Whichever node is asked, its machine then shows everything that was acknowledged by now.
+//! leader.read(ReadLevel::ReadIndex).await?;
 //! assert!(bytes.load(Ordering::Relaxed) >= 5);
+//!
+//! cluster.stop_all().await;
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<_, Box<dyn std::error::Error>>(())
@@ -72,7 +77,9 @@
 //! # Where to look
 //!
 //! * [`Cluster`]: nodes in one process, to start, kill, restart and cut off from each other.
-//! * [`Handle`]: propose, change the members, look at the published view, wait for a node to stop.
+//! * [`Handle`]: propose, read, change the members, hand leadership over, look at the published
+//!   view, wait for a node to stop.
+//! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
 pub mod apply;
@@ -86,9 +93,12 @@ pub mod network;
 pub mod node;
 mod outbox;
 mod pending;
+mod published;
 mod random;
+mod reads;
 pub mod record;
 pub mod storage;
+mod transfers;
 pub mod transport;
 
 pub use apply::StateMachine;
@@ -98,6 +108,8 @@ pub use handle::{CampaignError, ChangeError, Handle, ProposeError, Status, StopR
 pub use memory::MemoryDisk;
 pub use network::Network;
 pub use node::{Limits, Options, RunningNode, StartError};
+pub use reads::{ReadError, ReadLevel};
 pub use record::{Content, MachineState, Payload, Record};
 pub use storage::{Progress, Storage, StorageError};
+pub use transfers::TransferError;
 pub use transport::{Packet, Transport};

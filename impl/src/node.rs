@@ -15,8 +15,11 @@ use crate::driver::{Driver, Inputs};
 use crate::handle::{Control, Handle, StopReason};
 use crate::outbox::Outbox;
 use crate::pending::Pending;
+use crate::published::Published;
 use crate::random::Random;
+use crate::reads::{ReadPath, Reads};
 use crate::storage::Storage;
+use crate::transfers::Transfers;
 use crate::transport::{Packet, Transport};
 
 /// Who the node is and how it behaves.
@@ -25,7 +28,8 @@ pub struct Options {
     /// Its identity: the one that its storage was made for, and nobody else's, ever.
     pub id: NodeId,
     /// The parameters of the cluster, in the unit of the node's clock: see
-    /// [`span`](crate::clock::span).
+    /// [`span`](crate::clock::span). Reads at the level of a lease ask nobody where the parameters
+    /// have one: see [`Params::with_lease`].
     pub params: Params,
     /// Where its random numbers begin. Different for each node, or their elections collide.
     pub seed: u64,
@@ -42,6 +46,8 @@ pub struct Limits {
     pub proposals_per_write: usize,
     /// Proposals that wait to be committed; the others wait in the queue meanwhile.
     pub waiting_proposals: usize,
+    /// Reads that wait for an index, or for that to be applied; more are refused as `Overloaded`.
+    pub waiting_reads: usize,
     /// Writes that are not durable; proposals wait meanwhile.
     pub unwritten_writes: usize,
     /// Bytes of commands that are queued or wait to be committed; more are refused as
@@ -66,6 +72,7 @@ impl Default for Limits {
             queued_proposals: 1024,
             proposals_per_write: 256,
             waiting_proposals: 4096,
+            waiting_reads: 4096,
             unwritten_writes: 64,
             proposal_bytes: 64 << 20,
             entries_per_request: 256,
@@ -83,6 +90,12 @@ pub enum StartError {
     /// The parameters are not fit for production.
     #[error("the parameters do not fit: {0}")]
     Params(ParamsError),
+    /// There is a lease, and the clock does not promise what it rests on.
+    #[error(
+        "a lease needs a clock that counts suspended time, and this node's does not: \
+         start every node without leases, or give it another clock"
+    )]
+    ClockStops,
     /// The storage's log begins with a snapshot whose state it does not have.
     #[error("the state after entry {} is missing: restore this node from the others", .0.index)]
     StateMissing(EntryId),
@@ -114,7 +127,8 @@ pub struct RunningNode {
 /// Starts a node from what its storage recovered, on the present tokio runtime.
 ///
 /// # Errors
-/// [`StartError::Params`] where [`Params::validate`] refuses.
+/// [`StartError::Params`] where [`Params::validate`] refuses, [`StartError::ClockStops`] where the
+/// clock does not do for the lease, [`StartError::StateMissing`] where the storage is not whole.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -125,6 +139,9 @@ pub fn start<S: Storage, M: StateMachine>(
     let Options { id, params, seed, limits } = options;
     params.validate().map_err(StartError::Params)?;
     let Parts { storage, transport, packets, clock, mut machine } = parts;
+    if params.lease.is_some() && !clock.counts_suspended_time() {
+        return Err(StartError::ClockStops);
+    }
     let protocol = Protocol { rules: Sound, params };
     let mut random = Random::seeded(seed);
     let moment = Moment { now: clock.now(), draw: random.next() };
@@ -137,19 +154,33 @@ pub fn start<S: Storage, M: StateMachine>(
 
     let (proposals, proposals_out) = mpsc::channel(limits.queued_proposals);
     let (control, control_out) = mpsc::channel(CONTROLS);
-    let (view_in, view) = watch::channel(node.read_view());
+    let (readers_in, readers) = mpsc::channel(limits.waiting_reads.max(1));
+    let shown = protocol.read_view(&node);
+    let published = Arc::new(Published::new(shown, node.commit_index()));
+    let (view_in, view) = watch::channel(shown);
     let (stopped_in, stopped) = watch::channel(None);
     let (batches_in, batches) = mpsc::channel(limits.batches);
     let (taken, snapshots) = mpsc::channel(1);
     let every = Snapshots { every: limits.entries_per_snapshot.max(1), taken };
-    let applier = Applier::start(machine, node.commit_index(), batches, every);
+    let applier =
+        Applier::start(machine, node.commit_index(), batches, every, Arc::clone(&published));
+    let reads = ReadPath {
+        clock: Arc::clone(&clock),
+        published: Arc::clone(&published),
+        view: view.clone(),
+        applied: applier.applied(),
+        readers: readers_in,
+        room: Arc::new(Semaphore::new(limits.waiting_reads)),
+    };
     let inputs = Inputs {
         control: control_out,
         progress: storage.progress(),
         packets,
         proposals: proposals_out,
+        readers,
         snapshots,
         taken: Vec::new(),
+        came: Vec::new(),
     };
     let delivery = Delivery::new(node.commit_index(), batches_in, limits.entries_per_batch);
     let driver = Driver {
@@ -163,7 +194,10 @@ pub fn start<S: Storage, M: StateMachine>(
         delivery,
         pending: Pending::default(),
         changes: Changes::default(),
+        transfers: Transfers::default(),
+        reads: Reads::new(),
         inputs,
+        published,
         view: view_in,
         applied: applier.applied(),
         effects: Effects::default(),
@@ -178,6 +212,7 @@ pub fn start<S: Storage, M: StateMachine>(
             bytes: Arc::new(Semaphore::new(limits.proposal_bytes)),
             proposal_bytes: limits.proposal_bytes,
             control,
+            reads,
             view,
             stopped,
         },

@@ -133,7 +133,7 @@ mod tests {
     fn append_first_entry(needs: u64) -> Outgoing {
         let entries = Entries::of_term(Index(0), Term(1), 1);
         let body = Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index(0) };
-        Outgoing { needs: WriteId(needs), to: NodeId(2), message: Message { term: Term(1), body } }
+        Outgoing { needs: WriteId(needs), to: NodeId(2), message: Message::new(Term(1), body) }
     }
 
     #[test]

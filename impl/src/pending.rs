@@ -108,6 +108,7 @@ mod tests {
             term: Term(term),
             leader: Some(NodeId(leader)),
             commit_index: Index(commit_index),
+            lease_until: None,
         }
     }
 

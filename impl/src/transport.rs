@@ -56,7 +56,7 @@ mod tests {
         let prev = EntryId { term: Term(1), index: Index(3) };
         let entries = Entries::of_term(prev.index, Term(2), 2);
         let body = Body::AppendEntries { prev, entries, leader_commit: Index(3) };
-        let message = Message { term: Term(2), body };
+        let message = Message::new(Term(2), body);
         Packet {
             envelope: Envelope { from: NodeId(1), to: NodeId(2), message },
             records,

@@ -34,7 +34,7 @@ fn condition<M: HoldsModel>(claim: Claim) -> fn(&M, &State) -> bool {
         CommitBound CommitMonotonic CommitRule TruncateOnlyOnConflict MatchIndexSound MatchIndexMonotonic CheckQuorumSoundness AckDurability
         CommittedIsDurable QuorumLog SnapshotCommitted SnapshotMonotonic LogContiguous RestartRecovers
         DurableIndexSound JointQuorum OneConfigInFlight ConfigFollowsLog QuorumIntersection
-        NonDisruption NoDeadlock CommitProgress ReplicationProgress SnapshotProgress ReconfigCompletes
+        NonDisruption StableLeader ElectionProgress NoDeadlock CommitProgress ReplicationProgress SnapshotProgress ReconfigCompletes
         LinearizableRead LeaseExclusive PublishedInTime ConfirmationSound ReadProgress TransferProgress
     }
 }

@@ -8,17 +8,20 @@ use quorate_spec::Sound;
 use quorate_spec::property::{Claim, ClaimSet};
 
 use crate::check::{Checked, Killed, Reach, Verdict};
+use crate::links::run::Cell;
+use crate::links::table::markdown;
 use crate::progress::Benign;
 
 /// The ledger of a full run.
 #[must_use]
-pub fn render(checked: &[Checked], killed: &[Killed]) -> String {
+pub fn render(checked: &[Checked], killed: &[Killed], cells: &[Cell]) -> String {
     let mut text = String::from(INTRODUCTION);
     claims_table(&mut text, checked, killed);
     for claim in Claim::ALL {
         section(&mut text, claim, checked, killed);
     }
     slices_table(&mut text, checked);
+    links_table(&mut text, cells);
     mutants_table(&mut text, killed);
     text.push_str(CAVEATS);
     text
@@ -58,6 +61,22 @@ VIOLATED is declared: the slice leaves a protection out, and is searched to its 
 claims all the same. A slice counts for a claim only with such a verdict on it.
 
 ## Claims
+
+";
+
+const LINKS: &str = "
+## Cut links
+
+Live / stable, for each combination of switches, under links that are cut for good. Live: from every
+state that can be reached some run elects a leader, and has one that commits (ElectionProgress,
+NoDeadlock). Stable: no run deposes for ever leaders that have open links to a quorum and back
+(StableLeader); any finite number of depositions is allowed. Each cell is EXHAUSTED: a graph of states
+modulo numbers and names, in which terms have no bound, was explored to its end, and each no is a run
+that was walked. What may have happened before, and what is assumed of time, is in
+[`model/src/links/history.rs`](model/src/links/history.rs) and
+[`model/src/links/graph.rs`](model/src/links/graph.rs): messages over open links arrive at once, nobody
+crashes later, no members change. Again: `cargo run --release -p quorate-model -- check links`; and
+`check links/one-link` tells the runs of one pattern.
 
 ";
 
@@ -109,7 +128,8 @@ const CAVEATS: &str = "
 
 - Anything about membership changes, snapshots, Read-Index, leases and leadership transfer: they
   are not in the specification yet.
-- Liveness under every fair schedule: NoDeadlock says that some fault-free run makes progress.
+- Liveness under every fair schedule: NoDeadlock says that some fault-free run makes progress. Under
+  some patterns of cut links none does, whatever is switched on: see the table.
 - That every command is committed, or that every log catches up: CommitProgress and
   ReplicationProgress speak of such a run, too. They leave open what becomes of servers that the
   leader does not reach in both directions, of commands that a deposed leader had taken, of runs in
@@ -154,7 +174,8 @@ fn section(text: &mut String, claim: Claim, checked: &[Checked], killed: &[Kille
             format!("`{}` in {}", run.mutation.name(), steps(length))
         })
         .collect();
-    let mutants = match (mutants.is_empty(), Benign::CLAIMS.contains(claim)) {
+    let by_runs = Benign::CLAIMS.contains(claim) || claim == Claim::StableLeader;
+    let mutants = match (mutants.is_empty(), by_runs) {
         (false, _) => mutants.join(", "),
         (true, true) => "none".to_owned(),
         (true, false) => "none of its own; a hand-made case in \
@@ -164,6 +185,9 @@ fn section(text: &mut String, claim: Claim, checked: &[Checked], killed: &[Kille
     let _ = writeln!(text, "- Mutants killed: {mutants}.");
     if claim == Claim::QuorumIntersection {
         let _ = writeln!(text, "- {}.", crate::enumeration::summary(&Sound).0);
+    }
+    if claim == Claim::StableLeader {
+        let _ = writeln!(text, "- In no slice, but under each pattern of [cut links](#cut-links).");
     }
     let again = again(claim, checked, killed);
     if !again.is_empty() {
@@ -232,6 +256,11 @@ fn slices_table(text: &mut String, checked: &[Checked]) {
         );
     }
     let _ = writeln!(text, "\nClaims checked in every slice: {:?}.", common(checked));
+}
+
+fn links_table(text: &mut String, cells: &[Cell]) {
+    text.push_str(LINKS);
+    text.push_str(&markdown(cells));
 }
 
 /// A violation is one claim's: the others have the verdict of the search.

@@ -26,6 +26,7 @@ mod forget;
 pub mod guards;
 pub mod intern;
 pub mod ledger;
+pub mod links;
 mod memo;
 pub mod model;
 mod mutated;

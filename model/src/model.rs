@@ -261,7 +261,7 @@ impl SliceModel {
         state.servers[id.0 as usize] = Interned::new(self.silent.first(id, empty));
     }
 
-    fn cuts(&self) -> u64 {
+    pub(crate) fn cuts(&self) -> u64 {
         let links = self.slice.cuts.iter().map(|(from, to)| link(NodeId(*from), NodeId(*to)));
         links.fold(0, |cut, link| cut | link)
     }
@@ -276,7 +276,7 @@ impl SliceModel {
     }
 
     /// The state after the action, not yet reduced; none where it changes nothing.
-    fn after(&self, last: &State, action: Action) -> Option<State> {
+    pub(crate) fn after(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         let fates = action.fates();
         match action {

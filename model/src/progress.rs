@@ -1,7 +1,8 @@
 //! Progress without temporal logic: from a state, a benign scheduler runs the cluster without
 //! faults, and a leader has to commit, and to bring its log and its commit to everyone that it
 //! reaches (claims NoDeadlock, CommitProgress, ReplicationProgress, SnapshotProgress: AG EF). Where the
-//! members change, it goes on until the change is complete (claim ReconfigCompletes).
+//! members change, it goes on until the change is complete (claim ReconfigCompletes). That someone is
+//! elected at all, and followed by all whom it reaches, is a claim of its own (ElectionProgress).
 //!
 //! The run starts with everything that is under way lost and everything written durable; servers
 //! that hear a leader do not time out; the others time out one after the other. Whose turn it is
@@ -38,6 +39,7 @@ pub(crate) struct Benign {
 impl Benign {
     /// The claims that a benign run decides.
     pub(crate) const CLAIMS: ClaimSet = ClaimSet::of(&[
+        Claim::ElectionProgress,
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,
@@ -75,18 +77,27 @@ impl Benign {
 fn broken_in_turn(model: &SliceModel, state: &State, order: &[NodeId]) -> ClaimSet {
     let heals = model.slice.cutting == Cutting::Heals;
     let cut = if heals { 0 } else { state.budget.cut };
-    let mut run = Run {
-        model,
-        order,
-        servers: state.servers.clone(),
-        links: Budget { cut, ..Budget::default() },
-        heard: vec![false; order.len()],
-        answered: Vec::new(),
+    let begin = || {
+        let mut run = Run {
+            model,
+            order,
+            servers: state.servers.clone(),
+            links: Budget { cut, ..Budget::default() },
+            heard: vec![false; order.len()],
+            answered: Vec::new(),
+        };
+        run.write_everything();
+        run.stop_moving_snapshots();
+        run
     };
-    run.write_everything();
-    run.stop_moving_snapshots();
-    let Some(leader) = run.until(|_, _| true) else { return Benign::CLAIMS };
-    let mut broken = run.takes_along(leader);
+    let mut run = begin();
+    let leader = run.until(Run::commits, |_, _| true);
+    let mut broken = leader.map_or(Benign::CLAIMS, |leader| run.takes_along(leader));
+    let elects = leader.is_some_and(|leader| run.is_followed(leader))
+        || begin().until(Run::leads, |_, _| true).is_some();
+    broken = broken.without(Claim::ElectionProgress);
+    broken.require(Claim::ElectionProgress, elects);
+    let Some(leader) = leader else { return broken };
     if model.slice.claims.contains(Claim::ReadProgress) {
         broken.require(Claim::ReadProgress, run.answers_reads(leader, &state.history.reads));
     }
@@ -94,7 +105,8 @@ fn broken_in_turn(model: &SliceModel, state: &State, order: &[NodeId]) -> ClaimS
         broken.require(Claim::TransferProgress, run.hands_over(leader));
     }
     if model.slice.claims.contains(Claim::ReconfigCompletes) {
-        broken.require(Claim::ReconfigCompletes, run.until(Run::has_changed).is_some());
+        broken
+            .require(Claim::ReconfigCompletes, run.until(Run::commits, Run::has_changed).is_some());
     }
     broken
 }
@@ -129,20 +141,25 @@ impl<'a> Run<'a> {
         self.order.iter().copied()
     }
 
-    /// Runs until a leader commits of which this holds: gives the leader.
-    fn until(&mut self, holds: impl Fn(&Self, NodeId) -> bool) -> Option<NodeId> {
+    /// Runs until there is a leader, one that commits or that leads at all, of which this holds:
+    /// gives the leader.
+    fn until(
+        &mut self,
+        leader: impl Fn(&mut Self) -> Option<NodeId>,
+        holds: impl Fn(&Self, NodeId) -> bool,
+    ) -> Option<NodeId> {
         let order = self.order;
         for next in order.iter().cycle().take(3 * order.len()) {
-            if let Some(leader) = self.commits().filter(|leader| holds(self, *leader)) {
+            if let Some(leader) = leader(self).filter(|leader| holds(self, *leader)) {
                 return Some(leader);
             }
             self.let_time_pass();
-            if let Some(leader) = self.commits().filter(|leader| holds(self, *leader)) {
+            if let Some(leader) = leader(self).filter(|leader| holds(self, *leader)) {
                 return Some(leader);
             }
             self.time_out(*next);
         }
-        self.commits().filter(|leader| holds(self, *leader))
+        leader(self).filter(|leader| holds(self, *leader))
     }
 
     fn write_everything(&mut self) {
@@ -269,10 +286,7 @@ impl<'a> Run<'a> {
     /// The members that this leader reaches, and that reach it.
     fn reached(&self, leader: NodeId) -> Vec<NodeId> {
         let configuration = self.servers[leader.0 as usize].node.log().configuration();
-        let open = |id: &NodeId| {
-            self.links.is_open(leader, *id) && self.links.is_open(*id, leader) && *id != leader
-        };
-        configuration.members().filter(open).collect()
+        configuration.members().filter(|id| self.is_reached(leader, *id)).collect()
     }
 
     /// Whether the reads that were waiting have been answered at every server that the leader
@@ -313,6 +327,35 @@ impl<'a> Run<'a> {
             self.servers.clone_from(&servers);
         }
         all
+    }
+
+    /// The leader that a quorum follows, with everyone whom it reaches and who reaches it.
+    fn leads(&mut self) -> Option<NodeId> {
+        self.exchange();
+        self.look_at_leaders();
+        self.ids().find(|id| {
+            let configuration = self.servers[id.0 as usize].node.log().configuration();
+            let follows = |other| other == *id || self.is_reached(*id, other);
+            self.is_followed(*id) && configuration.is_quorum(follows)
+        })
+    }
+
+    /// Whether this server leads, and every member follows it that it reaches and that reaches it.
+    fn is_followed(&self, leader: NodeId) -> bool {
+        let node = &self.servers[leader.0 as usize].node;
+        let mut members = node.log().configuration().members();
+        node.is_leader()
+            && members.all(|id| {
+                let other = &self.servers[id.0 as usize].node;
+                let follows =
+                    other.current_term() == node.current_term() && other.leader() == Some(leader);
+                follows || !self.is_reached(leader, id)
+            })
+    }
+
+    /// Whether the links between two servers are open, both ways.
+    fn is_reached(&self, leader: NodeId, id: NodeId) -> bool {
+        id != leader && self.links.is_open(leader, id) && self.links.is_open(id, leader)
     }
 
     /// Whether no change of the members is under way: what this leader goes by is committed, names

@@ -4,6 +4,7 @@ use quorate_spec::property::Claim;
 use serde::Serialize;
 
 use crate::check::{Checked, Killed};
+use crate::links::run::Cell;
 use crate::slice::Declared;
 
 /// The whole report.
@@ -11,6 +12,8 @@ use crate::slice::Declared;
 pub struct Report {
     /// A row for each slice that was checked.
     pub slices: Vec<SliceRow>,
+    /// A row for each pattern of cut links and combination of switches that was checked.
+    pub links: Vec<LinkRow>,
     /// A row for each mutant that was searched for.
     pub mutants: Vec<MutantRow>,
 }
@@ -39,6 +42,26 @@ pub struct ClaimRow {
     verdict: String,
     steps: Option<usize>,
     shortest: Option<bool>,
+}
+
+/// A pattern of cut links under one combination of switches; what was not settled has no verdict.
+#[derive(Serialize)]
+pub struct LinkRow {
+    pattern: &'static str,
+    about: &'static str,
+    pre_vote: bool,
+    promise: bool,
+    check_quorum: bool,
+    live: Option<bool>,
+    stable: Option<bool>,
+    declared_live: bool,
+    declared_stable: bool,
+    as_declared: bool,
+    unique_states: usize,
+    stuck_after: Option<usize>,
+    stem: Option<usize>,
+    cycle: Option<usize>,
+    seconds: f64,
 }
 
 /// A mutant.
@@ -76,6 +99,29 @@ impl From<&Checked> for SliceRow {
             bytes_per_state: checked.bytes_per_state,
             collision_estimate: checked.collision_estimate(),
             claims: checked.slice.claims.iter().map(row).collect(),
+        }
+    }
+}
+
+impl From<&Cell> for LinkRow {
+    fn from(cell: &Cell) -> Self {
+        let (shown, lasso) = (cell.shown(), cell.lasso.as_ref());
+        LinkRow {
+            pattern: cell.pattern.name,
+            about: cell.pattern.about,
+            pre_vote: cell.election.pre_vote,
+            promise: cell.election.stickiness,
+            check_quorum: cell.election.check_quorum,
+            live: shown.map(|shown| shown.live),
+            stable: shown.map(|shown| shown.stable),
+            declared_live: cell.declared.live,
+            declared_stable: cell.declared.stable,
+            as_declared: cell.is_as_declared(),
+            unique_states: cell.unique,
+            stuck_after: cell.stuck.as_ref().map(|stuck| stuck.run.steps.len()),
+            stem: lasso.map(|lasso| lasso.stem.steps.len()),
+            cycle: lasso.map(|lasso| lasso.cycle.len()),
+            seconds: cell.seconds,
         }
     }
 }

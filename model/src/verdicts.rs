@@ -55,6 +55,7 @@ impl Verdicts {
         Claim::QuorumLog,
         Claim::SnapshotCommitted,
         Claim::NonDisruption,
+        Claim::ElectionProgress,
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,

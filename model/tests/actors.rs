@@ -9,6 +9,7 @@ use quorate_model::actors::{
     CLOCK_MOVES, Forgetful, RaftState, Reached, Timer, actor_model, actor_model_with,
     protocol_states,
 };
+use quorate_model::clocks::Clocks;
 use quorate_model::guards::Guards;
 use quorate_model::model::SliceModel;
 use quorate_model::mutation::Mutation;
@@ -302,4 +303,33 @@ fn sets_of_timers_that_stateright_would_confuse_do_not_occur() {
     }
     let stateright = actor_model(&slice).checker().spawn_bfs().join().unique_state_count();
     assert_eq!((stateright, protocol_states(&model).unique), (seen.len(), seen.len()));
+}
+
+/// A leader with a lease, among three whose clocks are within a tick of each other: n0 leads, and
+/// time passes on each clock.
+fn leases(lease: u64) -> Slice {
+    let slice = slices::named("lease-skew-e3-d1").expect("it is in the catalogue");
+    let clocks = slice.clocks.map(|clocks| Clocks { any_timer: false, ..clocks });
+    let election = Election { pre_vote: false, ..Election::PRE_VOTE };
+    Slice { lease: Some(lease), clocks, led: true, commands: 0, ..plain(3, 2, election) }
+}
+
+#[test]
+fn leases_of_actors() {
+    for (lease, moves) in [(1, 3), (1, 4), (1, 5), (2, 4), (2, 5)] {
+        let start = std::time::Instant::now();
+        let model = Forgetful(actor_model_with(&leases(lease), Guards::sound(), moves));
+        let checker = model
+            .checker()
+            .threads(2)
+            .timeout(std::time::Duration::from_secs(60))
+            .spawn_dfs()
+            .join();
+        println!(
+            "{lease} {moves}: {} {:?} {:?}",
+            checker.unique_state_count(),
+            checker.discoveries().keys(),
+            start.elapsed()
+        );
+    }
 }

@@ -51,6 +51,22 @@ fn one_slice_is_as_declared_and_two_are() {
 }
 
 #[test]
+fn a_pattern_of_cut_links_is_told_as_runs_and_reported() {
+    let file = std::env::temp_dir().join(format!("links-{}.json", std::process::id()));
+    let path = file.to_str().expect("UTF-8");
+    let output = quorate_model(&["check", "links/one-link", "--json", path]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("and then for ever:") && text.contains("8 cells as declared"), "{text}");
+    let report = std::fs::read_to_string(&file).expect("it was written");
+    std::fs::remove_file(&file).expect("it is there");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    let row = &report["links"][0];
+    assert_eq!((&row["live"], &row["stable"]), (&true.into(), &false.into()), "{row}");
+    assert!(refusal(&["check", "links/one-lnk"]).contains("did you mean links/one-link?"));
+}
+
+#[test]
 fn a_list_that_nobody_reads_ends_quietly() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);

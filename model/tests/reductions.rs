@@ -100,6 +100,7 @@ fn hashing_is_injective_on_the_small_slices() {
 
 /// A state from which no benign run goes on may still be left by another step.
 const STUCK: ClaimSet = ClaimSet::of(&[
+    Claim::ElectionProgress,
     Claim::NoDeadlock,
     Claim::CommitProgress,
     Claim::ReplicationProgress,

@@ -4,10 +4,12 @@
 //!              Input                                Effects, in this order
 //!   Tick ──────────────┐                          ┌──▶ persist   one atomic, numbered write
 //!   Receive(message) ──┤                          ├──▶ publish   what readers may see
-//!   Persisted(write) ──┼──▶ Protocol::step(node) ─┼──▶ send      replies, through the Gate
-//!   Propose ───────────┤      pure, total,        ├──▶ install   restore this snapshot
-//!   ChangeMembers ─────┤      deterministic       ├──▶ commit    apply up to here
-//!   Campaign ──────────┤                          └──▶ proposed  which entries those are
+//!   Persisted(write) ──┤                          ├──▶ send      replies, through the Gate
+//!   Propose ───────────┼──▶ Protocol::step(node) ─┼──▶ install   restore this snapshot
+//!   ChangeMembers ─────┤      pure, total,        ├──▶ commit    apply up to here
+//!   Read ──────────────┤      deterministic       ├──▶ proposed  which entries those are
+//!   TransferLeadership ┤                          └──▶ reads     where they may be served
+//!   Campaign ──────────┤
 //!   Snapshot… ─────────┘
 //!
 //!   peer has room ──────▶ Protocol::poll_transmit(node) ──▶ the next request, through the Gate
@@ -42,6 +44,7 @@ pub mod property;
 mod protocol;
 mod read_view;
 mod refusal;
+mod renumber;
 pub mod role;
 pub mod rules;
 mod symmetry;
@@ -60,6 +63,7 @@ pub use params::{Lease, Params, ParamsError};
 pub use protocol::Protocol;
 pub use read_view::ReadView;
 pub use refusal::Refusal;
+pub use renumber::{Numbers, Renumber};
 pub use role::{Role, RoleName};
 pub use rules::{Rules, Sound};
 pub use symmetry::Rename;

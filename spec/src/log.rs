@@ -403,6 +403,18 @@ impl Log {
         ids(&self.entries.runs[from..], previous)
     }
 
+    /// Renumbers the boundary and the entries.
+    pub(crate) fn renumber_with(
+        &mut self,
+        id: impl Fn(EntryId) -> EntryId,
+        entries: impl Fn(&mut Entries),
+    ) {
+        self.base = id(self.base);
+        entries(&mut self.entries);
+        // What follows the boundary at once has become the boundary.
+        self.entries.runs.retain(|run| run.last > self.base.index);
+    }
+
     pub(crate) fn configurations_mut(&mut self) -> impl Iterator<Item = &mut Configuration> {
         let later = self.entries.configurations.iter_mut().map(|(_, configuration)| configuration);
         core::iter::once(&mut self.base_configuration).chain(later)

@@ -172,6 +172,13 @@ impl Node {
         &self.unwritten
     }
 
+    /// By when the disk has to report a write that this server issued as a leader, if it has not:
+    /// writes reach it one after the other, so it stalls also where it owes one from before.
+    #[must_use]
+    pub fn disk_due_by(&self) -> Option<Instant> {
+        self.unwritten.iter().find_map(|write| write.due_by)
+    }
+
     /// The reads that wait for a leader's answer.
     #[must_use]
     pub fn forwards(&self) -> &[Forward] {

@@ -101,10 +101,13 @@ impl<R: Rules> Protocol<R> {
                 let sent = leadership.peers.values().map(|peer| peer.sent_at.as_ref());
                 let due = sent.map(|at| at.map_or(Instant(0), resend)).min();
                 let quiet = self.params.check_quorum.then(|| self.quorum_deadline(node));
-                let disk = node.unwritten.first().and_then(|write| write.due_by);
+                let disk = node.disk_due_by();
                 let transfer = leadership.transfer.map(|transfer| transfer.deadline);
-                let waits = |peer: &Progress| peer.asked < leadership.round;
-                let read = !leadership.reads.is_empty() && leadership.peers.values().any(waits);
+                let configuration = self.configuration(node);
+                let asks = |(id, peer): (&NodeId, &Progress)| {
+                    configuration.is_voter(*id) && peer.asked < leadership.round
+                };
+                let read = !leadership.reads.is_empty() && leadership.peers.iter().any(asks);
                 let read = read.then_some(Instant(0));
                 let all = due.into_iter().chain(quiet).chain(disk).chain(transfer).chain(read);
                 all.min().unwrap_or(Instant(u64::MAX))

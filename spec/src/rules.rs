@@ -3,7 +3,8 @@
 //!
 //! Not here are tests that only a dishonest peer could fail (`Refusal::Malformed`, `TermTooHigh`,
 //! `Effects::fatal`), and tests that only save work: of a pre-vote of a past term, of an answer to a
-//! request that is no longer live, of a log that runs away from its commits, of a past report.
+//! request that is no longer live, of a log that runs away from its commits, of a past report, of a
+//! read that waits already, of a transfer to a server that would not be elected.
 //!
 //! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
 //! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
@@ -153,26 +154,18 @@ pub trait Rules {
     // leader (bug F20).
 
     /// Whether the promise lets the server vote.
-    fn promise_permits_vote(&self, now: Instant, promised_until: Instant) -> Result<(), Refusal> {
-        promise_is_over(now, promised_until)
+    fn promise_permits_vote(&self, now: Instant, until: Instant) -> Result<(), Refusal> {
+        promise_is_over(now, until)
     }
 
     /// Whether the promise lets the server grant a pre-vote.
-    fn promise_permits_pre_vote(
-        &self,
-        now: Instant,
-        promised_until: Instant,
-    ) -> Result<(), Refusal> {
-        promise_is_over(now, promised_until)
+    fn promise_permits_pre_vote(&self, now: Instant, until: Instant) -> Result<(), Refusal> {
+        promise_is_over(now, until)
     }
 
     /// Whether the promise lets the server campaign, whoever asks it to (rule L11).
-    fn promise_permits_campaign(
-        &self,
-        now: Instant,
-        promised_until: Instant,
-    ) -> Result<(), Refusal> {
-        promise_is_over(now, promised_until)
+    fn promise_permits_campaign(&self, now: Instant, until: Instant) -> Result<(), Refusal> {
+        promise_is_over(now, until)
     }
 
     /// Whether the promise does not stand against a candidate: only where the leader to whom it
@@ -217,7 +210,7 @@ pub trait Rules {
         quorum_contact.is_some_and(|at| !now.is_past(at, e))
     }
 
-    /// Whether a leader stays whose disk has to report its oldest write by `due_by`: it does not
+    /// Whether a leader stays whose disk has to report a write of its own by `due_by`: it does not
     /// lead on while it cannot write (bug H11).
     fn disk_keeps_up(&self, now: Instant, due_by: Option<Instant>) -> bool {
         due_by.is_none_or(|due_by| now < due_by)

@@ -50,8 +50,9 @@ quantity!(
 );
 
 quantity!(
-    /// A driver's name for a read. A driver uses none twice while the node runs, also for a read
-    /// that it tries again (rule R7).
+    /// A driver's name for a read. A driver uses none twice, neither for a read that it tries again
+    /// nor after a restart: an answer to the first one may come late, and would be taken for an
+    /// answer to the second (rule R7).
     Token, "r"
 );
 

@@ -5,7 +5,8 @@ mod common;
 
 use common::cluster::Cluster;
 use common::*;
-use quorate_spec::{Body, Configuration, Input, Params, RoleName, Term};
+use quorate_spec::role::Cause;
+use quorate_spec::{Body, Configuration, Index, Input, Params, RoleName, Term};
 
 /// A leader of these voters, elected by n2 and n3.
 fn leader(configuration: Configuration) -> Server {
@@ -204,4 +205,115 @@ fn a_leader_that_stepped_down_is_elected_again_only_in_a_later_term() {
     server.be_elected(&[3]);
     assert_eq!((server.term(), server.terms()), (2, vec![1, 2]));
     assert!(matches!(server.poll(2).unwrap().message.body, Body::AppendEntries { .. }));
+}
+
+// The leader's own disk (bug H11).
+
+/// A leader of three, whose disk has stopped before this command; its followers answer whenever
+/// they are asked.
+fn leader_with_a_stalled_disk(params: Params) -> (Server, u64) {
+    let mut server = Setup { params, ..Setup::default() }.lead(&[2, 3]);
+    server.now += 20;
+    server.step(Input::Propose { count: 1 });
+    let proposed = server.now;
+    server.now += E - 1;
+    server.receive(2, 1, accepted(1));
+    server.receive(3, 1, accepted(1));
+    (server, proposed)
+}
+
+/// Bug H11: everyone hears it, and it cannot write; another one can.
+#[test]
+fn a_leader_whose_disk_stalls_for_an_election_timeout_steps_down() {
+    let (mut server, proposed) = leader_with_a_stalled_disk(params());
+    assert!(leads_at(&mut server, proposed + E - 1));
+    let effects = server.tick_at(proposed + E);
+    assert_eq!(server.role(), RoleName::Follower);
+    let lost = (RoleName::Leader, RoleName::Follower, Cause::LostQuorum);
+    assert_eq!(effects.changed, [lost]);
+    assert_eq!((server.term(), server.node.voted_for()), (1, Some(n(1))), "bug A3");
+}
+
+/// It is called in time: no heartbeat and no answer is due just then.
+#[test]
+fn a_leader_is_called_when_its_disk_owes_it_a_write_for_an_election_timeout() {
+    let (mut server, proposed) = leader_with_a_stalled_disk(params());
+    [2, 3].iter().for_each(|peer| drop(server.poll_all(*peer)));
+    assert_eq!(server.next_deadline(), proposed + E);
+}
+
+/// A slow disk is none that stalls: each write has its own time, and the oldest counts.
+#[test]
+fn a_leader_whose_disk_is_slow_leads_on() {
+    let (mut server, proposed) = leader_with_a_stalled_disk(params());
+    server.step(Input::Propose { count: 1 });
+    let second = server.now;
+    assert!(second > proposed);
+    server.sync_one();
+    assert!(leads_at(&mut server, second + E - 2));
+    server.receive(2, 1, accepted(3));
+    server.receive(3, 1, accepted(3));
+    assert_eq!(server.commit(), 3, "two disks of three suffice to commit");
+    assert!(leads_at(&mut server, second + E - 1));
+    assert!(!leads_at(&mut server, second + E));
+}
+
+/// What it writes while it does not lead it does not owe as a leader; what follows in the queue it
+/// does, though the disk stopped before it led.
+#[test]
+fn a_disk_that_stalled_before_the_election_is_noticed_by_the_first_write_of_the_leader() {
+    let mut server = Setup { log: vec![1], ..Setup::default() }.start();
+    server.receive(3, 1, heartbeat(entry(1, 1), 1));
+    server.now = server.node.promised_until().0;
+    server.be_candidate(&[2]);
+    server.sync();
+    server.step(Input::SnapshotTaken { index: Index(1) });
+    server.receive(2, 2, vote(true));
+    let elected = server.now;
+    assert_eq!((server.role(), server.node.unwritten().len()), (RoleName::Leader, 2));
+    server.now += E / 2;
+    server.receive(2, 2, accepted(2));
+    [2, 3].iter().for_each(|peer| drop(server.poll_all(*peer)));
+    assert!(leads_at(&mut server, elected + E - 1));
+    assert!(server.next_deadline() <= elected + E);
+    assert!(!leads_at(&mut server, elected + E), "the no-op waits behind the snapshot");
+}
+
+/// A follower's disk may stall: only a leader's does harm.
+#[test]
+fn what_a_server_wrote_as_a_follower_is_not_owed_to_the_leader_that_it_becomes() {
+    let mut server = Setup::default().start();
+    server.receive(2, 1, append(entry(0, 0), &[1], 0));
+    assert!(server.node.unwritten().iter().all(|write| write.due_by.is_none()));
+    assert_eq!(server.next_deadline(), server.node.election_deadline().0);
+}
+
+/// Bug H11, for comparison: without check-quorum it leads on, and commits by the others' disks.
+#[test]
+fn without_check_quorum_a_leader_with_a_stalled_disk_leads_on() {
+    let (mut server, _) = leader_with_a_stalled_disk(Params { check_quorum: false, ..params() });
+    assert!(leads_at(&mut server, 1000 * E));
+}
+
+/// Bug H11: even where it needs nobody else.
+#[test]
+fn the_leader_of_a_cluster_of_one_steps_down_when_its_disk_stalls() {
+    let mut server = Setup { configuration: voters(&[1]), ..Setup::default() }.start();
+    server.time_out();
+    server.sync();
+    server.step(Input::Propose { count: 1 });
+    let proposed = server.now;
+    assert!(leads_at(&mut server, proposed + E - 1));
+    assert!(!leads_at(&mut server, proposed + E));
+}
+
+/// Rule P5: reports may be skipped.
+#[test]
+fn a_report_for_a_later_write_pays_for_all_before_it() {
+    let (mut server, proposed) = leader_with_a_stalled_disk(params());
+    server.step(Input::Propose { count: 1 });
+    let last = server.node.last_write();
+    server.step(Input::Persisted(last));
+    server.writes.clear();
+    assert!(leads_at(&mut server, proposed + E));
 }

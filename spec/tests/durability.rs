@@ -338,6 +338,7 @@ fn a_quorum_of_stalled_disks_does_not_depose_a_leader_that_everyone_hears() {
     let follower = |id| Setup { id, term, ..Setup::default() }.start();
     let mut followers = [follower(2), follower(3)];
     leader.step(Input::Propose { count: 1 });
+    leader.sync();
     while leader.now < start + 5 * E {
         let next = leader.now + HEARTBEAT;
         leader.tick_at(next);

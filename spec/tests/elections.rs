@@ -389,7 +389,7 @@ fn impossible_terms_and_misdirected_messages_are_refused_without_effect() {
     assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::TermTooHigh], 0));
     let effects = server.receive(1, 2, request_vote(entry(9, 9)));
     assert_eq!((effects.refused, effects.send.len()), (vec![Refusal::Malformed], 0), "from itself");
-    let message = Message { term: Term(2), body: request_vote(entry(9, 9)) };
+    let message = Message::new(Term(2), request_vote(entry(9, 9)));
     let effects = server.step(Input::Receive(Envelope { from: n(2), to: n(3), message }));
     let another = vec![Refusal::AnotherIncarnation { to: n(3) }];
     assert_eq!((effects.refused, effects.send.len()), (another, 0), "to another");

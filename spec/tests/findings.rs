@@ -91,7 +91,7 @@ fn a_long_run_that_arrives_twice_is_compared_as_a_run() {
     for _ in 0..2 {
         let entries = Entries::of_term(Index(0), Term(1), 1 << 34);
         let body = Body::AppendEntries { prev: entry(0, 0), entries, leader_commit: Index(0) };
-        let message = quorate_spec::Message { term: Term(1), body };
+        let message = quorate_spec::Message::new(Term(1), body);
         let envelope = quorate_spec::Envelope { from: n(2), to: n(1), message };
         let moment = quorate_spec::Moment { now: Instant(E), draw: 0 };
         server.protocol.step(&mut node, moment, Input::Receive(envelope), &mut effects);

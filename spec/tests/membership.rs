@@ -382,7 +382,7 @@ fn a_learner_that_goes_is_forgotten_when_that_is_committed() {
 #[test]
 fn a_message_to_another_incarnation_is_refused() {
     let mut server = Setup { id: 7, ..Setup::default() }.start();
-    let message = Message { term: Term(3), body: request_vote(entry(5, 2)) };
+    let message = Message::new(Term(3), request_vote(entry(5, 2)));
     let before = server.node.clone();
     let (from, to): (NodeId, NodeId) = (n(1), n(2));
     let effects = server.step(Input::Receive(Envelope { from, to, message }));

@@ -6,6 +6,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::dice::check;
+use common::play::{Outcome, play};
 use common::script::{Move, Start, Turn};
 use common::{E, HEARTBEAT, Server, Setup};
 use quickcheck::{Arbitrary, Gen};
@@ -14,37 +15,9 @@ use quorate_spec::property::release::{
 };
 use quorate_spec::role::{TRANSITIONS, Transition};
 use quorate_spec::{
-    AppendOutcome, Body, Effects, EntryId, Envelope, Gate, Input, Instant, Moment, Node, NodeId,
-    Outgoing, Refusal, Rename, RoleName, WriteId,
+    AppendOutcome, Body, Effects, EntryId, Envelope, Gate, Input, Instant, Kind, Limit, Moment,
+    Node, Outgoing, Refusal, RoleName,
 };
-
-/// What a turn has produced.
-#[derive(Clone, PartialEq, Debug, Default)]
-struct Outcome {
-    effects: Effects,
-    request: Option<Outgoing>,
-}
-
-impl Outcome {
-    fn outgoing(self) -> impl Iterator<Item = Outgoing> {
-        self.effects.send.into_iter().chain(self.request)
-    }
-}
-
-/// Plays one move; the claims of `property::step` are kept in each.
-fn play(server: &mut Server, (chosen, draw): (Move, u64)) -> Outcome {
-    server.draw = draw;
-    match chosen {
-        Move::Wait(time) => {
-            server.now += time;
-            Outcome::default()
-        }
-        Move::Poll(peer, limit) => {
-            Outcome { request: server.poll_up_to(peer.0, limit), ..Outcome::default() }
-        }
-        Move::Input(input) => Outcome { effects: server.step(input), ..Outcome::default() },
-    }
-}
 
 /// What is true of every server at every moment, whatever it was told.
 fn assert_legal(node: &Node) {
@@ -136,12 +109,19 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
     let mut roles: BTreeMap<RoleName, usize> = BTreeMap::new();
     let mut refusals: BTreeSet<String> = BTreeSet::new();
     let mut changes: BTreeSet<Transition> = BTreeSet::new();
-    let mut commits = 0;
-    for _ in 0..3_000 {
+    let (mut commits, mut served, mut failed, mut asked) = (0, 0, 0, 0);
+    let (mut leased, mut handed_over) = (0, 0);
+    for _ in 0..6_000 {
         let mut server = Start::arbitrary(&mut g).server();
         for turn in Vec::<Turn>::arbitrary(&mut g) {
             let chosen = turn.resolve(&server.node);
-            let effects = play(&mut server, chosen).effects;
+            let Outcome { effects, request } = play(&mut server, chosen);
+            served += effects.reads.iter().filter(|read| read.outcome.is_ok()).count();
+            failed += effects.reads.iter().filter(|read| read.outcome.is_err()).count();
+            leased += usize::from(effects.publish.is_some_and(|view| view.lease_until.is_some()));
+            let kind = request.map(|request| request.message.body.kind());
+            asked += usize::from(kind == Some(Kind::ReadIndex));
+            handed_over += usize::from(kind == Some(Kind::TimeoutNow));
             *roles.entry(server.role()).or_default() += 1;
             commits += usize::from(effects.commit.is_some());
             changes.extend(effects.changed.iter().copied());
@@ -153,6 +133,8 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
     }
     assert!(roles.len() == 4 && roles.values().all(|steps| *steps > 1_000), "{roles:?}");
     assert!(commits > 1_000, "{commits} steps commit");
+    assert!(served > 1_000 && failed > 100 && asked > 100, "reads: {served} {failed} {asked}");
+    assert!(leased > 150 && handed_over > 25, "{leased} leases, {handed_over} TimeoutNow");
     assert_eq!(changes, TRANSITIONS.into());
     let seen: Vec<&str> = refusals.iter().map(String::as_str).collect();
     assert_eq!(
@@ -160,6 +142,7 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
         [
             "AnotherIncarnation",
             "AnotherRound",
+            "CannotLead",
             "ChangeInFlight",
             "EarlierTerm",
             "IsLeader",
@@ -176,10 +159,12 @@ fn the_lives_of_the_laws_visit_every_role_and_see_every_refusal() {
             "NothingToChange",
             "PreVoteHasNoTerm",
             "PromiseInForce",
+            "SameToken",
             "SnapshotCovered",
             "StaleTerm",
             "TermNotAhead",
             "TermTooHigh",
+            "TransferInFlight",
             "VotedForAnother",
             "VoterAndLearner",
         ]
@@ -192,6 +177,7 @@ fn a_prefix_of_the_writes_gives_the_state_after_its_last_write() {
     fn law(start: Start, script: Vec<Turn>) {
         let mut server = start.server();
         let mut disk = server.disk.clone();
+        server.writes.iter().for_each(|persist| disk.apply(&persist.write));
         for turn in script {
             let chosen = turn.resolve(&server.node);
             let before = server.node.last_write();
@@ -252,78 +238,6 @@ fn what_leaves_through_the_gate_is_covered_by_the_disk() {
     check(5_000, law as fn(Start, Vec<Turn>));
 }
 
-/// Moves the times of an input, which belong to the receiver's clock in replies only.
-fn rebased(input: &Input, now: Instant, to: Instant) -> Input {
-    let mut input = input.clone();
-    if let Input::Receive(envelope) = &mut input
-        && !envelope.message.body.kind().is_request()
-    {
-        envelope.message.rebase(now, to);
-    }
-    input
-}
-
-/// The law of `Node::rebase`: step and rebase, or rebase and step, is the same. It holds where `to`
-/// is later than every span that is still remembered; a step may leave something in the node
-/// that rebase forgets, so both sides are rebased in the end.
-#[test]
-fn a_step_commutes_with_moving_the_clock() {
-    fn law(start: Start, script: Vec<Turn>, to: u16) {
-        let mut server = start.server();
-        let (params, to) = (server.protocol.params, Instant(400 * E + u64::from(to) * 4));
-        for turn in script {
-            let (chosen, draw) = turn.resolve(&server.node);
-            let now = Instant(server.now);
-            let mut moved = server.clone();
-            moved.now = to.0;
-            moved.node.rebase(&params, now, to);
-            let deadline = |server: &Server| match server.next_deadline() {
-                u64::MAX => None,
-                at => Some(at.saturating_sub(server.now)),
-            };
-            assert_eq!(deadline(&moved), deadline(&server), "{:?}", server.node);
-            let horizon = |s: &Server| s.protocol.horizon(&s.node, Instant(s.now)).0 - s.now;
-            assert_eq!(horizon(&moved), horizon(&server));
-            let moved_outcome = match &chosen {
-                Move::Input(input) => {
-                    play(&mut moved, (Move::Input(rebased(input, now, to)), draw))
-                }
-                Move::Wait(_) | Move::Poll(..) => play(&mut moved, (chosen.clone(), draw)),
-            };
-            let mut outcome = play(&mut server, (chosen, draw));
-            if let Some(request) = &mut outcome.request {
-                request.message.rebase(now, to);
-            }
-            assert_eq!(moved_outcome, outcome);
-            let (mut left, mut right) = (server.node.clone(), moved.node);
-            left.rebase(&params, Instant(server.now), to);
-            right.rebase(&params, Instant(moved.now), to);
-            assert_eq!(left, right);
-        }
-    }
-    check(5_000, law as fn(Start, Vec<Turn>, u16));
-}
-
-/// Rebasing once is enough.
-#[test]
-fn moving_the_clock_twice_is_moving_it_once() {
-    fn law(start: Start, script: Vec<Turn>) {
-        let mut server = start.server();
-        let params = server.protocol.params;
-        for turn in script {
-            let chosen = turn.resolve(&server.node);
-            play(&mut server, chosen);
-            let (now, far, to) = (Instant(server.now), Instant(500 * E), Instant(900 * E));
-            let (mut once, mut twice) = (server.node.clone(), server.node.clone());
-            once.rebase(&params, now, to);
-            twice.rebase(&params, now, far);
-            twice.rebase(&params, far, to);
-            assert_eq!(once, twice, "at {now:?}");
-        }
-    }
-    check(500, law as fn(Start, Vec<Turn>));
-}
-
 /// Moving the clock forgets how long ago a thing expired, so that the model's states are finite.
 #[test]
 fn what_has_expired_is_forgotten_when_the_clock_is_moved() {
@@ -356,82 +270,6 @@ fn at_the_horizon_every_deadline_has_passed() {
     assert_eq!(horizon(&follower), follower.now);
 }
 
-/// The law of `Node::renumber_writes`: only the order of the numbers matters.
-#[test]
-fn a_step_commutes_with_renumbering_the_writes() {
-    fn law(start: Start, script: Vec<Turn>) {
-        let mut server = start.server();
-        for turn in script {
-            let (chosen, draw) = turn.resolve(&server.node);
-            let mut moved = server.clone();
-            let by = moved.node.renumber_writes();
-            let less = |id: WriteId| WriteId(id.0.saturating_sub(by));
-            let moved_move = match &chosen {
-                Move::Input(Input::Persisted(id)) => Move::Input(Input::Persisted(less(*id))),
-                Move::Input(_) | Move::Wait(_) | Move::Poll(..) => chosen.clone(),
-            };
-            let moved_outcome = play(&mut moved, (moved_move, draw));
-            let mut outcome = play(&mut server, (chosen, draw));
-            let Outcome { effects, request } = &mut outcome;
-            effects.persist.iter_mut().for_each(|persist| persist.id = less(persist.id));
-            let outgoing = effects.send.iter_mut().chain(request);
-            outgoing.for_each(|outgoing| outgoing.needs = less(outgoing.needs));
-            assert_eq!(moved_outcome, outcome);
-            let mut node = server.node.clone();
-            assert_eq!(node.renumber_writes(), by + moved.node.renumber_writes());
-            assert_eq!(node, moved.node);
-        }
-    }
-    check(2_000, law as fn(Start, Vec<Turn>));
-}
-
-/// The law of `Rename`: no rule looks at a name but to compare it.
-#[test]
-fn a_step_commutes_with_renaming_the_servers() {
-    fn law(start: Start, script: Vec<Turn>) {
-        let other_name = |id: NodeId| NodeId(20 - id.0);
-        let mut server = start.server();
-        for turn in script {
-            let (chosen, draw) = turn.resolve(&server.node);
-            let mut moved = server.clone();
-            moved.node.rename(&other_name);
-            let moved_move = match chosen.clone() {
-                Move::Input(Input::Receive(mut envelope)) => {
-                    envelope.rename(&other_name);
-                    Move::Input(Input::Receive(envelope))
-                }
-                Move::Input(Input::ChangeMembers(mut target)) => {
-                    target.rename(&other_name);
-                    Move::Input(Input::ChangeMembers(target))
-                }
-                Move::Poll(peer, limit) => Move::Poll(other_name(peer), limit),
-                Move::Input(Input::SnapshotReported { peer, index }) => {
-                    let peer = other_name(peer);
-                    Move::Input(Input::SnapshotReported { peer, index })
-                }
-                Move::Wait(_) | Move::Input(_) => chosen.clone(),
-            };
-            let moved_outcome = play(&mut moved, (moved_move, draw));
-            let mut outcome = play(&mut server, (chosen, draw));
-            let Outcome { effects, request } = &mut outcome;
-            effects.persist.iter_mut().for_each(|persist| persist.write.rename(&other_name));
-            effects.install.iter_mut().for_each(|snapshot| snapshot.rename(&other_name));
-            effects.publish.iter_mut().for_each(|view| view.leader.rename(&other_name));
-            for Outgoing { to, message, .. } in effects.send.iter_mut().chain(request) {
-                to.rename(&other_name);
-                message.rename(&other_name);
-            }
-            effects.refused.clear();
-            let mut node = server.node.clone();
-            node.rename(&other_name);
-            let without_reasons =
-                |o: Outcome| Outcome { effects: Effects { refused: vec![], ..o.effects }, ..o };
-            assert_eq!((node, outcome), (moved.node, without_reasons(moved_outcome)));
-        }
-    }
-    check(2_000, law as fn(Start, Vec<Turn>));
-}
-
 /// The driver's contract, in any state: after a tick at the deadline and a round of polls, the next
 /// deadline is later.
 #[test]
@@ -450,6 +288,29 @@ fn no_state_keeps_a_driver_busy() {
             (1..=9).for_each(|peer| drop(driven.poll_all(peer)));
             let next = driven.next_deadline();
             assert!(next > now && next >= now + 1.min(HEARTBEAT), "{:?}", driven.node);
+        }
+    }
+    check(2_000, law as fn(Start, Vec<Turn>));
+}
+
+/// The driver's contract, in any state: before the deadline neither a tick nor a request is due, so
+/// that nothing is late for a driver that waits for it.
+#[test]
+fn nothing_is_due_before_the_deadline() {
+    fn law(start: Start, script: Vec<Turn>) {
+        let mut server = start.server();
+        for turn in script {
+            let chosen = turn.resolve(&server.node);
+            play(&mut server, chosen);
+            let deadline = server.next_deadline();
+            if deadline <= server.now || deadline == u64::MAX {
+                continue;
+            }
+            let mut driven = server.clone();
+            let effects = driven.tick_at(deadline - 1);
+            assert_eq!((effects, &driven.node), (Effects::default(), &server.node));
+            let due = (1..=9).find_map(|peer| driven.poll_up_to(peer, Limit { entries: 0 }));
+            assert_eq!(due, None, "before {deadline}: {:?}", server.node);
         }
     }
     check(2_000, law as fn(Start, Vec<Turn>));

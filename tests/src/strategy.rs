@@ -58,9 +58,9 @@ impl Mood {
             };
             // Without messages and time nothing else matters.
             let least = u32::from(matches!(verb, Verb::Deliver | Verb::ElapseAll));
-            (*verb, verb.weight() * least.max(often))
+            (*verb, scenario.weight(*verb) * least.max(often))
         };
-        let drawn = Verb::ALL.iter().filter(|verb| scenario.draws(**verb));
+        let drawn = Verb::ALL.iter().filter(|verb| scenario.weight(**verb) > 0);
         let weights: Vec<_> = drawn.map(&mut weigh).collect();
         let total = weights.iter().map(|(_, weight)| weight).sum();
         Mood { weights, total }

@@ -1,5 +1,6 @@
 //! After any faults, once they end, a leader commits what is proposed and everyone learns it
-//! (claim NoDeadlock), in a bounded time.
+//! (claim NoDeadlock), in a bounded time; the reads that waited are answered (claim ReadProgress),
+//! and a transfer that was under way has ended, and another one succeeds (claim TransferProgress).
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -27,4 +28,9 @@ fn recover(servers: usize) {
     println!("{setup}: {median} fair rounds in the median, {most} at most, {BOUND} allowed");
     assert_eq!(rounds.len() as u64, seen.counts.of(Count::Runs), "every run came to rest");
     assert!(most > 40, "some run had to wait for an election timeout");
+    for (count, least) in [(Count::ReadsOwed, 300), (Count::TransfersOwed, 10)] {
+        let times = seen.counts.of(count);
+        println!("{times} {}", count.words());
+        assert!(times >= least, "only {times} {}, of at least {least}", count.words());
+    }
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate::{
-    Content, Limits, MemoryDisk, ProposeError, Record, StateMachine, StopReason, Stopped, Storage,
-    StorageError,
+    Limits, MemoryDisk, ProposeError, StateMachine, StopReason, Stopped, Storage, StorageError,
 };
 use quorate_spec::durable::{HardState, LogWrite, Write};
 use quorate_spec::message::Kind;
@@ -13,7 +12,7 @@ use quorate_spec::{Body, Configuration, Entries, EntryId, Index, NodeId, Persist
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, Recorder, commands, soon};
-use crate::solo::{ME, Solo};
+use crate::solo::{ME, Solo, append, heartbeat, id, record};
 
 const PEER: NodeId = NodeId(2);
 
@@ -29,7 +28,7 @@ async fn all_nodes_restart_from_their_disks_and_keep_what_was_committed() {
     for id in &all {
         lab.cluster.kill(*id).await;
     }
-    lab.cluster.start_all().expect("the parameters fit");
+    lab.start_all();
     let (_, later) = lab.leader().await;
     assert!(Some(later) > term, "a term is led once");
     let after = commands("after", 10);
@@ -45,7 +44,7 @@ async fn a_vote_leaves_only_when_it_is_written() {
     let mut solo = Solo::start(3, Limits::default(), Recorder::default());
     solo.promise_passes();
     solo.disk.stall();
-    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO }, Vec::new()).await;
+    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO, handover: false }, Vec::new()).await;
     solo.status("it has voted", |status| status.voted_for == Some(PEER)).await;
     solo.say(PEER, 5, heartbeat(EntryId::ZERO), Vec::new()).await;
     solo.status("it follows", |status| status.leader == Some(PEER)).await;
@@ -129,7 +128,7 @@ async fn what_waits_for_a_write_that_fails_never_leaves() {
     let mut solo = Solo::start(3, Limits::default(), Recorder::default());
     solo.promise_passes();
     solo.disk.fail_next_write();
-    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO }, Vec::new()).await;
+    solo.say(PEER, 5, Body::RequestVote { last: EntryId::ZERO, handover: false }, Vec::new()).await;
     let reason = soon("it stops", solo.handle().stopped()).await;
     assert_eq!(reason, StopReason::Storage(StorageError::WriteFailed(WriteId(1))));
     solo.nothing_more_is_sent().await;
@@ -309,29 +308,9 @@ async fn a_write_replaces_the_contents_after_what_it_keeps() {
     assert_eq!(disk.records(), [record(1, 1), record(2, 2)]);
 }
 
-fn id(term: u64, index: u64) -> EntryId {
-    EntryId { term: Term(term), index: Index(index) }
-}
-
-fn record(term: u64, index: u64) -> Record {
-    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
-    Record { id: id(term, index), content }
-}
-
 /// A write with this number of `count` entries of term 1 after `keep`.
 fn write(number: u64, keep: u64, count: u64) -> Persist {
     let log =
         LogWrite { keep: Index(keep), entries: Entries::of_term(Index(keep), Term(1), count) };
     Persist { id: WriteId(number), write: Write { log: Some(log), ..Write::default() } }
-}
-
-/// The first `count` entries of a log, all of `term`.
-fn append(term: u64, count: u64) -> Body {
-    let entries = Entries::of_term(Index::ZERO, Term(term), count);
-    Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index::ZERO }
-}
-
-/// A heartbeat of a leader that knows of a common log up to `prev`, all committed.
-fn heartbeat(prev: EntryId) -> Body {
-    Body::AppendEntries { prev, entries: Entries::default(), leader_commit: prev.index }
 }

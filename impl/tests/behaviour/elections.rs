@@ -1,11 +1,13 @@
 //! Who leads, and how the others find out.
 
-use quorate::{CampaignError, Cluster, Limits, StartError};
+use quorate::{CampaignError, Cluster, Limits, ProposeError, StartError};
 use quorate_spec::message::Kind;
-use quorate_spec::{NodeId, ParamsError, Refusal};
+use quorate_spec::{Instant, NodeId, ParamsError, Refusal};
 
-use crate::lab::{Lab, Recorder, eventually, params};
+use crate::lab::{Lab, Recorder, eventually, params, soon};
 use crate::solo::{ME, Solo};
+
+const PEER: NodeId = NodeId(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_elect_one_leader() {
@@ -53,6 +55,64 @@ async fn a_leader_that_is_heard_but_hears_nothing_steps_down() {
     })
     .await;
     lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_stalls_gives_way_to_another_and_comes_back() {
+    let lab = Lab::start(8);
+    let (first, term) = lab.leader().await;
+    lab.propose(b"before").await;
+    let disk = lab.cluster.disk(first);
+    disk.stall();
+    let handle = lab.handle(first).clone();
+    let proposal = tokio::spawn(async move { handle.propose(&b"on a stalled disk"[..]).await });
+    let others = lab.others(first);
+    let (second, later) = lab.leader_of(&others).await;
+    assert!(second != first && later > term);
+    lab.propose_to(&others, b"without it").await;
+    let outcome = soon("an answer", proposal).await.expect("no panic");
+    assert!(
+        matches!(
+            outcome,
+            // The others may have committed it, and the leader may have heard of it in time.
+            Ok(_) | Err(ProposeError::OutcomeUnknown | ProposeError::NotLeader { .. })
+        ),
+        "{outcome:?}"
+    );
+    disk.resume();
+    lab.all_apply(&[b"before".to_vec(), b"without it".to_vec()]).await;
+    lab.finish().await;
+}
+
+/// Its quorum answers it all the while: it is its own disk that does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_steps_down_whose_disk_has_not_written_within_an_election_timeout() {
+    let mut solo = Solo::start(3, Limits::default(), Recorder::default());
+    solo.lead_by(PEER).await;
+    solo.disk.stall();
+    let handle = solo.handle().clone();
+    let proposal = tokio::spawn(async move { handle.propose(&b"unwritten"[..]).await });
+    solo.write_is_held_up().await;
+    let due = solo.clock.read().after(params().election_timeout);
+    solo.clock.set(Instant(due.0 - 1));
+    let asked = loop {
+        let sent = solo.next_to(PEER, Kind::AppendEntries).await;
+        if sent.packet.envelope.message.stamp.sent == Some(Instant(due.0 - 1)) {
+            break sent;
+        }
+    };
+    solo.accept(&asked, 1).await;
+    let renewed = Instant(due.0 - 1).after(params().lease.expect("there is one").duration);
+    eventually("the leader has heard its quorum", async || {
+        (solo.handle().view().lease_until == Some(renewed)).then_some(())
+    })
+    .await;
+    assert_eq!(solo.handle().view().leader, Some(ME));
+    solo.clock.set(due);
+    solo.status("it leads no more", |status| status.leader.is_none()).await;
+    assert_eq!(solo.handle().view().lease_until, None);
+    let outcome = soon("an answer", proposal).await.expect("no panic");
+    assert_eq!(outcome, Err(ProposeError::OutcomeUnknown));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

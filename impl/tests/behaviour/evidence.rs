@@ -1,4 +1,5 @@
-//! Watches every packet that leaves a node, against the disk of its sender at that moment.
+//! Watches every packet that leaves a node, against the disk of its sender at that moment, and
+//! against what its sender has published by then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,8 @@ use quorate_spec::message::Kind;
 use quorate_spec::property::release::{
     SentVote, message_term_persisted, vote_durability, vote_in, vote_once_per_term,
 };
-use quorate_spec::{AppendOutcome, Body, Durable, Envelope, NodeId, Term};
+use quorate_spec::{AppendOutcome, Body, Durable, Envelope, NodeId, ReadView, Term};
+use tokio::sync::watch;
 
 /// A message that left its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Evidence {
 
 struct Seen {
     disks: BTreeMap<NodeId, MemoryDisk>,
+    views: BTreeMap<NodeId, watch::Receiver<ReadView>>,
     sent: Vec<Sent>,
     last_votes: BTreeMap<NodeId, SentVote>,
     leaders: BTreeMap<Term, NodeId>,
@@ -36,6 +39,7 @@ impl Evidence {
     pub(crate) fn of(disks: BTreeMap<NodeId, MemoryDisk>) -> Evidence {
         let seen = Seen {
             disks,
+            views: BTreeMap::new(),
             sent: Vec::new(),
             last_votes: BTreeMap::new(),
             leaders: BTreeMap::new(),
@@ -47,6 +51,16 @@ impl Evidence {
     /// A node has joined, with this disk.
     pub(crate) fn add(&self, id: NodeId, disk: MemoryDisk) {
         self.lock().disks.insert(id, disk);
+    }
+
+    /// From here on this is what the node publishes.
+    pub(crate) fn follow(&self, id: NodeId, view: watch::Receiver<ReadView>) {
+        self.lock().views.insert(id, view);
+    }
+
+    /// The node is about to start anew: what it publishes is not known yet.
+    pub(crate) fn forget(&self, id: NodeId) {
+        self.lock().views.remove(&id);
     }
 
     pub(crate) fn watch(&self, packet: &Packet) {
@@ -76,6 +90,10 @@ impl Seen {
         let disk = self.disks[from].durable();
         self.require("MessageTermPersisted", message_term_persisted(envelope, &disk), envelope);
         self.require("AckDurability", acknowledges_what_it_has(envelope, &disk), envelope);
+        // A packet leaves on the task that publishes, so this is the view that readers have now.
+        if let Some(view) = self.views.get(from).map(|view| *view.borrow()) {
+            self.require("PublishedFirst", shows_what_it_says(envelope, view), envelope);
+        }
         if let Some(vote) = vote_in(envelope) {
             let last = self.last_votes.insert(*from, vote);
             self.require("VoteDurability", vote_durability(vote, &disk), envelope);
@@ -92,6 +110,13 @@ impl Seen {
             self.violations.push(format!("{claim} is broken by {envelope:?}"));
         }
     }
+}
+
+/// Readers see no older term than the message is of, so no lease of one; and no lease at all once
+/// another server is told to campaign.
+fn shows_what_it_says(envelope: &Envelope, view: ReadView) -> bool {
+    let hands_over = envelope.message.body.kind() == Kind::TimeoutNow;
+    view.term >= envelope.message.term && !(hands_over && view.lease_until.is_some())
 }
 
 /// The disk has what a success acknowledges, or a later term, in which it may have lost it.

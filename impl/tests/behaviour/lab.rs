@@ -1,11 +1,14 @@
 //! Three nodes with recorded machines, and ways to wait for them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::clock::span;
-use quorate::{ChangeError, Cluster, Handle, Limits, ProposeError, StateMachine};
+use quorate::{
+    ChangeError, Clock, Cluster, Handle, Limits, MonotonicClock, ProposeError, ReadError,
+    ReadLevel, StateMachine,
+};
 use quorate_spec::{EntryId, Index, NodeId, Params, ReadView, Refusal, Term};
 
 use crate::evidence::Evidence;
@@ -15,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn params() -> Params {
     Params::new(span(Duration::from_millis(120)), span(Duration::from_millis(15)))
+        .with_lease(1_000, span(Duration::from_millis(1)))
 }
 
 /// Waits until `condition` gives something.
@@ -82,10 +86,34 @@ impl StateMachine for Recorder {
 /// Every machine that a node ever had, the present one last.
 type Machines = Arc<Mutex<BTreeMap<NodeId, Vec<Recorder>>>>;
 
+/// Holds a node up that is about to send something: its owner stands still, and what else belongs
+/// to the node goes on.
+#[derive(Clone, Default)]
+pub(crate) struct Frost(Arc<(Mutex<Option<NodeId>>, Condvar)>);
+
+impl Frost {
+    /// From now on this node is held up, or nobody.
+    pub(crate) fn hold(&self, id: Option<NodeId>) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self, id: NodeId) {
+        let held = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == Some(id) {
+            // Other tasks must not wait for the thread of this one.
+            tokio::task::block_in_place(|| {
+                drop(self.0.1.wait_while(held, |held| *held == Some(id)));
+            });
+        }
+    }
+}
+
 /// A cluster under observation.
 pub(crate) struct Lab {
     pub(crate) cluster: Cluster<Recorder>,
     pub(crate) evidence: Evidence,
+    pub(crate) frost: Frost,
     machines: Machines,
 }
 
@@ -99,7 +127,10 @@ impl Lab {
     pub(crate) fn start_with(seed: u64, limits: Limits) -> Lab {
         let machines = Machines::default();
         let made = Arc::clone(&machines);
-        let mut cluster = Cluster::new(3, params(), seed, move |id| {
+        // Where the system's clock does not carry a lease, every read asks a quorum.
+        let carries = MonotonicClock::new().counts_suspended_time();
+        let params = Params { lease: params().lease.filter(|_| carries), ..params() };
+        let cluster = Cluster::new(3, params, seed, move |id| {
             let recorder = Recorder::default();
             let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
             made.entry(id).or_default().push(recorder.clone());
@@ -108,17 +139,38 @@ impl Lab {
         .with_limits(limits);
         let disks = (1..=3).map(NodeId).map(|id| (id, cluster.disk(id).clone())).collect();
         let evidence = Evidence::of(disks);
-        let watcher = evidence.clone();
-        cluster.network().tap(Arc::new(move |packet| watcher.watch(packet)));
-        cluster.start_all().expect("the parameters fit");
-        Lab { cluster, evidence, machines }
+        let (watcher, frost) = (evidence.clone(), Frost::default());
+        let cold = frost.clone();
+        cluster.network().tap(Arc::new(move |packet| {
+            cold.pass(packet.envelope.from);
+            watcher.watch(packet);
+        }));
+        let mut lab = Lab { cluster, evidence, frost, machines };
+        lab.start_all();
+        lab
+    }
+
+    /// Starts a node that does not run.
+    pub(crate) fn start_node(&mut self, id: NodeId) {
+        self.evidence.forget(id);
+        let handle = self.cluster.start(id).expect("the parameters fit and its state is there");
+        self.evidence.follow(id, handle.watch());
+    }
+
+    /// Starts every node that does not run.
+    pub(crate) fn start_all(&mut self) {
+        for id in (1..=3).map(NodeId) {
+            if self.cluster.handle(id).is_none() {
+                self.start_node(id);
+            }
+        }
     }
 
     /// A node with an empty disk starts, which is no member yet.
     pub(crate) fn add(&mut self, id: NodeId) {
         self.cluster.add(id);
         self.evidence.add(id, self.cluster.disk(id).clone());
-        self.cluster.start(id).expect("the parameters fit");
+        self.start_node(id);
     }
 
     pub(crate) fn handle(&self, id: NodeId) -> &Handle {
@@ -184,8 +236,16 @@ impl Lab {
         eventually("a proposal is acknowledged", async || {
             for id in nodes {
                 match self.handle(*id).propose(command).await {
-                    Ok(entry) => return Some(entry),
-                    Err(ProposeError::NotLeader { .. } | ProposeError::OutcomeUnknown) => {}
+                    Ok(entry) => {
+                        let shown = self.view(*id).commit_index;
+                        assert!(shown >= entry.index, "{entry:?} is acknowledged before it shows");
+                        return Some(entry);
+                    }
+                    Err(
+                        ProposeError::NotLeader { .. }
+                        | ProposeError::HandingOver
+                        | ProposeError::OutcomeUnknown,
+                    ) => {}
                     Err(
                         error @ (ProposeError::Lost
                         | ProposeError::Overloaded
@@ -203,6 +263,16 @@ impl Lab {
     pub(crate) async fn propose(&self, command: &[u8]) -> EntryId {
         let all: Vec<NodeId> = self.cluster.handles().map(Handle::id).collect();
         self.propose_to(&all, command).await
+    }
+
+    /// Reads at a node, again where it loses its leadership meanwhile.
+    pub(crate) async fn read(&self, id: NodeId, level: ReadLevel) -> Index {
+        eventually("a read is served", async || match self.handle(id).read(level).await {
+            Ok(index) => Some(index),
+            Err(ReadError::Refused(Refusal::LostLeadership)) => None,
+            Err(error) => panic!("{error}"),
+        })
+        .await
     }
 
     /// Waits until the machines of all nodes that run have applied all of `commands`, in the same

@@ -1,10 +1,10 @@
 //! What becomes of commands.
 
 use quorate::{Handle, Limits, ProposeError};
-use quorate_spec::{EntryId, Index, NodeId};
+use quorate_spec::{EntryId, Index, NodeId, Params};
 use tokio::task::JoinSet;
 
-use crate::lab::{Lab, Recorder, commands, eventually};
+use crate::lab::{Lab, Recorder, commands, eventually, params};
 use crate::solo::Solo;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +100,7 @@ async fn no_acknowledged_proposal_is_lost_when_leaders_are_killed() {
             acknowledged.extend(client.expect("no client panics"));
         }
         lab.leader().await;
-        lab.cluster.start(leader).expect("the parameters fit");
+        lab.start_node(leader);
     }
     assert!(!acknowledged.is_empty());
     lab.propose(b"the end").await;
@@ -134,7 +134,7 @@ async fn a_node_that_was_away_gets_what_it_missed() {
     for command in &commands {
         lab.propose(command).await;
     }
-    lab.cluster.start(away).expect("the parameters fit");
+    lab.start_node(away);
     lab.all_apply(&commands).await;
     lab.finish().await;
 }
@@ -203,7 +203,8 @@ async fn commands_that_wait_take_no_more_than_their_bytes() {
 /// A leader that cannot commit takes `max_uncommitted` entries and no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_cannot_commit_does_not_grow_its_log_without_end() {
-    let solo = Solo::start_with(1, Limits::default(), 2, Recorder::default());
+    let params = Params { max_uncommitted: 2, ..params() };
+    let solo = Solo::start_with(1, params, Limits::default(), Recorder::default());
     solo.lead().await;
     solo.disk.stall();
     let handle = solo.handle();

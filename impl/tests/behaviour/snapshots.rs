@@ -62,7 +62,7 @@ async fn a_follower_that_was_away_gets_a_snapshot() {
     // It goes on from the snapshot after a crash, and so do those that took one.
     for node in [away, rest[0]] {
         lab.cluster.kill(node).await;
-        lab.cluster.start(node).expect("its state is there");
+        lab.start_node(node);
     }
     let last = commands("after", 5);
     for command in &last {

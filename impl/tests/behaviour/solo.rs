@@ -6,33 +6,46 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress, Record,
-    RunningNode, StateMachine, Status, Storage, Transport,
+    Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress,
+    ReadError, ReadLevel, Record, RunningNode, StartError, StateMachine, Status, Storage,
+    Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
-    Body, Configuration, Durable, EntryId, Envelope, Index, Instant, Message, NodeId, Params,
-    Persist, ReadView, Snapshot, Term,
+    AppendOutcome, Body, Configuration, Durable, Duration, Entries, EntryId, Envelope, Index,
+    Instant, Message, NodeId, Params, Persist, ReadView, Snapshot, Term,
 };
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
-use crate::lab::{eventually, params, soon};
+use crate::lab::{Recorder, eventually, params, soon};
 
 pub(crate) const ME: NodeId = NodeId(1);
 
-/// A clock that stands still until it is set.
-#[derive(Default)]
-pub(crate) struct ManualClock(AtomicU64);
+/// A clock that stands still until it is set, and says what it is told to say of suspended time.
+pub(crate) struct ManualClock(AtomicU64, bool);
 
 impl ManualClock {
     pub(crate) fn set(&self, now: Instant) {
         self.0.store(now.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn read(&self) -> Instant {
+        Instant(self.0.load(Ordering::SeqCst))
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Instant {
         Instant(self.0.load(Ordering::SeqCst))
+    }
+
+    fn counts_suspended_time(&self) -> bool {
+        self.1
     }
 }
 
@@ -53,10 +66,14 @@ impl Sent {
 struct ReadLog {
     storage: MemoryStorage,
     read: Reads,
+    view: Published,
 }
 
-/// The entries that a node has read, in order.
-type Reads = Arc<Mutex<Vec<EntryId>>>;
+/// The entries that a node has read, in order, with the commit index that it showed at that moment.
+type Reads = Arc<Mutex<Vec<(EntryId, Index)>>>;
+
+/// What the node shows to readers, once it runs.
+type Published = Arc<OnceLock<watch::Receiver<ReadView>>>;
 
 impl Storage for ReadLog {
     fn recovered(&self) -> Durable {
@@ -80,7 +97,8 @@ impl Storage for ReadLog {
     }
 
     fn read(&self, id: EntryId) -> Option<Record> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        let shown = self.view.get().map_or(Index::ZERO, |view| view.borrow().commit_index);
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).push((id, shown));
         self.storage.read(id)
     }
 
@@ -92,7 +110,7 @@ impl Storage for ReadLog {
 /// Sees what the node sends.
 struct Outlet {
     disk: MemoryDisk,
-    view: Arc<OnceLock<watch::Receiver<ReadView>>>,
+    view: Published,
     sent: mpsc::UnboundedSender<Sent>,
 }
 
@@ -116,24 +134,57 @@ pub(crate) struct Solo {
 impl Solo {
     /// Node 1 of the voters `1..=voters`, on an empty disk and at the beginning of time.
     pub(crate) fn start(voters: u64, limits: Limits, machine: impl StateMachine) -> Solo {
-        Solo::start_with(voters, limits, params().max_uncommitted, machine)
+        Solo::start_with(voters, params(), limits, machine)
     }
 
-    /// The same, with another bound on what is not committed.
+    /// The same, with these parameters.
     pub(crate) fn start_with(
         voters: u64,
+        params: Params,
         limits: Limits,
-        max_uncommitted: u64,
         machine: impl StateMachine,
     ) -> Solo {
         let disk = MemoryDisk::new(Configuration::of((1..=voters).map(NodeId)));
-        let clock = Arc::new(ManualClock::default());
+        Solo::start_on(disk, params, limits, machine)
+    }
+
+    /// Node 1 on this disk, at the beginning of time.
+    pub(crate) fn start_on(
+        disk: MemoryDisk,
+        params: Params,
+        limits: Limits,
+        machine: impl StateMachine,
+    ) -> Solo {
+        let clock = Arc::new(ManualClock(AtomicU64::new(0), true));
+        Solo::try_start(disk, clock, params, limits, machine).expect("the parameters fit")
+    }
+
+    /// Why a node with these parameters does not start, on a clock that counts suspended time or
+    /// does not.
+    pub(crate) fn refused(params: Params, counts_suspended_time: bool) -> StartError {
+        let disk = MemoryDisk::new(Configuration::of([ME]));
+        let clock = Arc::new(ManualClock(AtomicU64::new(0), counts_suspended_time));
+        let started = Solo::try_start(disk, clock, params, Limits::default(), Recorder::default());
+        started.err().expect("it is refused")
+    }
+
+    fn try_start(
+        disk: MemoryDisk,
+        clock: Arc<ManualClock>,
+        params: Params,
+        limits: Limits,
+        machine: impl StateMachine,
+    ) -> Result<Solo, StartError> {
         let (sender, sent) = mpsc::unbounded_channel();
         let (inbox, packets) = mpsc::channel(16);
-        let view = Arc::new(OnceLock::new());
+        let view = Published::default();
         let read = Reads::default();
         let parts = Parts {
-            storage: ReadLog { storage: disk.open(), read: Arc::clone(&read) },
+            storage: ReadLog {
+                storage: disk.open(),
+                read: Arc::clone(&read),
+                view: Arc::clone(&view),
+            },
             transport: Arc::new(Outlet {
                 disk: disk.clone(),
                 view: Arc::clone(&view),
@@ -143,11 +194,10 @@ impl Solo {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             machine,
         };
-        let options =
-            Options { id: ME, params: Params { max_uncommitted, ..params() }, seed: 7, limits };
-        let node = node::start(options, parts).expect("the parameters fit");
+        let options = Options { id: ME, params, seed: 7, limits };
+        let node = node::start(options, parts)?;
         view.set(node.handle().watch()).expect("it is set once");
-        Solo { node, disk, clock, sent, inbox, read }
+        Ok(Solo { node, disk, clock, sent, inbox, read })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -170,28 +220,89 @@ impl Solo {
         .await;
     }
 
-    /// Makes a node the leader of term 1 by the votes of this peer. What it then says to its peers is
-    /// still to be taken from `sent`.
+    /// Makes a node the leader of its next term by the votes of this peer. What it then says to its
+    /// peers is still to be taken from `sent`.
     pub(crate) async fn be_elected_by(&mut self, peer: NodeId) {
         self.promise_passes();
         self.handle().campaign().await.expect("its promise has passed");
-        let round = loop {
-            let body = self.next_sent().await.packet.envelope.message.body;
-            if let Body::PreVote { round, .. } = body {
-                break round;
+        let (term, round) = loop {
+            let message = self.next_sent().await.packet.envelope.message;
+            if let Body::PreVote { round, .. } = message.body {
+                break (message.term, round);
             }
         };
-        let granted = Body::PreVoteReply { asked_in: Term(0), round, granted: true };
-        self.say(peer, 0, granted, Vec::new()).await;
+        let granted = Body::PreVoteReply { asked_in: term, round, granted: true };
+        self.say(peer, term.0, granted, Vec::new()).await;
         while self.next_sent().await.kind() != Kind::RequestVote {}
-        self.say(peer, 1, Body::RequestVoteReply { granted: true }, Vec::new()).await;
-        let what = "it leads and has written its no-op";
-        self.status(what, |status| status.leader == Some(ME) && status.durable_index == Index(1))
-            .await;
+        self.say(peer, term.0 + 1, Body::RequestVoteReply { granted: true }, Vec::new()).await;
+        self.status("it leads and has written its no-op", |status| {
+            status.leader == Some(ME) && status.durable_index == status.last.index
+        })
+        .await;
+    }
+
+    /// Makes a node of an empty disk the leader of term 1, whose no-op this peer has accepted. Gives
+    /// the request that it accepted.
+    pub(crate) async fn lead_by(&mut self, peer: NodeId) -> Sent {
+        self.be_elected_by(peer).await;
+        let no_op = self.next_to(peer, Kind::AppendEntries).await;
+        self.accept(&no_op, 1).await;
+        self.status("its no-op is applied", |status| status.applied == Index(1)).await;
+        no_op
+    }
+
+    /// Reads on a task of its own.
+    pub(crate) fn read(&self, level: ReadLevel) -> JoinHandle<Result<Index, ReadError>> {
+        let handle = self.handle().clone();
+        tokio::spawn(async move { handle.read(level).await })
+    }
+
+    /// Lets the time of a transfer pass, in which this peer answers the leader.
+    pub(crate) async fn give_up_transfer(&mut self, peer: NodeId) {
+        let Params { heartbeat_interval, election_timeout, .. } = params();
+        for _ in 0..=election_timeout.0 / heartbeat_interval.0 {
+            self.clock.advance(heartbeat_interval);
+            let now = self.clock.read();
+            let asked = loop {
+                let sent = self.next_to(peer, Kind::AppendEntries).await;
+                if sent.packet.envelope.message.stamp.sent == Some(now) {
+                    break sent;
+                }
+            };
+            self.accept(&asked, 1).await;
+        }
+    }
+
+    /// The next packet of this kind that the node sends to this peer.
+    pub(crate) async fn next_to(&mut self, peer: NodeId, kind: Kind) -> Sent {
+        loop {
+            let sent = self.next_sent().await;
+            if (sent.packet.envelope.to, sent.kind()) == (peer, kind) {
+                return sent;
+            }
+        }
+    }
+
+    /// Says that whoever this request of the leader went to has everything up to this index.
+    pub(crate) async fn accept(&self, request: &Sent, match_index: u64) {
+        let accepted = AppendOutcome::Accepted { match_index: Index(match_index) };
+        self.answer(request, Body::AppendEntriesReply(accepted)).await;
+    }
+
+    /// Answers a request of the leader, under its stamp.
+    pub(crate) async fn answer(&self, request: &Sent, body: Body) {
+        let Envelope { to, message, .. } = &request.packet.envelope;
+        let message = Message { body, ..message.clone() };
+        self.deliver_message(*to, message, Vec::new(), None).await;
     }
 
     /// The entries that it has read from its disk since it was last asked.
     pub(crate) fn reads(&self) -> Vec<EntryId> {
+        self.reads_and_shown().into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// The same, each with the commit index that it showed when it read it.
+    pub(crate) fn reads_and_shown(&self) -> Vec<(EntryId, Index)> {
         std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -236,7 +347,16 @@ impl Solo {
         records: Vec<Record>,
         state: Option<Payload>,
     ) {
-        let message = Message { term: Term(term), body };
+        self.deliver_message(from, Message::new(Term(term), body), records, state).await;
+    }
+
+    async fn deliver_message(
+        &self,
+        from: NodeId,
+        message: Message,
+        records: Vec<Record>,
+        state: Option<Payload>,
+    ) {
         let packet = Packet { envelope: Envelope { from, to: ME, message }, records, state };
         self.inbox.send(packet).await.expect("the node runs");
     }
@@ -249,4 +369,24 @@ impl Solo {
         })
         .await
     }
+}
+
+pub(crate) fn id(term: u64, index: u64) -> EntryId {
+    EntryId { term: Term(term), index: Index(index) }
+}
+
+pub(crate) fn record(term: u64, index: u64) -> Record {
+    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
+    Record { id: id(term, index), content }
+}
+
+/// The first `count` entries of a log, all of `term`.
+pub(crate) fn append(term: u64, count: u64) -> Body {
+    let entries = Entries::of_term(Index::ZERO, Term(term), count);
+    Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index::ZERO }
+}
+
+/// A heartbeat of a leader that knows of a common log up to `prev`, all committed.
+pub(crate) fn heartbeat(prev: EntryId) -> Body {
+    Body::AppendEntries { prev, entries: Entries::default(), leader_commit: prev.index }
 }

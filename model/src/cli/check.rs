@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use quorate_model::check::{Checked, Memory, Phase, Progress, TRACE_LIMIT, Verdict, Watch, check};
 use quorate_model::coverage::Coverage;
 use quorate_model::guards::{Guard, Guards};
+use quorate_model::links::pattern::PATTERNS;
+use quorate_model::links::run::Cell;
 use quorate_model::model::SliceModel;
 use quorate_model::report::{Report, declared};
 use quorate_model::slice::Slice;
@@ -15,6 +17,7 @@ use quorate_model::{action::ACTION_KINDS, enumeration, narrate, slices};
 use quorate_spec::role::TRANSITIONS;
 use quorate_spec::{Kind, Sound};
 
+use super::links;
 use super::{
     AS_DECLARED, INCOMPLETE, Usage, VIOLATED, counted, grouped, leases, number_of_threads, numbers,
     table, threads, unknown, worse, writable, write_report,
@@ -26,8 +29,9 @@ const SHOWN: usize = 200;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The slices to check, or what several names begin with, as `lease`; without a name all
-    /// default ones
+    /// The slices to check, or what several names begin with, as `lease`; `links` is the table of cut
+    /// links, and `links/one-link` tells of one pattern why it is not live or stable. Without a
+    /// name all default slices, and the table
     names: Vec<String>,
     /// Check the slices with larger bounds too
     #[arg(long)]
@@ -48,24 +52,45 @@ fn seconds(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
-    let chosen = choose(&arguments.names, arguments.deep)?;
+    let all = arguments.names.is_empty();
+    let (named, names) = links::choose(&arguments.names)?;
+    let patterns = if all { PATTERNS.iter().collect() } else { named };
+    let chosen = if all || !names.is_empty() { choose(&names, arguments.deep)? } else { vec![] };
     let threads = threads(arguments.threads);
     writable(&arguments.json)?;
     let limit = arguments.time_limit.map(Duration::from_secs);
-    let all = arguments.names.is_empty();
     let checked = check_all(&chosen, threads, limit);
-    print_table(&checked);
-    leases::print(&checked);
+    if !checked.is_empty() {
+        print_table(&checked);
+        leases::print(&checked);
+    }
     for run in &checked {
         print_traces(run);
     }
     if all {
         print_unseen(&checked);
     }
-    let report = Report { slices: checked.iter().map(Into::into).collect(), ..Report::default() };
+    let cells = links::check(&patterns, threads);
+    let report = Report {
+        slices: checked.iter().map(Into::into).collect(),
+        links: cells.iter().map(Into::into).collect(),
+        ..Report::default()
+    };
     write_report(&arguments.json, &report)?;
-    let enumerated = enumerate(all);
-    Ok(worse(conclude(&checked), enumerated))
+    let mut code = enumerate(all);
+    if !checked.is_empty() {
+        code = worse(code, conclude(&checked));
+    }
+    Ok(if cells.is_empty() { code } else { worse(code, tell_links(&arguments.names, &cells)) })
+}
+
+/// Prints the table of cut links, and what happens where one pattern was asked for.
+fn tell_links(names: &[String], cells: &[Cell]) -> u8 {
+    say!("");
+    links::print(cells);
+    let asked = |cell: &&Cell| names.contains(&format!("links/{}", cell.pattern.name));
+    cells.iter().filter(asked).filter(|cell| cell.is_as_declared()).for_each(links::tell);
+    links::conclude(cells)
 }
 
 /// Enumerates pairs of majorities; says so where it is asked to, or where some are disjoint.

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use quorate_model::links::pattern::PATTERNS;
 use quorate_model::mutation::Mutation;
 use quorate_model::{ledger, slices};
 
 use super::check::{check_all, conclude, enumerate};
+use super::links;
 use super::mutants::{self, kill_all};
 use super::{AS_DECLARED, Usage, VIOLATED, number_of_threads, threads, worse};
 
@@ -35,14 +37,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let default: Vec<_> = slices::all().into_iter().filter(|slice| !slice.deep).collect();
     let checked = check_all(&default, threads, None);
     let killed = kill_all(Mutation::ALL);
+    let cells = links::check(&PATTERNS.iter().collect::<Vec<_>>(), threads);
     let runs = worse(conclude(&checked), mutants::conclude(&killed));
-    let code = worse(runs, enumerate(false));
+    let code = worse(worse(runs, links::conclude(&cells)), enumerate(false));
     if code != AS_DECLARED {
         let verb = if arguments.check { "compared" } else { "written" };
         say!("{} is not {verb}: not everything is as declared", path.display());
         return Ok(code);
     }
-    let fresh = ledger::render(&checked, &killed);
+    let fresh = ledger::render(&checked, &killed, &cells);
     if !arguments.check {
         std::fs::write(path, fresh).map_err(|error| refused("write", error))?;
         say!("{} is written", path.display());

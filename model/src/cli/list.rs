@@ -1,17 +1,23 @@
 //! `quorate-model list`.
 
+use quorate_model::links::pattern::PATTERNS;
 use quorate_model::mutation::Mutation;
 use quorate_model::slices;
 use quorate_spec::property::Claim;
 
 use super::table;
 
-/// Prints slices, claims and mutants, a sentence each.
+/// Prints slices, patterns of cut links, claims and mutants, a sentence each.
 pub(super) fn run() {
     let mut rows = table(&["slice", "what it is about", "bounds"]);
     for slice in slices::all() {
         let deep = if slice.deep { " (deep)" } else { "" };
         rows.add_row(vec![slice.name.to_owned(), format!("{}{deep}", slice.about), slice.bounds()]);
+    }
+    say!("{rows}\n");
+    let mut rows = table(&["cut links", "what is cut"]);
+    for pattern in PATTERNS {
+        rows.add_row(vec![format!("links/{}", pattern.name), pattern.about.to_owned()]);
     }
     say!("{rows}\n");
     let mut rows = table(&["claim", "what it says", "thesis"]);

@@ -9,6 +9,7 @@ mod check;
 mod claims;
 mod explore;
 mod leases;
+mod links;
 mod list;
 mod mutants;
 

@@ -64,7 +64,9 @@ impl ActorWalk {
         };
         // Those that the direct model decides between servers are here as far as actors do.
         let steps = slice.claims.iter().filter(|claim| !Verdicts::DECIDES.contains(*claim));
-        let claims = steps.fold(BETWEEN, |set, claim| set.union(ClaimSet::of(&[claim])));
+        let leases = ClaimSet::of(&[Claim::LeaseExclusive, Claim::LinearizableRead]);
+        let between = slice.lease.map_or(BETWEEN, |_| BETWEEN.union(leases));
+        let claims = steps.fold(between, |set, claim| set.union(ClaimSet::of(&[claim])));
         Some(ActorWalk { model, claims, header })
     }
 

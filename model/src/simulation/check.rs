@@ -8,8 +8,9 @@ use quorate_spec::property::cluster::{
     committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
     quorum_log,
 };
+use quorate_spec::property::reads::{lease_exclusive, lease_read_is_linearizable, waits_for};
 use quorate_spec::role::Pace;
-use quorate_spec::{Index, Node, NodeId, Role, Term, WriteId};
+use quorate_spec::{Index, Node, NodeId, Role, Term, Token, WriteId};
 
 use crate::server::Server;
 
@@ -45,6 +46,12 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         let undisturbed = leader_undisturbed(&servers[leader.0 as usize].node, term);
         found.require_claim(Claim::NonDisruption, undisturbed);
     }
+    if cluster.params().lease.is_some() {
+        leases(&mut found, cluster);
+    }
+    let mut waiting = cluster.history().reads.range((id, Token(0))..=(id, Token(u64::MAX)));
+    let waited_for = waiting.all(|((_, token), _)| waits_for(&server.node, *token));
+    found.require_claim(Claim::ReadProgress, waited_for);
     let others = || servers.iter().filter(|other| other.node.id() != id);
     let knows = |a: &Server, b: &Server| match_index_sound(&a.node, &b.node, &b.disk.reported);
     let sound = others().all(|other| knows(server, other) && knows(other, server));
@@ -68,6 +75,18 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         found.require_claim(Claim::CommittedIsDurable, durable);
     }
     found
+}
+
+/// Whoever would serve a lease read at this moment of its clock. Time that passes only ends
+/// leases, so it is enough to look after each operation.
+fn leases(found: &mut Findings, cluster: &Cluster) {
+    let nodes = || cluster.servers().iter().map(|server| &server.node);
+    for (id, node) in nodes().enumerate() {
+        let Ok(served_at) = cluster.lease_read(id) else { continue };
+        let linearizable = lease_read_is_linearizable(cluster.history(), served_at);
+        found.require_claim(Claim::LinearizableRead, linearizable);
+        found.require_claim(Claim::LeaseExclusive, lease_exclusive(node, nodes()));
+    }
 }
 
 /// What one server keeps by itself.

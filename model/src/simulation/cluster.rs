@@ -1,12 +1,14 @@
 //! A cluster of servers with clocks of their own, a network and disks.
 
 use quorate_spec::property::Claim;
-use quorate_spec::property::history::History;
+use quorate_spec::property::history::{Event, History};
 use quorate_spec::{
-    Configuration, Durable, Duration, Instant, Limit, Moment, NodeId, Params, Protocol, Term,
+    Configuration, Durable, Duration, Index, Instant, Limit, Moment, NodeId, Params, Protocol,
+    Refusal, Term, Token,
 };
 
 use super::check::{Changed, around, everywhere};
+use super::clock::{Clocks, Drift};
 use super::counts::{Count, Counts};
 use super::finding::Findings;
 use super::network::Network;
@@ -24,14 +26,15 @@ pub const PARAMS: Params =
 pub struct Cluster {
     protocol: Protocol<Guards>,
     servers: Vec<Server>,
-    /// The clock of each, which no crash sets back.
-    clocks: Vec<Instant>,
+    pub(crate) clocks: Clocks,
     pub(crate) network: Network,
     /// The servers that faults may hit.
     exposed: Vec<usize>,
     /// The leader that must not be disturbed, and its term.
     protected: Option<(NodeId, Term)>,
     history: History,
+    /// The name of the last read.
+    last_read: Token,
     draws: Draws,
     found: Findings,
     counts: Counts,
@@ -40,28 +43,36 @@ pub struct Cluster {
 
 impl Cluster {
     /// A new cluster of so many servers from 0 on, under these rules. Those that the configuration
-    /// does not name know no cluster. Their clocks do not agree.
+    /// does not name know no cluster. Their clocks do not agree, and drift.
     #[must_use]
-    pub fn new(servers: usize, first: Configuration, params: Params, rules: Guards) -> Cluster {
+    pub fn new(
+        servers: usize,
+        first: Configuration,
+        params: Params,
+        drift: Drift,
+        rules: Guards,
+    ) -> Cluster {
         let protocol = Protocol { rules, params };
         let member = |id| first.members().any(|member| member == id);
         let genesis = |id| {
             Durable::genesis(if member(id) { first.clone() } else { Configuration::default() })
         };
         let mut draws = Draws(0);
-        let clocks: Vec<_> = (1..=servers as u64).map(|i| Instant(10_000 * i)).collect();
-        let start = |(id, now): (u64, &Instant)| {
-            let moment = Moment { now: *now, draw: draws.next() };
-            Server::start(&protocol, NodeId(id), genesis(NodeId(id)), moment)
+        let clocks = Clocks::new(servers, drift);
+        let start = |id: usize| {
+            let (moment, id) =
+                (Moment { now: clocks.now(id), draw: draws.next() }, NodeId(id as u64));
+            Server::start(&protocol, id, genesis(id), moment)
         };
         let mut cluster = Cluster {
-            servers: (0..).zip(&clocks).map(start).collect(),
+            servers: (0..servers).map(start).collect(),
             clocks,
             protocol,
             network: Network::new(servers),
             exposed: (0..servers).collect(),
             protected: None,
             history: History::default(),
+            last_read: Token(0),
             draws,
             found: Findings::default(),
             counts: Counts::default(),
@@ -79,7 +90,22 @@ impl Cluster {
 
     /// What a server's clock shows.
     pub(crate) fn now(&self, id: usize) -> Instant {
-        self.clocks[id]
+        self.clocks.now(id)
+    }
+
+    /// Where this server serves a lease read now, by what it has published.
+    pub(crate) fn lease_read(&self, id: usize) -> Result<Index, Refusal> {
+        self.protocol.read_view(&self.servers[id].node).lease_read(self.now(id))
+    }
+
+    pub(crate) fn lease_until(&self, server: &Server) -> Option<Instant> {
+        self.protocol.read_view(&server.node).lease_until
+    }
+
+    /// The name of the next read: no two have the same.
+    pub(crate) fn next_read(&mut self) -> Token {
+        self.last_read.0 += 1;
+        self.last_read
     }
 
     /// The record of the run.
@@ -154,30 +180,32 @@ impl Cluster {
     /// Lets something happen to a server; its requests leave as far as there is room, and the
     /// claims are looked at.
     pub(crate) fn operate(&mut self, id: usize, happening: Happening) {
-        let (before, earlier) = (self.servers[id].node.clone(), self.clocks[id]);
+        let (before, earlier) = (self.servers[id].node.clone(), self.now(id));
+        let leased = self.lease_read(id).is_ok();
         let draw = self.draws.next();
-        let (server, now) = (&mut self.servers[id], &mut self.clocks[id]);
-        let mut turn = Turn::new(&self.protocol, server, now, draw);
+        self.clocks.pass(id, self.passes(id, &happening));
+        let now = self.now(id);
+        let mut turn = Turn::new(&self.protocol, &mut self.servers[id], now, draw);
         turn.perform(happening.clone());
         let (me, limit) = (before.id(), Limit { entries: 1 + draw % 4 });
-        let mut room_everywhere = true;
+        let mut all_asked = true;
         for peer in turn.recipients() {
             let room = self.network.room(me, peer);
-            room_everywhere &= room > 0;
-            turn.transmit(peer, room, limit);
+            all_asked &= turn.transmit(peer, room, limit);
         }
-        if matches!(happening, Happening::Elapse(_)) && room_everywhere {
+        if matches!(happening, Happening::Elapse(_)) && all_asked {
             turn.look_ahead();
         }
         let outcome = turn.finish();
-        let (after, now) = (&self.servers[id].node, self.clocks[id]);
-        let told = self
-            .story
-            .is_told()
-            .then(|| Clauses::of(&happening, (&before, earlier), (after, now), &outcome));
+        let after = &self.servers[id].node;
+        let told = self.story.is_told().then(|| {
+            let mut told = Clauses::of(&happening, (&before, earlier), (after, now), &outcome);
+            told.lease(me, leased, self.lease_read(id).is_ok());
+            told
+        });
         let log = before.log() != after.log();
         let changed = Changed { log, durable: outcome.disk || !outcome.events.is_empty() };
-        self.observe(outcome);
+        self.observe(id, outcome);
         let found = around(self, me, changed);
         self.found.absorb(found);
         if let Some(clauses) = told {
@@ -186,8 +214,24 @@ impl Cluster {
         }
     }
 
-    fn observe(&mut self, outcome: Outcome) {
+    /// How much time passes before this can happen.
+    fn passes(&self, id: usize, happening: &Happening) -> Duration {
+        match happening {
+            Happening::Elapse(by) | Happening::ElapseInTime(by) => *by,
+            Happening::TimeOut => {
+                let horizon = self.protocol.horizon(&self.servers[id].node, self.now(id));
+                self.clocks.until(id, horizon)
+            }
+            _ => Duration(0),
+        }
+    }
+
+    fn observe(&mut self, id: usize, outcome: Outcome) {
         let Outcome { sent, events, found, counts, .. } = outcome;
+        let elected = events.iter().any(|event| matches!(event, Event::Elected { .. }));
+        let leads = |other: &Server| other.node.is_leader() && other.node.id().0 as usize != id;
+        let phantom = elected && self.servers.iter().any(leads);
+        self.counts.add(Count::Phantoms, u64::from(phantom));
         self.found.absorb(found);
         self.counts.absorb(&counts);
         self.counts.add(Count::Operations, 1);

@@ -50,6 +50,21 @@ counts! {
     PromisesKept "votes refused by a promise";
     LogsRefused "votes refused to older logs";
     Pipelined "requests sent before an answer";
+    ReadsAsked "reads asked of leaders";
+    ReadsForwarded "reads asked of others";
+    ReadsAnswered "reads answered at leaders";
+    ReadsAnsweredElsewhere "reads answered at others";
+    ReadsFailed "reads that failed with their leader";
+    LeaseReads "lease reads that could be served";
+    LeaseReadsRefused "lease reads refused by leaders";
+    Phantoms "leaders elected while another led still";
+    PhantomsRefuse "lease reads refused by leaders that were replaced";
+    TransfersBegun "transfers of leadership begun";
+    TransfersDone "transfers that made their target the leader";
+    TransfersGivenUp "transfers given up";
+    ReadsOwed "reads that waited when the faults ended";
+    TransfersOwed "transfers under way when the faults ended";
+    RatesChanged "changes of a clock's rate";
 }
 
 /// How often each thing happened.

@@ -11,13 +11,16 @@ use super::server::Happening;
 /// How many rounds of fair scheduling are enough: ten election timeouts.
 pub const BOUND: u64 = 10 * PARAMS.election_timeout.0 / QUANTUM;
 
+/// How many rounds are enough where everyone follows one leader: an election timeout.
+const LEISURE: u64 = PARAMS.election_timeout.0 / QUANTUM;
+
 /// How many ticks pass on each clock in a round, and up to a fifth more.
 const QUANTUM: u64 = 25;
 
 /// A cluster that has come to rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settled {
-    /// After so many rounds.
+    /// After so many rounds, before leadership was handed over once more.
     pub rounds: u64,
     /// Everyone has committed up to here.
     pub commit_index: Index,
@@ -68,14 +71,20 @@ impl Cluster {
                 self.drain(link, waiting);
             }
         }
+        let together = self.clocks.go_together().then(|| self.quantum());
+        let together = together.map(|by| self.time_passes(by));
         for id in (0..self.servers().len()).filter(|id| takes_part(*id)) {
             let pending = self.servers()[id].disk.pending.len();
             if pending > 0 {
                 self.operate(id, Happening::Report(pending));
             }
-            let ticks = QUANTUM + self.draw() % (QUANTUM / 5 + 1);
-            self.operate(id, Happening::ElapseInTime(Duration(ticks)));
+            let by = together.unwrap_or_else(|| self.quantum());
+            self.operate(id, Happening::ElapseInTime(by));
         }
+    }
+
+    fn quantum(&mut self) -> Duration {
+        Duration(QUANTUM + self.draw() % (QUANTUM / 5 + 1))
     }
 
     /// What was proposed and is still in the leader's log, else what is proposed now.
@@ -85,8 +94,56 @@ impl Cluster {
         if proposed.is_some_and(|entry| log.contains(entry)) {
             return proposed;
         }
+        let before = log.last();
         self.operate(leader, Happening::Propose(1));
-        Some(self.servers()[leader].node.log().last())
+        // While it hands its leadership over it takes none.
+        Some(self.servers()[leader].node.log().last()).filter(|entry| *entry != before)
+    }
+
+    /// Whether the reads that wait at members are answered in [`LEISURE`] more rounds.
+    pub(crate) fn answers_reads(&mut self) -> bool {
+        let waits = |cluster: &Cluster| {
+            let members = cluster.members();
+            let waiting = cluster.history().reads.keys();
+            waiting.into_iter().any(|(asked, _)| members.contains(&(asked.0 as usize)))
+        };
+        for _ in 0..LEISURE {
+            if !waits(self) {
+                return true;
+            }
+            self.fair_round(|_| true);
+        }
+        !waits(self)
+    }
+
+    /// Whether anyone still hands its leadership over.
+    pub(crate) fn hands_over(&self) -> bool {
+        let mut leaders = self.servers().iter().filter_map(|server| server.node.leadership());
+        leaders.any(|leadership| leadership.transfer.is_some())
+    }
+
+    /// Whether this leader takes no command while it hands its leadership over to another voter,
+    /// and that one leads in [`LEISURE`] rounds, where there is another.
+    pub(crate) fn succeeds(&mut self, leader: usize) -> bool {
+        let voters = &self.servers()[leader].node.log().configuration().voters;
+        let others: Vec<_> = voters.iter().copied().filter(|id| id.0 as usize != leader).collect();
+        if others.is_empty() {
+            return true;
+        }
+        let to = others[self.draw() as usize % others.len()];
+        self.operate(leader, Happening::Propose(1));
+        let before = self.servers()[leader].node.log().last();
+        self.operate(leader, Happening::Transfer(to));
+        self.operate(leader, Happening::Propose(1));
+        let takes_none = self.servers()[leader].node.log().last() == before;
+        let leads = |cluster: &Cluster| cluster.servers()[to.0 as usize].node.is_leader();
+        for _ in 0..LEISURE {
+            if leads(self) {
+                break;
+            }
+            self.fair_round(|_| true);
+        }
+        takes_none && leads(self)
     }
 
     /// The leader of the highest term that has one.

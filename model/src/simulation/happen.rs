@@ -1,6 +1,6 @@
 //! What each verb does to a cluster.
 
-use quorate_spec::{Duration, Envelope, NodeId, Target};
+use quorate_spec::{Duration, Envelope, Node, NodeId, Target};
 
 use super::cluster::{Cluster, PARAMS};
 use super::counts::Count;
@@ -42,11 +42,22 @@ impl Cluster {
             Verb::Heal => self.heal(link),
             Verb::HealAll => self.heal_all(),
             Verb::Calm => (0..=size % 6).for_each(|_| self.fair_round(|_| true)),
+            Verb::Read => self.read(self.leads_or_any(who, size)),
+            Verb::Transfer => self.transfer(who, size),
+            Verb::Drift => self.drift(self.any(who), size),
+            Verb::Pause => self.pause(self.leads_or_any(who, size), size / 2 % LONGEST_PAUSE),
         }
     }
 
     fn any(&self, number: usize) -> usize {
         number % self.servers().len()
+    }
+
+    /// Half of what is about leaders looks for one.
+    fn leads_or_any(&self, start: usize, size: usize) -> usize {
+        let leads = |id: &usize| self.servers()[*id].node.is_leader();
+        let leader = self.first(start, leads).filter(|_| size % 2 == 1);
+        leader.unwrap_or(self.any(start))
     }
 
     /// A server that faults may hit; none where all are spared.
@@ -145,9 +156,21 @@ impl Cluster {
         if exposed.len() < self.servers().len() {
             self.fair_round(|id| !exposed.contains(&id));
         }
+        let by = self.time_passes(by);
         for i in 0..exposed.len() {
             self.elapse(start + i, by);
         }
+    }
+
+    /// Time passes for everyone at once where the clocks go together, and what remains is to be
+    /// looked at; else it is still to pass, on each clock by itself.
+    pub(crate) fn time_passes(&mut self, by: Duration) -> Duration {
+        if !self.clocks.go_together() {
+            return by;
+        }
+        self.clocks.pass(0, by);
+        self.story.time(by);
+        Duration(0)
     }
 
     fn time_out(&mut self, who: usize) {
@@ -172,6 +195,43 @@ impl Cluster {
     fn propose(&mut self, start: usize, count: u64) {
         let leader = self.first(start, |id| self.servers()[*id].node.is_leader());
         self.operate(leader.unwrap_or(self.any(start)), Happening::Propose(count));
+    }
+
+    /// Read levels are asked for in turn: what a lease allows now is counted, and where that is
+    /// right is looked at after each operation; then a round of messages has to answer.
+    fn read(&mut self, id: usize) {
+        let node = &self.servers()[id].node;
+        let later = |other: &Node| other.is_leader() && other.current_term() > node.current_term();
+        let replaced = self.servers().iter().any(|other| later(&other.node));
+        let (leads, served) = (node.is_leader(), self.lease_read(id).is_ok());
+        if self.params().lease.is_some() {
+            self.add(Count::LeaseReads, u64::from(served));
+            self.add(Count::LeaseReadsRefused, u64::from(leads && !served));
+            self.add(Count::PhantomsRefuse, u64::from(leads && !served && replaced));
+        }
+        let token = self.next_read();
+        self.operate(id, Happening::Read(token));
+    }
+
+    fn transfer(&mut self, start: usize, size: usize) {
+        let leader = self.first(start, |id| self.servers()[*id].node.is_leader());
+        let from = leader.unwrap_or(self.any(start));
+        let others = (self.servers().len() - 1).max(1);
+        let to = self.any(from + 1 + size % others);
+        self.operate(from, Happening::Transfer(NodeId(to as u64)));
+    }
+
+    fn drift(&mut self, id: usize, kind: usize) {
+        let draw = self.draw();
+        let off = self.clocks.set_rate(id, kind, draw);
+        self.add(Count::RatesChanged, u64::from(self.clocks.go_together()));
+        self.story.network(&format!("n{id}'s clock is off by {off} ppm from here on"));
+    }
+
+    /// Where the clocks go together, its own goes on.
+    fn pause(&mut self, id: usize, rounds: usize) {
+        self.story.network(&format!("n{id} does nothing for {} rounds", rounds + 1));
+        (0..=rounds).for_each(|_| self.fair_round(|other| other != id));
     }
 
     /// Half of the crashes look for a server that has something to lose.
@@ -216,6 +276,9 @@ impl Cluster {
         }
     }
 }
+
+/// Of so many rounds at most: more than the longest election timeout.
+const LONGEST_PAUSE: usize = 90;
 
 /// A span of time: mostly of the size of heartbeats, at times of election timeouts.
 fn span(size: usize) -> Duration {

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `step`, `trace` | what can happen, as data and as text |
 //! | `cluster`, `happen` | a cluster, and what each verb does to it |
-//! | `server`, `network` | what can happen to one server; messages under way |
+//! | `server`, `network`, `clock` | what can happen to one server; messages under way; time |
 //! | `fair` | the scheduler without faults |
 //! | `check`, `finding` | what has to hold, and what was found false |
 //! | `property` | a scenario run to its verdict |
@@ -24,6 +24,7 @@
 //! | `replay` | a run as sentences and states of the model, for what shows those |
 
 mod check;
+mod clock;
 mod cluster;
 mod counts;
 mod fair;
@@ -37,6 +38,7 @@ mod step;
 mod story;
 mod trace;
 
+pub use clock::Drift;
 pub use cluster::{Cluster, PARAMS};
 pub use counts::{Count, Counts};
 pub use fair::{BOUND, Settled, Unsettled};

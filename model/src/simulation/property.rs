@@ -3,8 +3,9 @@
 use std::fmt;
 
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Configuration, NodeId, Params};
+use quorate_spec::{Configuration, Duration, NodeId, Params};
 
+use super::clock::Drift;
 use super::cluster::{Cluster, PARAMS};
 use super::counts::{Count, Counts};
 use super::fair::Settled;
@@ -13,6 +14,10 @@ use super::step::{Step, Verb};
 use super::trace::Trace;
 use crate::guards::Guards;
 use crate::mutation::Mutation;
+
+/// By how much the rates of clocks may be off, in parts per million, where leases rest on it. Much,
+/// so that leases are much shorter than promises, and both ends of the bound are tried.
+const DRIFT_PPM: u32 = 100_000;
 
 /// What a run is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +36,12 @@ pub enum Scenario {
     Membership,
     /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
     Recovery,
+    /// Faults everywhere, leases, and clocks that drift as far as those allow: no read is stale.
+    Leases,
+    /// The same, while the members change as in [`Scenario::Membership`].
+    LeasedMembership,
+    /// Leases, and clocks that drift three times as far as those allow: some read is stale.
+    Overdrift,
     /// Everyone has heard a leader; from then on faults hit a minority that does not lead. It
     /// has to stay leader (claim NonDisruption).
     Disturbance,
@@ -38,13 +49,16 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 7] = [
+    pub const ALL: [Scenario; 10] = [
         Scenario::Faults,
         Scenario::Naive,
         Scenario::Windowless,
         Scenario::Learner,
         Scenario::Membership,
         Scenario::Recovery,
+        Scenario::Leases,
+        Scenario::LeasedMembership,
+        Scenario::Overdrift,
         Scenario::Disturbance,
     ];
 
@@ -52,6 +66,9 @@ impl Scenario {
         match self {
             Scenario::Naive => PARAMS.naive(),
             Scenario::Windowless => Params { max_in_flight: 0, ..PARAMS.naive() },
+            Scenario::Leases | Scenario::LeasedMembership | Scenario::Overdrift => {
+                PARAMS.with_lease(DRIFT_PPM, Duration(1))
+            }
             Scenario::Faults
             | Scenario::Learner
             | Scenario::Membership
@@ -60,27 +77,55 @@ impl Scenario {
         }
     }
 
+    fn drift(self) -> Drift {
+        match self {
+            Scenario::Leases | Scenario::LeasedMembership => Drift::Bounded(DRIFT_PPM),
+            Scenario::Overdrift => Drift::Bounded(3 * DRIFT_PPM),
+            _ => Drift::Unbounded,
+        }
+    }
+
+    /// Whether a leader may hold a lease.
+    fn has_leases(self) -> bool {
+        self.params().lease.is_some()
+    }
+
+    fn changes_members(self) -> bool {
+        matches!(self, Scenario::Membership | Scenario::LeasedMembership)
+    }
+
     /// Whether a run ends without faults, and has to come to rest.
     pub(crate) fn comes_to_rest(self) -> bool {
-        matches!(self, Scenario::Membership | Scenario::Recovery)
+        self.changes_members() || matches!(self, Scenario::Recovery | Scenario::Leases)
     }
 
     /// The claim that it does.
     pub(crate) fn rest(self) -> Claim {
-        match self {
-            Scenario::Membership => Claim::ReconfigCompletes,
-            _ => Claim::NoDeadlock,
+        if self.changes_members() { Claim::ReconfigCompletes } else { Claim::NoDeadlock }
+    }
+
+    /// How often this verb is drawn in a random run, relative to the others: only where the members
+    /// change are they asked to, only where one time passes for all clocks do they drift from it,
+    /// and no operator asks a leader to go that has to stay.
+    #[must_use]
+    pub fn weight(self, verb: Verb) -> u32 {
+        let drawn = match verb {
+            Verb::ChangeMembers => self.changes_members(),
+            Verb::Drift | Verb::Pause => self.has_leases(),
+            Verb::Read | Verb::Transfer => self != Scenario::Disturbance,
+            _ => true,
+        };
+        match verb {
+            _ if !drawn => 0,
+            // For all clocks: every lease would have ended before anything came of it.
+            Verb::Timeout if self.has_leases() => verb.weight() / 8,
+            Verb::Calm if self.has_leases() => verb.weight() * 3,
+            _ => verb.weight(),
         }
     }
 
-    /// Whether this verb is drawn in a random run: only where the members change are they asked to.
-    #[must_use]
-    pub fn draws(self, verb: Verb) -> bool {
-        verb != Verb::ChangeMembers || self == Scenario::Membership
-    }
-
     fn configuration(self, servers: usize) -> Configuration {
-        if self == Scenario::Membership {
+        if self.changes_members() {
             return Configuration::of((0..servers.min(3) as u64).map(NodeId));
         }
         let learners = u64::from(self == Scenario::Learner);
@@ -119,9 +164,14 @@ impl Setup {
         let decided = |claim: &Claim| match claim {
             Claim::NonDisruption => self.scenario == Scenario::Disturbance,
             Claim::NoDeadlock => {
-                matches!(self.scenario, Scenario::Disturbance | Scenario::Recovery)
+                let Setup { scenario, .. } = self;
+                let rests = scenario.comes_to_rest() && !scenario.changes_members();
+                rests || *scenario == Scenario::Disturbance
             }
-            Claim::ReconfigCompletes => self.scenario == Scenario::Membership,
+            Claim::ReconfigCompletes => self.scenario.changes_members(),
+            Claim::LeaseExclusive => self.scenario.has_leases(),
+            Claim::TransferProgress => self.scenario.comes_to_rest(),
+            Claim::StableLeader | Claim::ElectionProgress => false,
             _ => true,
         };
         let all = Claim::ALL.into_iter().filter(decided);
@@ -133,7 +183,8 @@ impl Setup {
     pub fn cluster(&self) -> Cluster {
         let rules = self.mutation.map_or_else(Guards::sound, Guards::broken);
         let first = self.scenario.configuration(self.servers);
-        Cluster::new(self.servers, first, self.scenario.params(), rules)
+        let (params, drift) = (self.scenario.params(), self.scenario.drift());
+        Cluster::new(self.servers, first, params, drift, rules)
     }
 }
 
@@ -226,11 +277,24 @@ impl Play {
     /// What remains to be looked at after the last step.
     pub(crate) fn end(&mut self, trace: &Trace) {
         self.cluster.check_everything();
+        let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
         if self.setup.scenario.comes_to_rest() {
-            let seed = trace.0.last().map_or(0, |step| u64::from(step.draw));
+            let owed = self.cluster.history().reads.len() as u64;
+            self.cluster.add(Count::ReadsOwed, owed);
+            self.cluster.add(Count::TransfersOwed, u64::from(self.cluster.hands_over()));
             let settled = self.cluster.settle(seed);
             self.cluster.require(self.setup.scenario.rest(), settled.is_ok());
+            self.cluster.require(Claim::TransferProgress, !self.cluster.hands_over());
             self.settled = settled.ok();
+        }
+        if let Some(Settled { leader, rounds, .. }) = self.settled {
+            let answers = self.cluster.answers_reads();
+            self.cluster.require(Claim::ReadProgress, answers);
+            let succeeds = self.cluster.succeeds(leader);
+            self.cluster.require(Claim::TransferProgress, succeeds);
+            let rests = self.cluster.settle(seed).ok();
+            self.cluster.require(self.setup.scenario.rest(), rests.is_some());
+            self.settled = rests.map(|rests| Settled { rounds, ..rests });
         }
     }
 

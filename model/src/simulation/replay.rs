@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use quorate_spec::{Envelope, Instant, Message, NodeId};
+use quorate_spec::{Envelope, Instant, Message, NodeId, Params};
 
 use super::cluster::Cluster;
 use super::fair::Unsettled;
@@ -102,7 +102,8 @@ fn end(play: &mut Play, setup: &Setup, trace: &Trace) {
     if setup.scenario.comes_to_rest() {
         let rest = match play.settled {
             Some(settled) => format!(
-                "after {} fair rounds everyone follows n{} and has committed up to {}",
+                "after {} fair rounds everyone follows one leader; it hands over, and everyone \
+                 follows n{} and has committed up to {}",
                 settled.rounds, settled.leader, settled.commit_index
             ),
             None => Unsettled.to_string(),
@@ -209,7 +210,12 @@ impl Cluster {
     fn at_present(&self, server: &Server) -> Server {
         let mut server = server.clone();
         let me = server.node.id();
-        server.node.rebase(self.params(), self.clock(me), PRESENT);
+        // What confirms no lease any more is forgotten, so that a lease is in force in the state
+        // exactly where it is: before the origin no times differ.
+        let lease = self.params().lease.map(|lease| lease.duration);
+        let election_timeout = lease.unwrap_or(self.params().election_timeout);
+        let params = Params { election_timeout, ..*self.params() };
+        server.node.rebase(&params, self.clock(me), PRESENT);
         for (to, message) in server.gate.items_mut() {
             self.rebase(message, me, *to);
         }

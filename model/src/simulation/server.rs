@@ -1,11 +1,12 @@
 //! What can happen to one server in a simulation, where its clock advances. The effects of a step
 //! are performed in their order, as a driver has to.
 
+use quorate_spec::property::Claim;
 use quorate_spec::property::history::Event;
 use quorate_spec::role::{Cause, Pace};
 use quorate_spec::{
     Duration, Effects, Envelope, Input, Instant, Kind, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Protocol, Refusal, Role, Target, WriteId,
+    Outgoing, Protocol, Refusal, Role, Target, Token, WriteId,
 };
 
 use super::counts::{Count, Counts};
@@ -24,6 +25,10 @@ pub(crate) enum Happening {
     ChangeMembers(Target),
     /// An operator asks it to campaign.
     Campaign,
+    /// An operator asks it to hand its leadership over.
+    Transfer(NodeId),
+    /// A client asks it for a read, of this name.
+    Read(Token),
     /// So much time passes, and a driver looks at the timers though they need not be due.
     Elapse(Duration),
     /// So much time passes, and a driver looks at the timers only when they are due.
@@ -57,8 +62,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Turn<'a> {
     protocol: &'a Protocol<Guards>,
     server: &'a mut Server,
-    /// Its clock, which no crash sets back.
-    now: &'a mut Instant,
+    /// What its clock shows.
+    now: Instant,
     draw: u64,
     effects: Effects,
     outcome: Outcome,
@@ -68,7 +73,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn new(
         protocol: &'a Protocol<Guards>,
         server: &'a mut Server,
-        now: &'a mut Instant,
+        now: Instant,
         draw: u64,
     ) -> Turn<'a> {
         let (effects, outcome) = (Effects::default(), Outcome::default());
@@ -90,19 +95,13 @@ impl<'a> Turn<'a> {
             Happening::Propose(count) => self.step(Input::Propose { count }),
             Happening::ChangeMembers(target) => self.step(Input::ChangeMembers(target)),
             Happening::Campaign => self.step(Input::Campaign),
-            Happening::Elapse(by) => {
-                *self.now = self.now.after(by);
-                self.step(Input::Tick);
-            }
-            Happening::ElapseInTime(by) => {
-                *self.now = self.now.after(by);
-                if *self.now >= self.protocol.next_deadline(&self.server.node) {
+            Happening::Transfer(to) => self.step(Input::TransferLeadership(to)),
+            Happening::Read(token) => self.step(Input::Read(token)),
+            Happening::Elapse(_) | Happening::TimeOut => self.step(Input::Tick),
+            Happening::ElapseInTime(_) => {
+                if self.now >= self.protocol.next_deadline(&self.server.node) {
                     self.step(Input::Tick);
                 }
-            }
-            Happening::TimeOut => {
-                *self.now = self.protocol.horizon(&self.server.node, *self.now);
-                self.step(Input::Tick);
             }
             Happening::Report(writes) => self.report(writes),
             Happening::Crash(kept) => self.crash(kept),
@@ -132,12 +131,13 @@ impl<'a> Turn<'a> {
 
     fn crash(&mut self, kept: usize) {
         let lost = self.server.disk.pending.len().saturating_sub(kept);
-        let moment = Moment { now: *self.now, draw: self.draw };
+        let moment = Moment { now: self.now, draw: self.draw };
         let broken = self.server.crash(self.protocol, kept, moment);
         self.outcome.found.claims(broken);
         self.outcome.counts.add(Count::Crashes, 1);
         self.outcome.counts.add(Count::WritesLost, lost as u64);
         self.outcome.disk = true;
+        self.outcome.events.push(Event::Restarted(self.server.node.id()));
     }
 
     /// Whom it may have requests for.
@@ -145,28 +145,31 @@ impl<'a> Turn<'a> {
         self.protocol.recipients(&self.server.node)
     }
 
-    /// Asks for the requests to a peer until there is none or no room.
-    pub(crate) fn transmit(&mut self, peer: NodeId, room: usize, limit: Limit) {
-        let now = *self.now;
+    /// Asks for the requests to a peer until there is none, or no room: then there may be more.
+    pub(crate) fn transmit(&mut self, peer: NodeId, room: usize, limit: Limit) -> bool {
+        let now = self.now;
         for _ in 0..room {
             let node = &mut self.server.node;
-            let Some(outgoing) = self.protocol.poll_transmit(node, peer, now, limit) else {
-                return;
-            };
+            let view = self.protocol.read_view(node);
+            let outgoing = self.protocol.poll_transmit(node, peer, now, limit);
+            let published = self.protocol.read_view(node) == view;
+            self.outcome.found.require_claim(Claim::PublishedInTime, published);
+            let Some(outgoing) = outgoing else { return true };
             self.outcome.counts.add(Count::Pipelined, u64::from(in_flight(node, peer) > 1));
             self.send(outgoing);
         }
+        false
     }
 
     /// A driver that has done what is due, all requests included, need not do it again at once.
     pub(crate) fn look_ahead(&mut self) {
-        let ahead = self.protocol.next_deadline(&self.server.node) > *self.now;
+        let ahead = self.protocol.next_deadline(&self.server.node) > self.now;
         self.outcome.found.require(Invariant::DeadlineIsAhead, ahead);
     }
 
     /// Takes one step of the protocol and performs its effects, in their order.
     fn step(&mut self, input: Input) {
-        let moment = Moment { now: *self.now, draw: self.draw };
+        let moment = Moment { now: self.now, draw: self.draw };
         let step = self.server.step(self.protocol, moment, input, &mut self.effects);
         let Step { before, mut events, broken } = step;
         self.outcome.found.claims(broken);
@@ -208,6 +211,19 @@ impl<'a> Turn<'a> {
         }
         let removed = self.effects.changed.iter().any(|(_, _, cause)| *cause == Cause::Removed);
         counts.add(Count::LeadersRemoved, u64::from(removed));
+        count_transfers(counts, before, after, elected);
+        for event in events {
+            match (event, after.is_leader()) {
+                (Event::ReadAsked { .. }, true) => counts.add(Count::ReadsAsked, 1),
+                (Event::ReadAsked { .. }, false) => counts.add(Count::ReadsForwarded, 1),
+                (Event::ReadAnswered { index: None, .. }, _) => counts.add(Count::ReadsFailed, 1),
+                (Event::ReadAnswered { .. }, true) => counts.add(Count::ReadsAnswered, 1),
+                (Event::ReadAnswered { .. }, false) => {
+                    counts.add(Count::ReadsAnsweredElsewhere, 1);
+                }
+                _ => {}
+            }
+        }
         let proposed = self.effects.proposed.map_or(0, |proposed| proposed.count);
         counts.add(Count::Proposed, proposed);
         for refusal in &self.effects.refused {
@@ -239,6 +255,15 @@ fn in_flight(node: &Node, peer: NodeId) -> usize {
         Some(Pace::Replicate(in_flight)) => in_flight.len(),
         Some(Pace::Probe | Pace::Snapshot(_)) | None => 0,
     }
+}
+
+fn count_transfers(counts: &mut Counts, before: &Node, after: &Node, elected: bool) {
+    let under_way = |node: &Node| node.leadership().is_some_and(|it| it.transfer.is_some());
+    let (was, is) = (under_way(before), under_way(after));
+    let told = before.campaign().is_some_and(|campaign| campaign.handover);
+    counts.add(Count::TransfersBegun, u64::from(is && !was));
+    counts.add(Count::TransfersGivenUp, u64::from(was && !is && after.is_leader()));
+    counts.add(Count::TransfersDone, u64::from(elected && told));
 }
 
 /// The effects tell a driver of each change that it has to act on, and of no other.

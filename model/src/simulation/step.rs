@@ -63,6 +63,10 @@ verbs! {
     HealAll 16 "heal-all" "Every link heals.";
     Calm 24 "calm" "Network and disks are quick for a while.";
     ChangeMembers 30 "change-members" "An operator asks a leader, or anyone where none leads, for other members.";
+    Read 40 "read" "A client asks a server for a read.";
+    Transfer 10 "transfer" "An operator asks a leader, or anyone where none leads, to hand over to another server.";
+    Drift 10 "drift" "A clock goes slower or faster from here on, within its bound.";
+    Pause 12 "pause" "A server does nothing for a while, in which the others are quick.";
 }
 
 impl fmt::Display for Step {

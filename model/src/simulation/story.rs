@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use quorate_spec::{Envelope, Instant, Node};
+use quorate_spec::{Duration, Envelope, Instant, Node, NodeId};
 
 use super::cluster::Cluster;
 use super::property::{Play, Setup};
@@ -69,6 +69,16 @@ impl Clauses {
         let happened = std::iter::once(opening).chain(news).collect();
         Clauses { happened, sent: outcome.sent.iter().map(render::sending).collect(), weight }
     }
+
+    /// Whether the server could serve lease reads before, and can now.
+    pub(crate) fn lease(&mut self, id: NodeId, before: bool, now: bool) {
+        match (before, now) {
+            (false, true) => self.happened.push(format!("n{id} may serve lease reads")),
+            (true, false) => self.happened.push(format!("n{id} may serve no lease read any more")),
+            (true, true) | (false, false) => return,
+        }
+        self.weight = Weight::Event;
+    }
 }
 
 impl Story {
@@ -86,6 +96,13 @@ impl Story {
 
     pub(crate) fn network(&mut self, sentence: &str) {
         self.say(|| sentence.to_owned());
+    }
+
+    /// Time passes for everyone. Where nothing comes of it, a state has nothing to show.
+    pub(crate) fn time(&mut self, by: Duration) {
+        if matches!(self, Story::Told(_)) {
+            self.say(|| format!("{by} ticks pass"));
+        }
     }
 
     /// What happens to these links, if there are any.
@@ -170,6 +187,11 @@ fn words(happening: &Happening) -> String {
         Happening::Propose(count) => format!("is asked for {count} commands"),
         Happening::ChangeMembers(target) => format!("is asked for the members {target:?}"),
         Happening::Campaign => "is asked to campaign".to_owned(),
+        Happening::Transfer(to) => format!("is asked to hand its leadership over to n{to}"),
+        Happening::Read(token) => format!("is asked for a read, {token}"),
+        Happening::Elapse(Duration(0)) | Happening::ElapseInTime(Duration(0)) => {
+            "looks at its timers".to_owned()
+        }
         Happening::Elapse(by) | Happening::ElapseInTime(by) => format!("lets {by} ticks pass"),
         Happening::TimeOut => "lets every deadline pass".to_owned(),
         Happening::Report(1) => "hears that a write is durable".to_owned(),
@@ -192,7 +214,7 @@ fn table(cluster: &Cluster) -> String {
             text,
             "   n{} {} of {:?}, vote {:?}, log {}, commit {:?}, durable {:?}; on disk {:?}, vote \
              {:?}, log {}, {} writes pending, {} messages held; last vote sent {last_vote:?}; \
-             promised until {:?}, now {now:?}",
+             promised until {:?}, lease until {:?}, now {now:?}",
             node.id(),
             node.role().name(),
             node.current_term(),
@@ -206,6 +228,7 @@ fn table(cluster: &Cluster) -> String {
             disk.pending.len(),
             gate.held().count(),
             node.promised_until(),
+            cluster.lease_until(server),
         );
     }
     text

@@ -25,7 +25,10 @@ fn refutable(slice: &Slice) -> ClaimSet {
     }
     let is_about = |claim: &Claim| match claim {
         Claim::NonDisruption => established,
-        Claim::NoDeadlock
+        // A cycle is no state: the patterns of cut links decide it (`links`).
+        Claim::StableLeader => false,
+        Claim::ElectionProgress
+        | Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
         | Claim::SnapshotProgress
@@ -46,15 +49,15 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
     use Claim::{
         AckDurability, CheckQuorumSoundness, CommitBound, CommitMonotonic, CommitProgress,
         CommitRule, CommittedIsDurable, CommittedPrefixStable, ConfigFollowsLog, ConfirmationSound,
-        DurableIndexSound, ElectionSafety, EntryIdentity, JointQuorum, LeaderAppendOnly,
-        LeaderCompleteness, LeaderIsVoter, LeaseExclusive, LinearizableRead, LogContiguous,
-        LogMatching, MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted, NoDeadlock,
-        NonDisruption, OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept,
+        DurableIndexSound, ElectionProgress, ElectionSafety, EntryIdentity, JointQuorum,
+        LeaderAppendOnly, LeaderCompleteness, LeaderIsVoter, LeaseExclusive, LinearizableRead,
+        LogContiguous, LogMatching, MatchIndexMonotonic, MatchIndexSound, MessageTermPersisted,
+        NoDeadlock, NonDisruption, OneConfigInFlight, PreVoteSilent, PreVoteSound, PromiseKept,
         PublishedInTime, QuorumIntersection, QuorumLog, ReadProgress, ReconfigCompletes,
         ReplicationProgress, RestartIsFollower, RestartRecovers, SnapshotCommitted,
-        SnapshotMonotonic, SnapshotProgress, StateMachineSafety, StateTransitions, TermMonotonic,
-        TransferProgress, TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm, VoteSound,
-        VoteStable,
+        SnapshotMonotonic, SnapshotProgress, StableLeader, StateMachineSafety, StateTransitions,
+        TermMonotonic, TransferProgress, TruncateOnlyOnConflict, VoteDurability, VoteOncePerTerm,
+        VoteSound, VoteStable,
     };
     let several = slice.servers > 1;
     let log = slice.appends;
@@ -95,13 +98,14 @@ fn has_what_it_is_of(slice: &Slice, claim: Claim) -> bool {
         | DurableIndexSound
         | CommittedIsDurable => log,
         PublishedInTime => true,
-        NonDisruption | NoDeadlock | TermMonotonic | VoteStable | StateTransitions
-        | EntryIdentity => true,
+        StableLeader => false,
+        NonDisruption | ElectionProgress | NoDeadlock | TermMonotonic | VoteStable
+        | StateTransitions | EntryIdentity => true,
     }
 }
 
 /// What a slice is unless it says otherwise.
-const BASE: Slice = Slice {
+pub(crate) const BASE: Slice = Slice {
     name: "",
     about: "",
     servers: 3,

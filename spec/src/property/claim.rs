@@ -86,6 +86,10 @@ pub enum Claim {
     QuorumIntersection,
     /// A leader that its voters hear is not deposed by servers that do not.
     NonDisruption,
+    /// No leader is deposed again and again while links are open to its quorum.
+    StableLeader,
+    /// From every reachable state a fault-free run elects a leader that everyone it reaches follows.
+    ElectionProgress,
     /// From every reachable state a fault-free run elects a leader that commits.
     NoDeadlock,
     /// What that leader takes from a client is committed on every server that it reaches.
@@ -112,7 +116,7 @@ pub enum Claim {
 
 impl Claim {
     /// All claims, in the order of the ledger.
-    pub const ALL: [Claim; 50] = [
+    pub const ALL: [Claim; 52] = [
         Claim::ElectionSafety,
         Claim::VoteOncePerTerm,
         Claim::VoteDurability,
@@ -152,6 +156,8 @@ impl Claim {
         Claim::ConfigFollowsLog,
         Claim::QuorumIntersection,
         Claim::NonDisruption,
+        Claim::StableLeader,
+        Claim::ElectionProgress,
         Claim::NoDeadlock,
         Claim::CommitProgress,
         Claim::ReplicationProgress,
@@ -208,6 +214,8 @@ impl Claim {
             Claim::ConfigFollowsLog => "ConfigFollowsLog",
             Claim::QuorumIntersection => "QuorumIntersection",
             Claim::NonDisruption => "NonDisruption",
+            Claim::StableLeader => "StableLeader",
+            Claim::ElectionProgress => "ElectionProgress",
             Claim::NoDeadlock => "NoDeadlock",
             Claim::CommitProgress => "CommitProgress",
             Claim::ReplicationProgress => "ReplicationProgress",
@@ -260,6 +268,12 @@ impl ClaimSet {
     #[must_use]
     pub const fn contains(self, claim: Claim) -> bool {
         self.0 & (1 << claim as u64) != 0
+    }
+
+    /// The set without this claim.
+    #[must_use]
+    pub const fn without(self, claim: Claim) -> ClaimSet {
+        ClaimSet(self.0 & !(1 << claim as u64))
     }
 
     /// Whether the set is empty.

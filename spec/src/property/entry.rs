@@ -258,6 +258,18 @@ impl Claim {
                 "cluster::leader_undisturbed",
                 "Premise: every other voter has heard this leader, and none but the named servers lets its election timeout pass; their terms are not already higher.",
             ),
+            Claim::StableLeader => (
+                "No run deposes, again and again for ever, a leader that has open links to a quorum and back.",
+                "§4.2.3, §6.2, §9.6",
+                "quorate_model::links::run::check",
+                "Decided for each pattern of cut links by a search for cycles (`check links`), not in the slices; it allows any finite number of depositions. Messages over open links arrive at once, and who hears its leader does not time out.",
+            ),
+            Claim::ElectionProgress => (
+                "From every reachable state some fault-free run of bounded length elects a leader that every member follows which it reaches, and which reaches it.",
+                "§3.4, §9.6",
+                "quorate_model::progress::Benign::progress",
+                "As for NoDeadlock; the order need not be the same one. Whether that leader can commit is left to NoDeadlock.",
+            ),
             Claim::NoDeadlock => (
                 "From every reachable state some fault-free run of bounded length elects a leader that commits an entry of its term.",
                 "§3.9",
@@ -307,7 +319,7 @@ impl Claim {
                 "The driver performs effects in the order of their fields.",
             ),
             Claim::ConfirmationSound => (
-                "A leader takes a round of reads for confirmed by a server, or a promise for given, only by that server's answer, in the leader's term, to a request of that term which bears that very round and instant.",
+                "A leader takes a round of reads for confirmed by a server, or a promise for given, only by that server's answer, in the leader's term, to a request of that term, and for no later round or instant than that request bears.",
                 "§6.4",
                 "reads::confirmation_sound",
                 "",
@@ -368,7 +380,9 @@ impl Claim {
             | Claim::SnapshotCommitted
             | Claim::QuorumIntersection
             | Claim::NonDisruption => "spec/src/property/cluster.rs",
-            Claim::NoDeadlock
+            Claim::StableLeader => "model/src/links/run.rs",
+            Claim::ElectionProgress
+            | Claim::NoDeadlock
             | Claim::CommitProgress
             | Claim::ReplicationProgress
             | Claim::ReconfigCompletes

@@ -2,6 +2,7 @@
 //!
 //! * [`step`]: what every step of one server keeps, whatever the others do.
 //! * [`membership`]: what steps keep while the members change.
+//! * [`reads`]: what a client may rely on that reads.
 //! * [`release`]: what every message keeps that leaves a server.
 //! * [`restart`]: what a crash at this moment would leave of one server.
 //! * [`history`]: what holds over the whole run, by remembering who led and what was created.

@@ -30,9 +30,9 @@ pub fn published_in_time(before: ReadView, after: ReadView, effects: &Effects) -
     effects.publish == fresh && effects.commit.is_none_or(|commit| commit <= after.commit_index)
 }
 
-/// While a server leads a term, what it takes a peer for having confirmed changes only by that peer's
-/// answer in that term to a request of that term, and to what that answer bears (§6.4, rules R3,
-/// L1, L2). A new leader has nothing confirmed.
+/// While a server leads a term, what it takes a peer for having confirmed grows only by that peer's
+/// answer in that term to a request of that term, and to no more than that answer bears (§6.4, rules
+/// R3, L1, L2). A new leader has nothing confirmed.
 #[must_use]
 pub fn confirmation_sound(before: &Node, input: &Input, after: &Node) -> bool {
     let Some(is) = after.leadership() else { return true };
@@ -40,8 +40,7 @@ pub fn confirmation_sound(before: &Node, input: &Input, after: &Node) -> bool {
     is.peers.iter().all(|(id, peer)| {
         let known = was.and_then(|was| was.peers.get(id)).map_or(Stamp::NONE, |peer| peer.heard);
         let Stamp { round, sent } = borne(input, after, *id).unwrap_or(Stamp::NONE);
-        (peer.heard.round == known.round || peer.heard.round == round)
-            && (peer.heard.sent == known.sent || peer.heard.sent == sent)
+        peer.heard.round <= known.round.max(round) && peer.heard.sent <= known.sent.max(sent)
     })
 }
 

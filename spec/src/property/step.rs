@@ -213,8 +213,8 @@ pub fn check_quorum_sound(params: &Params, before: &Node, input: &Input, after: 
 #[must_use]
 pub fn leader_writes(params: &Params, now: Instant, input: &Input, after: &Node) -> bool {
     let looks = params.check_quorum && *input == Input::Tick && after.is_leader();
-    let owed = after.unwritten().first().and_then(|write| write.due_by);
-    !looks || owed.is_none_or(|due_by| due_by > now)
+    let mut owed = after.unwritten().iter().filter_map(|write| write.due_by);
+    !looks || owed.all(|due_by| due_by > now)
 }
 
 /// Whether this input is an answer of `from` to the leader of the present term.

@@ -133,8 +133,7 @@ impl<R: Rules> Step<'_, R> {
         }
         let reached = self.protocol.quorum_contact(self.node);
         let e = self.params().election_timeout;
-        let due_by = self.node.unwritten.first().and_then(|write| write.due_by);
-        let writes = self.rules().disk_keeps_up(self.now(), due_by);
+        let writes = self.rules().disk_keeps_up(self.now(), self.node.disk_due_by());
         if !self.rules().keeps_leading(self.now(), reached, e) || !writes {
             self.step_down(Cause::LostQuorum);
         }

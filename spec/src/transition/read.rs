@@ -107,11 +107,11 @@ impl<R: Rules> Step<'_, R> {
         let configuration = self.configuration();
         let is_quorum = |has: &dyn Fn(NodeId) -> bool| rules.is_quorum(configuration, has);
         let reached = reached_by_quorum(configuration, heard, is_quorum).unwrap_or(0);
-        let is_settled = |read: &PendingRead| rules.confirms_round(read.round, reached);
-        let settled: Vec<_> = leadership.reads.iter().copied().filter(is_settled).collect();
-        if let Role::Leader(leadership) = &mut self.node.role {
-            leadership.reads.retain(|read| !settled.contains(read));
-        }
+        let Role::Leader(leadership) = &mut self.node.role else { return };
+        let all = core::mem::take(&mut leadership.reads).into_iter();
+        let (settled, open): (Vec<_>, Vec<_>) =
+            all.partition(|read| rules.confirms_round(read.round, reached));
+        leadership.reads = open;
         for PendingRead { token, forwarded_by, index, .. } in settled {
             match forwarded_by {
                 Some(follower) => {

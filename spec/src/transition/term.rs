@@ -21,7 +21,8 @@ impl<R: Rules> Step<'_, R> {
         if term >= Term::LIMIT {
             return self.refuse(Refusal::TermTooHigh);
         }
-        if term > self.node.current_term {
+        let known = self.node.current_term;
+        if term > known {
             let kind = body.kind();
             let handover = matches!(body, Body::RequestVote { handover: true, .. });
             let promise = self.promise_permits(kind, handover);
@@ -46,7 +47,7 @@ impl<R: Rules> Step<'_, R> {
             Body::InstallSnapshot { snapshot } => {
                 self.on_install_snapshot(from, term, snapshot);
             }
-            Body::TimeoutNow => self.on_timeout_now(term),
+            Body::TimeoutNow => self.on_timeout_now(term, known),
             Body::ReadIndex { token } => self.on_read_index(from, token),
             Body::ReadIndexReply { token, index } => self.on_read_index_reply(token, index),
         }

@@ -41,15 +41,19 @@ impl<R: Rules> Step<'_, R> {
 
     /// The leader has handed its leadership over to this server, which campaigns without asking
     /// first, and without regard to the promise that it gave to that leader (§4.2.3, bug B14).
-    pub(crate) fn on_timeout_now(&mut self, term: Term) {
-        if let Err(refusal) = self.may_take_over(term) {
+    pub(crate) fn on_timeout_now(&mut self, term: Term, known: Term) {
+        if let Err(refusal) = self.may_take_over(term, known) {
             return self.refuse(refusal);
         }
+        // Its own vote counts when it is durable, and not before (bug A7).
         self.become_candidate(Cause::Handover);
-        self.tally_votes();
     }
 
-    fn may_take_over(&self, term: Term) -> Result<(), Refusal> {
+    fn may_take_over(&self, term: Term, known: Term) -> Result<(), Refusal> {
+        if term > known {
+            // Who has acknowledged all of a leader's log knows its term.
+            return Err(Refusal::Malformed);
+        }
         self.rules().obeys_timeout_now(term, self.node.current_term)?;
         match self.node.role {
             Role::Follower { .. } | Role::PreCandidate(_) => {}

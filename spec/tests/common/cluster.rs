@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_spec::property::history::{Event, History};
-use quorate_spec::{Body, Configuration, Durable, Envelope, Input, Outgoing, Params};
+use quorate_spec::property::history::{Event, History, answered, asked};
+use quorate_spec::property::reads::{lease_exclusive, lease_read_is_linearizable};
+use quorate_spec::{
+    Body, Configuration, Durable, Effects, Envelope, Input, Instant, Outgoing, Params, ReadAnswer,
+    Refusal,
+};
 
 use super::{E, Server, Setup, n, voters};
 
@@ -13,6 +17,8 @@ pub(crate) struct Cluster {
     pub(crate) cut: BTreeSet<(u64, u64)>,
     pub(crate) now: u64,
     history: History,
+    /// The reads that were answered: at which server, the name, and where they may be served.
+    pub(crate) answers: Vec<(u64, u64, Result<u64, Refusal>)>,
 }
 
 impl Cluster {
@@ -33,7 +39,8 @@ impl Cluster {
             (id, server)
         };
         let servers = ids.iter().map(|id| server(*id)).collect();
-        Cluster { servers, cut: BTreeSet::new(), now: E, history: History::default() }
+        let (cut, history, answers) = (BTreeSet::new(), History::default(), Vec::new());
+        Cluster { servers, cut, now: E, history, answers }
     }
 
     /// A server with an empty disk starts: it knows no cluster, and waits to be named.
@@ -66,8 +73,10 @@ impl Cluster {
 
     /// Lets something happen to a server, and everything that follows from it at this instant.
     pub(crate) fn step(&mut self, id: u64, input: Input) {
-        let effects = self.at(id).step(input);
-        self.after_step(id, effects.send);
+        let effects = self.at(id).step(input.clone());
+        let asked = asked(n(id), &input, &effects);
+        asked.iter().for_each(|event| self.remember(event));
+        self.after_step(id, effects);
         self.settle();
     }
 
@@ -94,7 +103,7 @@ impl Cluster {
                 let now = self.now;
                 self.at(id).now = now;
                 let effects = self.at(id).step(Input::Tick);
-                self.after_step(id, effects.send);
+                self.after_step(id, effects);
             }
             self.settle();
         }
@@ -123,11 +132,39 @@ impl Cluster {
     }
 
     /// The disk is instant; then the replies leave.
-    fn after_step(&mut self, id: u64, replies: Vec<Outgoing>) {
-        self.at(id).sync();
+    fn after_step(&mut self, id: u64, effects: Effects) {
+        let replies = effects.send.clone();
+        self.answer_reads(id, &effects);
+        while !self.at(id).writes.is_empty() {
+            let effects = self.at(id).sync_one();
+            self.answer_reads(id, &effects);
+        }
         self.observe(id);
         for reply in replies {
             self.release(id, reply);
+        }
+    }
+
+    /// Claim LinearizableRead: a read sees what was committed when it was asked for.
+    fn answer_reads(&mut self, id: u64, effects: &Effects) {
+        answered(n(id), effects).for_each(|event| self.remember(&event));
+        let answer = |read: &ReadAnswer| (id, read.token.0, read.outcome.map(|index| index.0));
+        self.answers.extend(effects.reads.iter().map(answer));
+    }
+
+    fn remember(&mut self, event: &Event) {
+        let broken = self.history.observe(event);
+        assert!(broken.is_empty(), "{event:?} breaks {broken:?}: {:?}", self.history);
+    }
+
+    /// Claims LinearizableRead and LeaseExclusive: of whoever may serve a lease read now.
+    fn observe_leases(&self) {
+        for server in self.servers.values() {
+            let Ok(index) = server.read_view().lease_read(Instant(self.now)) else { continue };
+            let nodes = self.servers.values().map(|server| &server.node);
+            let sound = lease_exclusive(&server.node, nodes)
+                && lease_read_is_linearizable(&self.history, index);
+            assert!(sound, "a lease read at {index} of {:?}: {:?}", server.node, self.history);
         }
     }
 
@@ -142,10 +179,8 @@ impl Cluster {
         if node.is_leader() && !known {
             events.push(Event::Elected { term, leader: n(id), log });
         }
-        for event in events {
-            let broken = self.history.observe(&event);
-            assert!(broken.is_empty(), "{event:?} breaks {broken:?}: {:?}", self.history);
-        }
+        events.iter().for_each(|event| self.remember(event));
+        self.observe_leases();
     }
 
     /// Nothing has to wait for an instant disk; a cut link loses the message.
@@ -159,7 +194,7 @@ impl Cluster {
         let now = self.now;
         self.at(to.0).now = now;
         let effects = self.at(to.0).step(Input::Receive(Envelope { from: n(from), to, message }));
-        self.after_step(to.0, effects.send);
+        self.after_step(to.0, effects);
     }
 
     /// The leader of the highest term, if there is one.

@@ -3,12 +3,13 @@
 
 pub(crate) mod cluster;
 pub(crate) mod dice;
+pub(crate) mod play;
 pub(crate) mod script;
 pub(crate) mod server;
 
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Duration, Effects, Entries, EntryId, Index, Input, Instant,
-    Limit, Log, NodeId, Params, Refusal, Snapshot, Target, Term, WriteId,
+    Limit, Log, NodeId, Params, ReadAnswer, Refusal, Snapshot, Target, Term, Token, WriteId,
 };
 
 pub(crate) use server::{Server, Setup};
@@ -66,8 +67,14 @@ pub(crate) fn terms(log: &Log) -> Vec<u64> {
     log.ids().map(|id| id.term.0).collect()
 }
 
+/// A RequestVote of a campaign that no leader asked for.
 pub(crate) fn request_vote(last: EntryId) -> Body {
-    Body::RequestVote { last }
+    Body::RequestVote { last, handover: false }
+}
+
+/// A RequestVote of a campaign that a TimeoutNow began.
+pub(crate) fn request_vote_after_handover(last: EntryId) -> Body {
+    Body::RequestVote { last, handover: true }
 }
 
 pub(crate) fn vote(granted: bool) -> Body {
@@ -108,6 +115,25 @@ pub(crate) fn stale() -> Body {
 /// An InstallSnapshot that covers everything up to `last`.
 pub(crate) fn install(last: EntryId, configuration: Configuration) -> Body {
     Body::InstallSnapshot { snapshot: Snapshot { last, configuration } }
+}
+
+/// A client asks for a read of this name.
+pub(crate) fn read(token: u64) -> Input {
+    Input::Read(Token(token))
+}
+
+pub(crate) fn read_index(token: u64) -> Body {
+    Body::ReadIndex { token: Token(token) }
+}
+
+pub(crate) fn read_index_reply(token: u64, index: u64) -> Body {
+    Body::ReadIndexReply { token: Token(token), index: Index(index) }
+}
+
+/// The reads that these effects answer: the name, and where the read may be served.
+pub(crate) fn served(effects: &Effects) -> Vec<(u64, u64)> {
+    let index = |read: &ReadAnswer| read.outcome.ok().map(|index| (read.token.0, index.0));
+    effects.reads.iter().filter_map(index).collect()
 }
 
 /// What the only reply waits for.

@@ -2,12 +2,13 @@
 
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, Entries, EntryId, Envelope, Index, Input, Instant, Limit,
-    Message, Node, NodeId, Params, RoleName, Snapshot, Target, Term, WriteId,
+    AppendOutcome, Body, Configuration, Duration, Entries, EntryId, Envelope, Index, Input,
+    Instant, Kind, Limit, Message, Node, NodeId, Params, RoleName, Snapshot, Stamp, Target, Term,
+    Token, WriteId,
 };
 
 use super::dice::Dice;
-use super::{E, HEARTBEAT, Server, Setup, joint, params, voters};
+use super::{E, HEARTBEAT, Server, Setup, accepted, joint, params, pre_vote_reply, vote, voters};
 
 /// Where the clocks of these lives begin: far from the origin, so that times can be moved.
 pub(crate) const BEGIN: u64 = 100_000;
@@ -42,6 +43,10 @@ impl Start {
             Params { max_in_flight: 2, ..params() },
             params().naive(),
             Params { stickiness: false, ..params() },
+            // Shorter than an election timeout by a third, and as long as one.
+            params().with_lease(200_000, Duration(1)),
+            params().with_lease(200_000, Duration(1)),
+            Params { max_in_flight: 0, ..params().with_lease(0, Duration(0)) },
         ]);
         let log = dice.pick(&[vec![], vec![], vec![1], vec![1, 1, 2], vec![1, 2, 3, 3, 3]]);
         let voted_for = dice.pick(&[None, None, Some(1), Some(2)]);
@@ -55,7 +60,29 @@ impl Start {
             server.disk.log.append(&Entries::of_configuration(index, term, leave));
         }
         server.restart_at(BEGIN);
+        if dice.one_in(3) {
+            try_to_lead(&mut server, dice.one_in(2));
+        }
         server
+    }
+}
+
+/// Everyone votes for the server, which leads if it is promotable; and everyone may have its log.
+fn try_to_lead(server: &mut Server, with_log: bool) {
+    server.time_out();
+    let others: Vec<u64> = (2..=4).collect();
+    for from in &others {
+        if let Some(campaign) = server.node.campaign() {
+            let (round, asked_in) = (campaign.round.0, server.term());
+            server.receive(*from, asked_in, pre_vote_reply(asked_in, round, true));
+        }
+    }
+    server.sync();
+    others.iter().for_each(|from| drop(server.receive(*from, server.term(), vote(true))));
+    if with_log {
+        server.sync();
+        let last = server.node.log().last().index.0;
+        others.iter().for_each(|from| drop(server.receive(*from, server.term(), accepted(last))));
     }
 }
 
@@ -83,11 +110,14 @@ impl Turn {
     pub(crate) fn resolve(&self, node: &Node) -> (Move, u64) {
         let mut dice = self.0.clone();
         let draw = dice.next();
-        let chosen = match dice.below(20) {
+        let chosen = match dice.below(23) {
             0..3 => Move::Wait(dice.pick(&[1, HEARTBEAT, E / 2, E, 3 * E])),
             3..6 => {
                 let entries = dice.pick(&[0, 1, 2, u64::MAX]);
-                Move::Poll(NodeId(1 + dice.below(5)), Limit { entries })
+                let peer = NodeId(dice.pick(&[1, 2, 2, 2, 3, 3, 4, 5]));
+                let transfer = node.leadership().and_then(|leadership| leadership.transfer);
+                let to = transfer.filter(|_| dice.one_in(2)).map_or(peer, |transfer| transfer.to);
+                Move::Poll(to, Limit { entries })
             }
             6..8 => Move::Input(Input::Tick),
             8 => Move::Input(Input::Campaign),
@@ -95,6 +125,11 @@ impl Turn {
             9 if dice.one_in(2) => Move::Input(some_report(&mut dice, node)),
             9 => Move::Input(Input::Propose { count: dice.below(4) }),
             10..13 => Move::Input(Input::Persisted(some_write(&mut dice, node))),
+            13 if dice.one_in(2) => {
+                let to = dice.pick(&[1, 2, 2, 2, 3, 3, 4, 5]);
+                Move::Input(Input::TransferLeadership(NodeId(to)))
+            }
+            13..15 => Move::Input(Input::Read(Token(dice.below(9)))),
             _ => Move::Input(Input::Receive(some_envelope(&mut dice, node))),
         };
         (chosen, draw)
@@ -131,10 +166,13 @@ fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
         RoleName::Candidate if likely_answer => some_vote_reply(dice),
         RoleName::Leader if likely_answer => some_append_reply(dice, node),
         RoleName::Follower | RoleName::PreCandidate | RoleName::Candidate | RoleName::Leader => {
-            match dice.below(8) {
+            match dice.below(11) {
+                8 if dice.one_in(3) => Body::TimeoutNow,
+                9 => Body::ReadIndex { token: Token(dice.below(9)) },
+                10 => some_read_index_reply(dice, node),
                 0 => Body::PreVote { last: some_entry(dice, node), round: Instant(BEGIN) },
                 1 => some_pre_vote_reply(dice, node),
-                2 => Body::RequestVote { last: some_entry(dice, node) },
+                2 => Body::RequestVote { last: some_entry(dice, node), handover: dice.one_in(3) },
                 3 => some_vote_reply(dice),
                 4 => some_append_reply(dice, node),
                 5 if dice.one_in(2) => some_install_snapshot(dice, node),
@@ -145,7 +183,29 @@ fn some_envelope(dice: &mut Dice, node: &Node) -> Envelope {
     let other = if dice.one_in(2) { 2 } else { 2 + dice.below(4) };
     let from = NodeId(if dice.one_in(50) { 1 } else { other });
     let to = NodeId(if dice.one_in(50) { 2 } else { 1 });
-    Envelope { from, to, message: Message { term, body } }
+    let stamp = some_stamp(dice, node, from, body.kind());
+    Envelope { from, to, message: Message { term, stamp, body } }
+}
+
+/// A likely answer's stamp is near what the peer was asked; a request's belongs to its sender.
+fn some_stamp(dice: &mut Dice, node: &Node, from: NodeId, kind: Kind) -> Stamp {
+    let peers = node.leadership().map(|leadership| (leadership, leadership.peers.get(&from)));
+    if let Some((leadership, Some(peer))) = peers.filter(|_| !kind.is_request()) {
+        let round = leadership.round;
+        let round = dice.pick(&[round, round, peer.asked, round.saturating_sub(1), u64::MAX]);
+        let hostile = Some(Instant(dice.pick(&[0, u64::MAX])));
+        let sent = dice.pick(&[peer.sent_at, peer.sent_at, peer.last_contact, None, hostile]);
+        return Stamp { round, sent };
+    }
+    let sent = dice.one_in(2).then(|| Instant(dice.next()));
+    Stamp { round: dice.below(4), sent }
+}
+
+fn some_read_index_reply(dice: &mut Dice, node: &Node) -> Body {
+    let some = Token(dice.below(9));
+    let asked = node.forwards().first().filter(|_| !dice.one_in(4));
+    let token = asked.map_or(some, |forward| forward.token);
+    Body::ReadIndexReply { token, index: some_entry(dice, node).index }
 }
 
 fn some_term(dice: &mut Dice, node: &Node) -> Term {
@@ -188,6 +248,9 @@ fn some_vote_reply(dice: &mut Dice) -> Body {
 
 fn some_append_reply(dice: &mut Dice, node: &Node) -> Body {
     let (some, hint) = (some_entry(dice, node), some_entry(dice, node));
+    if dice.one_in(3) {
+        return accepted(node.log().last().index.0);
+    }
     Body::AppendEntriesReply(match dice.below(8) {
         0 => AppendOutcome::Stale,
         1..4 => AppendOutcome::Conflict { prev_index: some.index, hint },

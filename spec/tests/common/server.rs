@@ -1,16 +1,21 @@
 //! One server with its clock, its disk, and the writes on their way there.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use quorate_spec::property::step::{broken_by_restart, broken_by_step};
+use quorate_spec::property::Claim;
+use quorate_spec::property::history::{Event, asked};
+use quorate_spec::property::reads::{published_in_time, waits_for};
+use quorate_spec::property::step::{broken_by_restart, broken_by_step, leader_writes};
 use quorate_spec::role::{Leadership, Progress};
 use quorate_spec::{
     Body, Configuration, Durable, Effects, EntryId, Envelope, HardState, Input, Instant, Limit,
-    Log, Message, Moment, Node, NodeId, Outgoing, Params, Persist, Protocol, Role, RoleName, Sound,
-    Term,
+    Log, Message, Moment, Node, NodeId, Outgoing, Params, Persist, Protocol, ReadView, Role,
+    RoleName, Sound, Term, Token,
 };
 
-use super::{ALL, E, entries, heartbeat, n, params, pre_vote, request_vote, terms, vote, voters};
+use super::{
+    ALL, E, accepted, entries, heartbeat, n, params, pre_vote, request_vote, terms, vote, voters,
+};
 
 /// What a server starts from. By default: n1 of n1, n2, n3, with nothing on its disk.
 #[derive(Clone)]
@@ -72,6 +77,8 @@ pub(crate) struct Server {
     pub(crate) draw: u64,
     pub(crate) disk: Durable,
     pub(crate) writes: VecDeque<Persist>,
+    /// The reads that it was asked for and has not answered.
+    pub(crate) reads: BTreeSet<Token>,
 }
 
 impl Server {
@@ -79,23 +86,60 @@ impl Server {
         let protocol = Protocol { rules: Sound, params };
         let draw = 50;
         let node = protocol.start(n(id), disk.clone(), Moment { now: Instant(now), draw });
-        Server { protocol, node, now, draw, disk, writes: VecDeque::new() }
+        Server { protocol, node, now, draw, disk, writes: VecDeque::new(), reads: BTreeSet::new() }
     }
 
-    /// Lets `input` happen now. Every step of every test keeps the claims of `property::step`.
+    /// Lets `input` happen now. Every step of every test keeps the claims about one server.
     pub(crate) fn step(&mut self, input: Input) -> Effects {
-        let before = self.node.clone();
+        let (before, seen) = (self.node.clone(), self.read_view());
         let moment = Moment { now: Instant(self.now), draw: self.draw };
         let mut effects = Effects::default();
         self.protocol.step(&mut self.node, moment, input.clone(), &mut effects);
-        let broken = broken_by_step(&self.protocol.params, &before, &input, &self.node);
+        let params = &self.protocol.params;
+        let mut broken = broken_by_step(params, &before, &input, &self.node);
+        let writes = leader_writes(params, moment.now, &input, &self.node);
+        broken.require(Claim::CheckQuorumSoundness, writes);
+        let published = published_in_time(seen, self.read_view(), &effects);
+        broken.require(Claim::PublishedInTime, published);
+        broken.require(Claim::ReadProgress, self.waits_for_reads(&input, &effects));
         assert!(broken.is_empty(), "{input:?} breaks {broken:?}\n{before:?}\n{:?}", self.node);
         self.writes.extend(effects.persist.clone());
         effects
     }
 
+    /// Whether every read is answered at most once, and waits until it is.
+    fn waits_for_reads(&mut self, input: &Input, effects: &Effects) -> bool {
+        let asked = match asked(self.node.id(), input, effects) {
+            Some(Event::ReadAsked { token, .. }) => self.reads.insert(token),
+            Some(_) | None => true,
+        };
+        let answered = effects.reads.iter().all(|read| self.reads.remove(&read.token));
+        asked && answered && self.reads.iter().all(|token| waits_for(&self.node, *token))
+    }
+
+    /// What readers may know at present.
+    pub(crate) fn read_view(&self) -> ReadView {
+        self.protocol.read_view(&self.node)
+    }
+
     pub(crate) fn receive(&mut self, from: u64, term: u64, body: Body) -> Effects {
-        let message = Message { term: Term(term), body };
+        let message = Message::new(Term(term), body);
+        self.step(Input::Receive(Envelope { from: n(from), to: self.node.id(), message }))
+    }
+
+    /// This peer answers a request of the leader: it has everything up to its end, and is in its term.
+    pub(crate) fn hears_answer(&mut self, from: u64, request: &Message) -> Effects {
+        let match_index = match &request.body {
+            Body::AppendEntries { prev, entries, .. } => entries.last_index(prev.index),
+            Body::InstallSnapshot { snapshot } => snapshot.last.index,
+            other => panic!("no request of a leader that is answered: {other:?}"),
+        };
+        self.hears_reply(from, request, accepted(match_index.0))
+    }
+
+    /// This peer answers a request of the leader so, in its term.
+    pub(crate) fn hears_reply(&mut self, from: u64, request: &Message, body: Body) -> Effects {
+        let message = Message { stamp: request.stamp, ..Message::new(request.term, body) };
         self.step(Input::Receive(Envelope { from: n(from), to: self.node.id(), message }))
     }
 
@@ -172,8 +216,12 @@ impl Server {
         self.poll_up_to(peer, ALL)
     }
 
+    /// Claim PublishedInTime: building a request changes nothing of what readers may know.
     pub(crate) fn poll_up_to(&mut self, peer: u64, limit: Limit) -> Option<Outgoing> {
-        self.protocol.poll_transmit(&mut self.node, n(peer), Instant(self.now), limit)
+        let (seen, now) = (self.read_view(), Instant(self.now));
+        let outgoing = self.protocol.poll_transmit(&mut self.node, n(peer), now, limit);
+        assert_eq!(self.read_view(), seen, "{outgoing:?}");
+        outgoing
     }
 
     /// Every request to `peer` that is due; they come to an end.

@@ -3,14 +3,20 @@
 #![allow(missing_docs)]
 
 mod between;
+mod check_quorum;
 #[path = "../common/mod.rs"]
 mod common;
 mod membership;
+mod reads;
 mod snapshots;
 
 use between::{
     committed_in_logs, committed_on_disks, disjoint_but_not_electable, disjoint_quorums,
     logs_match, match_index, non_disruption,
+};
+use check_quorum::{
+    contact_without_vote, leads_with_a_disk_that_was_stuck_before, leads_with_a_stuck_disk,
+    old_answer, old_vote,
 };
 use common::*;
 use membership::{
@@ -25,6 +31,11 @@ use quorate_spec::{
     Body, Configuration, Durable, Duration, Effects, EntryId, Envelope, HardState, Index, Input,
     Instant, Log, Message, Moment, Node, NodeId, Params, Protocol, Refusal, Rules, Sound, Term,
     WriteId,
+};
+use reads::{
+    answer_to_no_question, confirmed_by_another, confirmed_by_no_such_answer, forgotten_read,
+    forwarded_read, lease_beside_a_later_leader, lease_read_of_the_past, read_of_another_server,
+    read_of_the_past, views_not_published,
 };
 use snapshots::{
     committed_entry_lost, falling_terms, gap_after_the_snapshot, gap_on_the_disk, not_written,
@@ -66,7 +77,13 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::TruncateOnlyOnConflict => vec![truncate_only_on_conflict()],
         Claim::MatchIndexSound => vec![match_index()],
         Claim::MatchIndexMonotonic => vec![match_index_monotonic()],
-        Claim::CheckQuorumSoundness => vec![old_answer(), old_vote(), contact_without_vote()],
+        Claim::CheckQuorumSoundness => vec![
+            old_answer(),
+            old_vote(),
+            contact_without_vote(),
+            leads_with_a_stuck_disk(),
+            leads_with_a_disk_that_was_stuck_before(),
+        ],
         Claim::AckDurability => vec![ack_durability()],
         Claim::CommittedIsDurable => vec![committed_on_disks()],
         Claim::QuorumLog => vec![committed_in_logs()],
@@ -80,11 +97,24 @@ fn cases(claim: Claim) -> Vec<Case> {
         Claim::DurableIndexSound => vec![not_written(), written_differently()],
         Claim::QuorumIntersection => vec![disjoint_quorums(), disjoint_but_not_electable()],
         Claim::NonDisruption => vec![non_disruption()],
-        Claim::NoDeadlock
+        Claim::LinearizableRead => {
+            vec![read_of_the_past(), answer_to_no_question(), lease_read_of_the_past()]
+        }
+        Claim::LeaseExclusive => vec![lease_beside_a_later_leader()],
+        Claim::PublishedInTime => views_not_published(),
+        Claim::ConfirmationSound => {
+            confirmed_by_no_such_answer().into_iter().chain([confirmed_by_another()]).collect()
+        }
+        // What a run has to do for it is decided in the model.
+        Claim::ReadProgress => vec![forgotten_read(), read_of_another_server(), forwarded_read()],
+        Claim::StableLeader
+        | Claim::ElectionProgress
+        | Claim::NoDeadlock
         | Claim::CommitProgress
         | Claim::ReplicationProgress
         | Claim::ReconfigCompletes
-        | Claim::SnapshotProgress => vec![],
+        | Claim::SnapshotProgress
+        | Claim::TransferProgress => vec![],
     }
 }
 
@@ -94,11 +124,14 @@ fn every_claim_decided_here_says_no_to_one_case_and_yes_to_a_near_one() {
     for claim in Claim::ALL {
         let cases = cases(claim);
         let progress = [
+            Claim::StableLeader,
+            Claim::ElectionProgress,
             Claim::NoDeadlock,
             Claim::CommitProgress,
             Claim::ReplicationProgress,
             Claim::ReconfigCompletes,
             Claim::SnapshotProgress,
+            Claim::TransferProgress,
         ];
         assert_eq!(cases.is_empty(), progress.contains(&claim), "{claim}");
         for (i, Case { near, refuted }) in cases.into_iter().enumerate() {
@@ -127,8 +160,6 @@ broken_rules! {
     VotesForPastTerms: votes_for_term(_a: Term, _b: Term) -> Result<(), Refusal> = Ok(());
     IgnoresLogs: log_is_up_to_date(_a: EntryId, _b: EntryId) -> Result<(), Refusal> = Ok(());
     VotesAgain: vote_is_free(_a: Option<NodeId>, _b: NodeId) -> Result<(), Refusal> = Ok(());
-    CountsAnyVote: counts_vote(_a: Term, _b: Term) -> Result<(), Refusal> = Ok(());
-    CountsAnyAnswer: counts_answer(_a: Term, _b: Term) -> Result<(), Refusal> = Ok(());
     CountsAnyRound: counts_pre_vote(_a: (Term, Instant), _b: (Term, Instant)) -> Result<(), Refusal>
         = Ok(());
     LeadsAtOnce: leads_after_restart(_id: NodeId, _recovered: HardState) -> bool = true;
@@ -185,11 +216,7 @@ fn history(events: &[Event]) -> ClaimSet {
 }
 
 fn from(sender: u64, term: u64, body: Body) -> Input {
-    Input::Receive(Envelope {
-        from: n(sender),
-        to: n(1),
-        message: Message { term: Term(term), body },
-    })
+    Input::Receive(Envelope { from: n(sender), to: n(1), message: Message::new(Term(term), body) })
 }
 
 fn follower(term: u64, log: &[u64]) -> Server {
@@ -278,7 +305,7 @@ fn said(
     disk: &Durable,
     last: Option<SentVote>,
 ) -> ClaimSet {
-    let message = Message { term: Term(term), body };
+    let message = Message::new(Term(term), body);
     let envelope = Envelope { from: n(1), to: n(2), message };
     broken_by_release(&envelope, &server.node, disk, last)
 }
@@ -469,23 +496,4 @@ fn truncate_only_on_conflict() -> Case {
 fn match_index_monotonic() -> Case {
     let acks = [from(2, 1, accepted(1)), from(2, 1, accepted(0))];
     with_and_without(MatchesAsTold, &leader(1), &acks)
-}
-
-// In a step: whom a leader counts as contact.
-
-/// Bug F13: n3 answered an earlier term's leader.
-fn old_answer() -> Case {
-    with_and_without(CountsAnyAnswer, &leader(2), &[from(3, 1, accepted(0))])
-}
-
-/// Bug A1: what elects it is a vote of an earlier term.
-fn old_vote() -> Case {
-    with_and_without(CountsAnyVote, &candidate(2), &[from(3, 1, vote(true))])
-}
-
-/// A vote of n2 elects a leader that counts n2 as contact, or n3.
-fn contact_without_vote() -> Case {
-    let elects = from(2, 1, vote(true));
-    let with = |voter| leap(&candidate(1), &elects, &Setup::default().lead(&[voter]));
-    Case { near: with(2), refuted: with(3) }
 }

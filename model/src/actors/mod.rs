@@ -19,27 +19,30 @@
 //!   of rounds. Without pre-vote the two models have the same states. With it each actor counts
 //!   how far its clock has moved and translates rounds as they leave and come back; that clock
 //!   only rises, so the number of its moves is bounded, and the check is one up to that bound.
+//! * Leases. In a timed slice a clock advances by a timer, too, a tick at a time: [`Timer::Clock`].
+//!   All begin together, and the model's boundary keeps them within the slice's bound of each other,
+//!   as no actor sees another's clock. Requests carry times then, as rounds of pre-votes do.
+
+mod properties;
+mod reach;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quorate_spec::property::cluster::{log_matching, match_index_sound, quorum_intersection};
 use quorate_spec::property::history::Event;
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{EntryId, Envelope, Index, Instant, Message, Node, NodeId, Term};
-use stateright::actor::{
-    Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out, model_timeout,
-};
-use stateright::{Expectation, Model, Property};
+use stateright::actor::{Actor, ActorModel, ActorModelState, Id, Network, Out, model_timeout};
 
+pub use self::reach::{Forgetful, Reached, protocol_states};
+use crate::clocks::{Assumption, Clocks};
 use crate::guards::Guards;
 use crate::intern::Interned;
 use crate::internable;
 use crate::model::SliceModel;
 use crate::server::{Delivery, E, Machine, Operation, PRESENT, Server};
 use crate::slice::{self, Slice};
-use crate::state::Servers;
 
 /// Writes are durable at once, and requests leave as soon as they are due.
 const DELIVERY: Delivery = Delivery { sync: true, eager: true };
@@ -51,6 +54,8 @@ pub const CLOCK_MOVES: u64 = 1;
 pub struct RaftActor {
     machine: Arc<Machine<Guards>>,
     slice: Slice,
+    /// The servers as they begin.
+    first: Arc<[Server]>,
     clock_moves: u64,
 }
 
@@ -88,11 +93,14 @@ pub enum Timer {
     Client,
     /// An operator asks for the members that the slice names.
     Operator,
+    /// The server's clock advances by a tick.
+    Clock,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 4] = [Timer::Election, Timer::Promise, Timer::Client, Timer::Operator];
+    pub const ALL: [Timer; 5] =
+        [Timer::Election, Timer::Promise, Timer::Client, Timer::Operator, Timer::Clock];
 }
 
 /// The actor model.
@@ -109,8 +117,17 @@ pub fn can_act(slice: &Slice) -> bool {
         && slice.cuts.is_empty()
         && slice.changes.len() <= 1
         && slice.wiped.is_none()
-        && slice.clocks.is_none()
+        && slice.clocks.is_none_or(|clocks| within(&clocks).is_some())
+        && (slice.reads, slice.transfers) == (0, 0)
         && slice.established.is_none()
+}
+
+/// How far apart the clocks of the actors may be, if each has one of its own.
+fn within(clocks: &Clocks) -> Option<u64> {
+    match clocks.assumption {
+        Assumption::Skew(bound) if clocks.are_own() => Some(bound),
+        Assumption::Skew(_) | Assumption::Drift(_) => None,
+    }
 }
 
 /// The actor model of a slice.
@@ -130,15 +147,22 @@ pub fn actor_model(slice: &Slice) -> RaftModel {
 #[must_use]
 pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> RaftModel {
     assert!(can_act(slice), "actors do not have every feature of slice {}", slice.name);
-    let machine = Arc::new(SliceModel::new(*slice, guards).machine);
+    let direct = SliceModel::new(*slice, guards);
+    let first = direct.plain_initial().servers.into_iter().map(|server| (*server).clone());
+    let (first, machine): (Arc<[Server]>, _) = (first.collect(), Arc::new(direct.machine));
     let ids = (0..slice.servers as u64).map(NodeId);
-    let actor = |_| RaftActor { machine: Arc::clone(&machine), slice: *slice, clock_moves };
+    let actor = |_| {
+        let (machine, first) = (Arc::clone(&machine), Arc::clone(&first));
+        RaftActor { machine, slice: *slice, first, clock_moves }
+    };
     let network = slice::Network::Async;
     let mut model = ActorModel::new(Slice { network, ..*slice }, ())
         .actors(ids.map(actor))
         .init_network(Network::new_unordered_duplicating([]))
-        .within_boundary(|slice, state| proposed(state) <= slice.commands && asked(state) <= 1);
-    model.properties = properties(slice);
+        .within_boundary(|slice, state| {
+            proposed(state) <= slice.commands && asked(state) <= 1 && are_together(slice, state)
+        });
+    model.properties = properties::properties(slice);
     model
 }
 
@@ -146,6 +170,13 @@ pub fn actor_model_with(slice: &Slice, guards: Guards, clock_moves: u64) -> Raft
 #[must_use]
 pub fn proposed(state: &RaftState) -> u8 {
     members(state).map(|member| member.proposed).sum()
+}
+
+/// Whether the clocks are as close together as the slice has them.
+fn are_together(slice: &Slice, state: &RaftState) -> bool {
+    let Some(bound) = slice.clocks.as_ref().and_then(within) else { return true };
+    let clocks = || members(state).map(|member| member.clock);
+    clocks().max().unwrap_or(0) - clocks().min().unwrap_or(0) <= bound
 }
 
 /// How many servers an operator has asked for other members.
@@ -163,10 +194,14 @@ impl Actor for RaftActor {
 
     fn on_start(&self, id: Id, _: &Option<()>, out: &mut Out<Self>) -> Member {
         Timer::ALL.iter().for_each(|timer| out.set_timer(*timer, model_timeout()));
+        let server = self.first[usize::from(id)].clone();
+        // Whoever leads when it begins has created all of its log.
+        let leads = server.node.is_leader();
+        let created = server.node.log().ids().filter(|_| leads).collect();
         Member {
-            server: self.machine.first(node_id(id), self.slice.genesis(node_id(id))),
-            led: BTreeSet::new(),
-            created: BTreeSet::new(),
+            led: server.node.is_leader().then(|| server.node.current_term()).into_iter().collect(),
+            created,
+            server,
             proposed: 0,
             asked: false,
             broken: ClaimSet::NONE,
@@ -194,14 +229,19 @@ impl Actor for RaftActor {
         out.set_timer(*timer, model_timeout());
         match timer {
             Timer::Election if self.may_time_out(&state.server.node) => {
-                self.perform(state, Operation::Timeout, out);
+                let looks = self.slice.clocks.is_some() && state.server.node.is_leader();
+                let operation = if looks { Operation::Tick } else { Operation::Timeout };
+                self.perform(state, operation, out);
+            }
+            Timer::Clock if self.slice.clocks.is_some() => {
+                self.perform(state, Operation::Advance, out);
             }
             Timer::Promise if self.may_lapse(&state.server.node) => {
                 self.perform(state, Operation::Lapse, out);
             }
             Timer::Client if state.server.node.is_leader() => self.propose(state, out),
             Timer::Operator if state.server.node.is_leader() => self.change_members(state, out),
-            Timer::Election | Timer::Promise | Timer::Client | Timer::Operator => {}
+            Timer::Election | Timer::Promise | Timer::Client | Timer::Operator | Timer::Clock => {}
         }
     }
 }
@@ -209,17 +249,19 @@ impl Actor for RaftActor {
 impl RaftActor {
     /// A leader looks for its quorum in every term; others campaign below the last one.
     fn may_time_out(&self, node: &Node) -> bool {
+        let due = node.election_deadline().max(node.promised_until()) <= PRESENT;
         if node.is_leader() {
             self.slice.election.check_quorum
         } else {
-            node.current_term().0 < self.slice.max_term
+            node.current_term().0 < self.slice.max_term && (self.slice.clocks.is_none() || due)
         }
     }
 
-    /// For a leader that looks for its quorum, time passes by timeouts alone.
+    /// For a leader that looks for its quorum, time passes by timeouts alone, and for a server with
+    /// a clock by its ticks.
     fn may_lapse(&self, node: &Node) -> bool {
         let looks = node.is_leader() && self.slice.election.check_quorum;
-        !looks && node.promised_until() > PRESENT
+        !looks && self.slice.clocks.is_none() && node.promised_until() > PRESENT
     }
 
     fn propose(&self, state: &mut Cow<Member>, out: &mut Out<Self>) {
@@ -241,8 +283,10 @@ impl RaftActor {
 
     fn perform(&self, state: &mut Cow<Member>, operation: Operation, out: &mut Out<Self>) {
         let outcome = self.machine.perform(&state.server, operation, DELIVERY);
-        let clock = if self.slice.election.pre_vote { state.clock + outcome.moved.by } else { 0 };
-        if clock > self.clock_moves * E {
+        let timed = self.slice.clocks.is_some();
+        let told = timed || self.slice.election.pre_vote;
+        let clock = if told { state.clock + outcome.moved.by } else { 0 };
+        if clock > self.clock_moves * if timed { 1 } else { E } {
             return;
         }
         let mut after = Member {
@@ -289,217 +333,10 @@ impl Member {
     }
 }
 
-fn node_id(id: Id) -> NodeId {
-    NodeId(usize::from(id) as u64)
-}
-
-/// The actor model without Stateright's note of the message that was delivered last, which is part
-/// of a duplicating network's state although nothing reads it: the same protocol, in as many
-/// states as it has.
-pub struct Forgetful(pub RaftModel);
-
-impl Model for Forgetful {
-    type State = RaftState;
-    type Action = ActorModelAction<Message, Timer, ()>;
-
-    fn init_states(&self) -> Vec<RaftState> {
-        self.0.init_states()
-    }
-
-    fn actions(&self, state: &RaftState, actions: &mut Vec<Self::Action>) {
-        self.0.actions(state, actions);
-    }
-
-    fn next_state(&self, last: &RaftState, action: Self::Action) -> Option<RaftState> {
-        let mut state = self.0.next_state(last, action)?;
-        if let Network::UnorderedDuplicating(_, delivered) = &mut state.network {
-            *delivered = None;
-        }
-        Model::within_boundary(&self.0, &state).then_some(state)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        let kept = |name| self.0.properties.iter().any(|property| property.name == name);
-        let mut properties = properties(&self.0.cfg);
-        properties.retain(|property| kept(property.name));
-        properties
-    }
-
-    fn format_action(&self, action: &Self::Action) -> String {
-        self.0.format_action(action)
-    }
-}
-
-/// What the actor model reaches.
-pub struct Reached {
-    /// The servers without their ghosts, and without what is under way.
-    pub protocol: HashSet<Servers>,
-    /// The number of states.
-    pub unique: usize,
-    /// The properties that are false somewhere.
-    pub refuted: BTreeSet<&'static str>,
-}
-
-/// Everything that the model reaches, by a search that compares whole states: it rests on none of
-/// Stateright's hashes.
-#[must_use]
-pub fn protocol_states<M: Model<State = RaftState>>(model: &M) -> Reached {
-    let mut claims = model.properties();
-    claims.retain(|property| property.expectation == Expectation::Always);
-    let mut waiting = model.init_states();
-    let mut seen: HashSet<_> = waiting.iter().map(whole).collect();
-    let (mut protocol, mut refuted) = (HashSet::new(), BTreeSet::new());
-    while let Some(state) = waiting.pop() {
-        protocol.insert(members(&state).map(|m| Interned::new(m.server.clone())).collect());
-        let wrong = claims.iter().filter(|claim| !(claim.condition)(model, &state));
-        refuted.extend(wrong.map(|claim| claim.name));
-        for next in model.next_states(&state) {
-            if model.within_boundary(&next) && seen.insert(whole(&next)) {
-                waiting.push(next);
-            }
-        }
-    }
-    Reached { protocol, unique: seen.len(), refuted }
-}
-
-/// All that varies in a state, interned, so that a set of many fits into memory.
-type Whole = (Vec<Interned<Member>>, Vec<Interned<Envelope>>, Option<Interned<Envelope>>);
-
-fn whole(state: &RaftState) -> Whole {
-    let Network::UnorderedDuplicating(set, last) = &state.network else {
-        unreachable!("the model is built with this network");
-    };
-    let interned = |envelope: &stateright::actor::Envelope<Message>| {
-        let (from, to) = (node_id(envelope.src), node_id(envelope.dst));
-        Interned::new(Envelope { from, to, message: envelope.msg.clone() })
-    };
-    let mut net: Vec<_> = set.iter().map(interned).collect();
-    net.sort_unstable();
-    (members(state).cloned().map(Interned::new).collect(), net, last.as_ref().map(interned))
-}
-
-/// A model of which the claims about a whole state can be asked.
-trait Cluster: Model<State = RaftState> {
-    fn guards(&self) -> &Guards;
-    fn slice(&self) -> &Slice;
-}
-
-impl Cluster for RaftModel {
-    fn guards(&self) -> &Guards {
-        &self.actors[0].machine.protocol.rules
-    }
-
-    fn slice(&self) -> &Slice {
-        &self.cfg
-    }
-}
-
-impl Cluster for Forgetful {
-    fn guards(&self) -> &Guards {
-        self.0.guards()
-    }
-
-    fn slice(&self) -> &Slice {
-        self.0.slice()
-    }
-}
-
-/// The claims, and what shows that they are not empty.
-fn properties<M: Cluster>(slice: &Slice) -> Vec<Property<M>> {
-    let mut properties = vec![
-        Property::always("ElectionSafety", |_, state| {
-            pairs(state).all(|(a, b)| a.led.is_disjoint(&b.led))
-        }),
-        Property::always("EntryIdentity", |_, state| {
-            let once = |member: &Member| !member.broken.contains(Claim::EntryIdentity);
-            members(state).all(once) && pairs(state).all(|(a, b)| a.created.is_disjoint(&b.created))
-        }),
-        Property::always("QuorumIntersection", |model: &M, state| {
-            quorum_intersection(model.guards(), || {
-                Box::new(members(state).map(|member| &member.server.node))
-            })
-        }),
-        Property::always("LogMatching", |_, state| {
-            node_pairs(state).all(|(a, b)| log_matching(a.log(), b.log()))
-        }),
-        Property::always("StateMachineSafety", |_, state| {
-            node_pairs(state).all(|(a, b)| {
-                let both = a.commit_index().min(b.commit_index());
-                committed(a, both) == committed(b, both)
-            })
-        }),
-        Property::always("LeaderCompleteness", |_, state| {
-            // A server that hears a leader contradict a commit says so itself.
-            let heard = |member: &Member| !member.broken.contains(Claim::LeaderCompleteness);
-            let complete = node_pairs(state).all(|(a, b)| is_complete(a, b) && is_complete(b, a));
-            members(state).all(heard) && complete
-        }),
-        Property::always("MatchIndexSound", |_, state| {
-            pairs(state).all(|(a, b)| knows(a, b) && knows(b, a))
-        }),
-        Property::always("steps", |_, state| members(state).all(|m| m.broken.is_empty())),
-        Property::sometimes("a leader is elected", |_, state| {
-            members(state).any(|member| member.server.node.is_leader())
-        }),
-    ];
-    if slice.appends {
-        properties.push(Property::sometimes("a leader commits", |_, state| {
-            members(state)
-                .map(|member| &member.server.node)
-                .any(|node| node.is_leader() && node.commit_index() > Index::ZERO)
-        }));
-    }
-    if !slice.changes.is_empty() {
-        properties.push(Property::sometimes("the members have changed", |model: &M, state| {
-            members(state).any(|member| has_changed(model.slice(), &member.server.node))
-        }));
-    }
-    if slice.appends && slice.commands > 0 {
-        properties
-            .push(Property::sometimes("every server knows of a committed command", |_, state| {
-                members(state).all(|member| knows_of_a_command(&member.server.node))
-            }));
-    }
-    properties
-}
-
 fn members(state: &RaftState) -> impl Iterator<Item = &Member> {
     state.actor_states.iter().map(|member| &**member)
 }
 
-/// Every two members, once.
-fn pairs(state: &RaftState) -> impl Iterator<Item = (&Member, &Member)> {
-    members(state).enumerate().flat_map(|(i, a)| members(state).take(i).map(move |b| (a, b)))
-}
-
-fn node_pairs(state: &RaftState) -> impl Iterator<Item = (&Node, &Node)> {
-    pairs(state).map(|(a, b)| (&a.server.node, &b.server.node))
-}
-
-fn knows(leader: &Member, follower: &Member) -> bool {
-    let disk = &follower.server.disk.reported;
-    match_index_sound(&leader.server.node, &follower.server.node, disk)
-}
-
-/// Whether the server knows that the members are those that the slice asks for.
-fn has_changed(slice: &Slice, node: &Node) -> bool {
-    let target = slice.changes.first().map(|to| to.target());
-    target.is_some() && node.settled_members() == target
-}
-
-/// A term's first entry is no command, and every other one is.
-fn knows_of_a_command(node: &Node) -> bool {
-    let known = committed(node, node.commit_index());
-    known.windows(2).any(|pair| pair[0].term == pair[1].term)
-}
-
-fn committed(node: &Node, upto: Index) -> Vec<EntryId> {
-    node.log().ids().take_while(|id| id.index <= upto).collect()
-}
-
-/// If `leader` leads a later term than `other` is in, it has what `other` knows to be committed:
-/// that was committed in an earlier term than the leader's.
-fn is_complete(leader: &Node, other: &Node) -> bool {
-    let owes = leader.is_leader() && leader.current_term() > other.current_term();
-    !owes || committed(other, other.commit_index()) == committed(leader, other.commit_index())
+fn node_id(id: Id) -> NodeId {
+    NodeId(usize::from(id) as u64)
 }
