@@ -129,7 +129,7 @@ impl Clocks {
         let values = bound + 1;
         let digit = |of: u64, at: usize| of / values.pow(at as u32) % values;
         match (self.encoding, self.assumption) {
-            (Encoding::Global, _) => vec![Rooms::default()],
+            (Encoding::Global, _) => vec![Rooms::NONE],
             (Encoding::PerServer, Assumption::Skew(_)) => {
                 let offsets = 0..values.pow(servers as u32);
                 let lowest = |of: &u64| (0..servers).any(|server| digit(*of, server) == 0);
@@ -163,8 +163,7 @@ impl fmt::Display for Clocks {
 }
 
 /// How many ticks each server's clock may still gain on each other one's, packed: three bits for
-/// each pair, and the width of the windows in the highest four. Zero where no server has a clock of
-/// its own.
+/// each pair, and the width of the windows in the highest four. Zero in a slice without time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Rooms(u64);
 
@@ -187,10 +186,19 @@ impl Rooms {
         Rooms(packed)
     }
 
+    /// One tick for all: there is time, and no server has a clock of its own.
+    pub const NONE: Rooms = Rooms(1 << (WIDTH - 1));
+
+    /// Whether time is counted at all.
+    #[must_use]
+    pub fn has_time(self) -> bool {
+        self.0 != 0
+    }
+
     /// Whether servers have clocks of their own.
     #[must_use]
     pub fn are_counted(self) -> bool {
-        self.0 != 0
+        self.width() != 0
     }
 
     fn width(self) -> u64 {
