@@ -115,6 +115,21 @@ const CAVEATS: &str = "
 - **A window of N**: at most N requests with entries follow each other without an answer. Where the
   row has none, each waits for the answer to the one before it.
 - **No AppendEntries**: leaders send none, neither entries nor heartbeats; the no-op stays at home.
+- **Clocks**: where a row names them time is counted, in ticks. Clocks within N of each other: always;
+  clocks that gain ≤ N on each other: over any period. Either is modelled twice. With a clock a
+  server each advances by itself as far as the others allow, which is exact. With one tick for all
+  each timer ends up to N ticks early or late, and a lease as late as that (skew) or in time (drift):
+  that covers what each leader's lease can meet with a clock a server, and allows more
+  (`model/src/clocks.rs`). Election timers are never early, or, where the row says so, fire at any
+  moment; a promise always lasts its time.
+- **n0 leads term 1 at the beginning**: its first entry is committed everywhere, and all of that has
+  just happened. **No vote late**: pre-votes, votes and the answers to them arrive at once or never.
+  Both are restrictions.
+- **Times forgotten**: where nobody who leads a term below the last one can hold a lease any more,
+  times do not matter, and promises count as over, as they would be some ticks later; nor does
+  the timer of a server in the last term, nor the promise of one that has voted in it
+  (`model/src/timeless.rs`). With it and without it the verdicts agree on small slices
+  (`model/tests/clocks.rs`).
 - **Hash collisions**: a state is skipped if its 64-bit fingerprint equals another's. The estimate
   n²/2⁶⁵ is optimistic. Slices of up to 300,000 states are searched a second time without
   fingerprints, and the counts have to be equal.

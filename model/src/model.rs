@@ -236,7 +236,10 @@ impl SliceModel {
         let forgets = self.slice.forgets && state.budget.wipes == 0;
         let state = if forgets { self.oblivion.of(rules, state) } else { state };
         let state = match &self.timeless {
-            Some(timeless) if self.slice.forgets => timeless.of(rules, state),
+            // What answers are levelled to is known to be answered.
+            Some(timeless) if self.slice.forgets => {
+                self.without_the_dead(timeless.of(rules, state))
+            }
             Some(_) | None => state,
         };
         match &self.canonical {

@@ -5,7 +5,6 @@
 //! alike. Where a rule decides, the rule is asked, so that a mutant that breaks it keeps the
 //! messages that it can misuse. `tests/reductions.rs` compares verdicts with and without.
 
-use quorate_spec::role::Leadership;
 use quorate_spec::{
     AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Kind, Message, Node,
     NodeId, Role, Rules, Snapshot, Stamp, Term, Token,
@@ -13,6 +12,7 @@ use quorate_spec::{
 
 use crate::clocks::PAST;
 use crate::intern::Interned;
+use crate::late::still_told;
 use crate::model::SliceModel;
 use crate::server::{Delivery, Operation, PRESENT, Server};
 use crate::slice::Network;
@@ -51,7 +51,12 @@ impl SliceModel {
             if self.is_idle(&state, *envelope) {
                 return spent(*envelope, &from, max_term);
             }
-            what_matters(rules, *envelope, &from, &to, max_term)
+            let told = what_matters(rules, *envelope, &from, &to, max_term)?;
+            Some(if self.slice.clocks.is_some() {
+                still_told(rules, told, &from, &to)
+            } else {
+                told
+            })
         };
         let mut net: Net = state.net.iter().filter_map(matters).collect();
         if self.slice.network == Network::Async && !self.slice.election.check_quorum {
@@ -91,8 +96,7 @@ fn what_matters<R: Rules>(
             if term < settled && rules.takes_entries_of(term, settled).is_err() {
                 spent(envelope, sender, max_term)
             } else {
-                let envelope = unstamped(rules, envelope, &sender.node, receiver.node.id());
-                Some(sated(rules, envelope, &sender.node, receiver))
+                Some(envelope)
             }
         }
         Body::PreVoteReply { granted: false, .. } | Body::RequestVoteReply { granted: false } => {
@@ -100,8 +104,7 @@ fn what_matters<R: Rules>(
         }
         Body::AppendEntriesReply(AppendOutcome::Stale) => {
             let contact = term == settled && receiver.node.is_leader();
-            let told = unstamped(rules, envelope, &receiver.node, envelope.from);
-            (term > settled || contact).then_some(told)
+            (term > settled || contact).then_some(envelope)
         }
         Body::PreVoteReply { asked_in, round, granted: true } => {
             pre_vote_grant_counts(rules, (*asked_in, *round), &envelope, receiver)
@@ -111,9 +114,7 @@ fn what_matters<R: Rules>(
             vote_grant_counts(rules, &envelope, receiver).then_some(envelope)
         }
         Body::AppendEntriesReply(outcome) => {
-            let told = unstamped(rules, envelope, &receiver.node, envelope.from);
-            let told = known(rules, told, &receiver.node);
-            answer_counts(rules, *outcome, &envelope, receiver).then_some(told)
+            answer_counts(rules, *outcome, &envelope, receiver).then_some(envelope)
         }
         Body::TimeoutNow => {
             (term >= settled || rules.obeys_timeout_now(term, settled).is_ok()).then_some(envelope)
@@ -125,95 +126,6 @@ fn what_matters<R: Rules>(
             (term > settled || asks(&receiver.node, *token)).then_some(envelope)
         }
     }
-}
-
-/// The request, or the answer to it, without the time at which this leader made it, if the peer has
-/// answered a later one, or the answer tells nothing of a lease.
-fn unstamped<R: Rules>(
-    rules: &R,
-    envelope: Interned<Envelope>,
-    leader: &Node,
-    peer: NodeId,
-) -> Interned<Envelope> {
-    let Some(sent) = envelope.message.stamp.sent else { return envelope };
-    let kind = envelope.message.body.kind();
-    let heard = |leadership: &Leadership| {
-        leadership.peers.get(&peer).is_some_and(|peer| peer.heard.sent >= Some(sent))
-    };
-    let of_term = envelope.message.term == leader.current_term();
-    // Whoever leads a term no more does not lead it again.
-    let known = match leader.leadership() {
-        Some(leadership) if of_term => heard(leadership),
-        Some(_) => true,
-        None => !rules.leads_after_restart(leader.id(), leader.hard_state()),
-    };
-    let exact = rules.lease_start(sent, PRESENT) == sent;
-    if (known && exact) || (kind == Kind::AppendStale && !rules.confirms(kind)) {
-        let mut told = (*envelope).clone();
-        told.message.stamp.sent = None;
-        return Interned::new(told);
-    }
-    envelope
-}
-
-/// An AppendEntries whose entries the receiver has in the message's term: it tells that the
-/// leader is there, and what is committed. It is reduced to a heartbeat after the last of its
-/// entries, or, where the leader knows that the receiver has them, after the last that it commits.
-fn sated<R: Rules>(
-    rules: &R,
-    envelope: Interned<Envelope>,
-    leader: &Node,
-    receiver: &Server,
-) -> Interned<Envelope> {
-    let Body::AppendEntries { prev, entries, leader_commit } = &envelope.message.body else {
-        return envelope;
-    };
-    let (term, log) = (envelope.message.term, receiver.node.log());
-    if !stays_settled(rules, &envelope, receiver) {
-        return envelope;
-    }
-    let has = |id: EntryId| id == EntryId::ZERO || log.contains(id);
-    if !has(*prev) || !entries.ids(prev.index).all(has) {
-        return envelope;
-    }
-    let validated = entries.last_index(prev.index);
-    let commits = validated.min(*leader_commit);
-    let knows = leader.leadership().filter(|_| leader.current_term() == term).is_none_or(|it| {
-        let peer = it.peers.get(&receiver.node.id());
-        peer.is_some_and(|peer| peer.match_index >= validated)
-    });
-    let last = if knows { commits } else { validated };
-    let Some(term_of) = log.term_at(last) else { return envelope };
-    let body = Body::AppendEntries {
-        prev: EntryId { term: term_of, index: last },
-        entries: quorate_spec::Entries::default(),
-        leader_commit: commits,
-    };
-    if body == envelope.message.body {
-        return envelope;
-    }
-    let mut told = (*envelope).clone();
-    told.message.body = body;
-    Interned::new(told)
-}
-
-/// A success that tells nothing of the log that the leader does not know: its index does not matter.
-fn known<R: Rules>(rules: &R, envelope: Interned<Envelope>, leader: &Node) -> Interned<Envelope> {
-    let Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) = envelope.message.body
-    else {
-        return envelope;
-    };
-    let peer = leader.leadership().and_then(|it| it.peers.get(&envelope.from));
-    let of_term = envelope.message.term == leader.current_term();
-    let Some(peer) = peer.filter(|_| of_term && match_index > Index::ZERO) else { return envelope };
-    let (knows, arrived) = (peer.match_index, |index| rules.match_after(peer.match_index, index));
-    if match_index > knows || arrived(match_index) != knows || arrived(Index::ZERO) != knows {
-        return envelope;
-    }
-    let mut told = (*envelope).clone();
-    let outcome = AppendOutcome::Accepted { match_index: Index::ZERO };
-    told.message.body = Body::AppendEntriesReply(outcome);
-    Interned::new(told)
 }
 
 /// Whether the server still asks its leader for this read.
@@ -231,7 +143,7 @@ fn stays_without_effect<R: Rules>(rules: &R, envelope: &Envelope, receiver: &Ser
 }
 
 /// The same of what it changes in the log, whether its receiver follows already or not.
-fn stays_settled<R: Rules>(rules: &R, envelope: &Envelope, receiver: &Server) -> bool {
+pub(crate) fn stays_settled<R: Rules>(rules: &R, envelope: &Envelope, receiver: &Server) -> bool {
     let Body::AppendEntries { prev, entries, leader_commit } = &envelope.message.body else {
         return false;
     };

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use quorate_spec::role::Pace;
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Log, Node, NodeId, Role, Snapshot,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Log, Node, NodeId, Role,
+    Snapshot,
 };
 
 use crate::server::{PRESENT, Server};
@@ -105,13 +106,21 @@ pub fn sending(envelope: &Envelope) -> String {
     }
 }
 
+/// What a message under way says; in a timed slice also when it, or what it answers, was sent.
+#[must_use]
+pub fn under_way(state: &State, envelope: &Envelope) -> String {
+    let sent = envelope.message.stamp.sent.filter(|_| state.clocks.has_time());
+    let when = sent.map_or(String::new(), |sent| format!(", {}", made(sent)));
+    format!("{}{when}", message(envelope))
+}
+
 /// A small table of the servers, then what is under way.
 #[must_use]
 pub fn table(state: &State) -> String {
     let mut text =
         String::from("      role          term vote log                    commit notes\n");
     for server in &state.servers {
-        row(&mut text, server);
+        row(&mut text, server, times(state, server));
     }
     for envelope in &state.net {
         // Writing into a String does not fail.
@@ -126,11 +135,42 @@ pub fn table(state: &State) -> String {
     text
 }
 
-fn row(text: &mut String, server: &Server) {
+/// The times of a server in a timed slice: how long its promise lasts, when the requests were made
+/// that followers have answered, and how many ticks its clock may gain on each other one.
+#[must_use]
+pub fn times(state: &State, server: &Server) -> Vec<String> {
+    let (node, clocks) = (&server.node, state.clocks);
+    let mut times = Vec::new();
+    if clocks.has_time() && node.promised_until() > PRESENT {
+        times.push(format!("promised for {}", node.promised_until().0 - PRESENT.0));
+    }
+    for (id, peer) in node.leadership().iter().flat_map(|leadership| &leadership.peers) {
+        let heard = peer.heard.sent.filter(|_| clocks.has_time());
+        times.extend(heard.map(|sent| format!("n{id} answered what was {}", made(sent))));
+    }
+    if clocks.are_counted() {
+        let others = state.servers.iter().map(|other| other.node.id());
+        let others = others.filter(|other| *other != node.id());
+        let gains = others.map(|other| format!("{} on n{other}", clocks.of(node.id(), other)));
+        times.push(format!("clock may gain {}", gains.collect::<Vec<_>>().join(", ")));
+    }
+    times
+}
+
+/// When a request was made, by the clock of who made it.
+fn made(sent: Instant) -> String {
+    match PRESENT.0.saturating_sub(sent.0) {
+        0 => "sent now".to_owned(),
+        1 => "sent 1 tick ago".to_owned(),
+        ticks => format!("sent {ticks} ticks ago"),
+    }
+}
+
+fn row(text: &mut String, server: &Server, times: Vec<String>) {
     let Server { node, gate, disk, .. } = server;
     let vote = node.voted_for().map_or("-".to_owned(), |id| format!("n{id}"));
     let mut notes = Vec::new();
-    if node.promised_until() > PRESENT {
+    if times.is_empty() && node.promised_until() > PRESENT {
         notes.push("promised".to_owned());
     }
     match node.role() {
@@ -159,6 +199,7 @@ fn row(text: &mut String, server: &Server) {
     if !disk.pending.is_empty() {
         notes.push(format!("{} unwritten", disk.pending.len()));
     }
+    notes.extend(times);
     let waiting = gate.held().count();
     if waiting > 0 {
         notes.push(format!("{waiting} held back"));

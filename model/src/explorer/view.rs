@@ -6,7 +6,7 @@ use quorate_spec::{EntryId, Envelope, NodeId, Role};
 use serde::Serialize;
 
 use super::walk::{Header, Verdict};
-use crate::render::{configuration, message};
+use crate::render::{configuration, message, times, under_way};
 use crate::server::{PRESENT, Server};
 use crate::state::State;
 
@@ -117,8 +117,8 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
     let left = left.into_iter().filter(|(_, _, n)| *n > 0);
     let mut view = StateView {
         served: None,
-        nodes: state.servers.iter().map(|server| node(server)).collect(),
-        messages: state.net.iter().map(|envelope| under_way(envelope)).collect(),
+        nodes: state.servers.iter().map(|server| node(state, server)).collect(),
+        messages: state.net.iter().map(|envelope| message_view(state, envelope)).collect(),
         cut: cut.map(|(from, to)| format!("n{from} ↛ n{to}")).collect(),
         left: left
             .map(|(one, many, n)| format!("{n} {}", if n == 1 { one } else { many }))
@@ -130,7 +130,7 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
     view
 }
 
-fn node(server: &Server) -> NodeView {
+fn node(state: &State, server: &Server) -> NodeView {
     let Server { node, gate, disk, .. } = server;
     let entry = |id: EntryId| EntryView {
         index: id.index.0,
@@ -156,7 +156,7 @@ fn node(server: &Server) -> NodeView {
         log: node.log().ids().map(entry).collect(),
         commit: node.commit_index().0,
         promised: node.promised_until() > PRESENT,
-        notes: notes(node.role()),
+        notes: notes(node.role()).into_iter().chain(times(state, server)).collect(),
         unwritten: disk.pending.iter().map(write).collect(),
         held: held.collect(),
     }
@@ -215,12 +215,12 @@ fn write(write: &Write) -> String {
     parts.join("; ")
 }
 
-fn under_way(envelope: &Envelope) -> MessageView {
+fn message_view(state: &State, envelope: &Envelope) -> MessageView {
     MessageView {
         from: name(envelope.from),
         to: name(envelope.to),
         kind: format!("{:?}", envelope.message.body.kind()),
-        says: message(envelope),
+        says: under_way(state, envelope),
     }
 }
 
