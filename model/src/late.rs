@@ -55,7 +55,7 @@ fn unstamped<R: Rules>(
         Some(_) => true,
         None => !rules.leads_after_restart(leader.id(), leader.hard_state()),
     };
-    let exact = rules.lease_start(sent, PRESENT) == sent;
+    let exact = rules.lease_start(sent, PRESENT) == sent && !rules.confirms(Kind::AppendStale);
     if (known && exact) || (kind == Kind::AppendStale && !rules.confirms(kind)) {
         let mut told = (*envelope).clone();
         told.message.stamp.sent = None;

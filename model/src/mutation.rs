@@ -170,15 +170,15 @@ mutations! {
         "F5 openraft#1747, etcd#20418", "An answer to the round before the read's confirms it.";
     JoinsRoundUnderWay: round_of_read, LinearizableRead, ["reads-two"],
         "R7 etcd#20418", "A read joins a round whose requests have left.";
-    StaleAnswersConfirm: confirms, ConfirmationSound, ["reads-two"],
+    StaleAnswersConfirm: confirms, ConfirmationSound, ["reads-restart"],
         "L2 claims of another term", "An answer to a request of an earlier term confirms reads of this one.";
     ReadsAreForgotten: fails_reads, ReadProgress, ["reads"],
         "F4 raft-rs#169, etcd#9893", "The reads of a leader that leads no more are never answered.";
-    LeaseFromAnswer: lease_start, LeaseExclusive, ["lease"],
+    LeaseFromAnswer: lease_start, LeaseExclusive, ["lease-drift-e3-d1-global"],
         "F7 etcd-io/raft#166, F11 sofa-jraft#15", "A lease begins when the answer comes.";
-    LeaseOneTickLonger: lease_end, LeaseExclusive, ["lease"],
+    LeaseOneTickLonger: lease_end, LeaseExclusive, ["lease-drift-e3-d1-global"],
         "L12 claims of equal instants", "A lease is held at the very instant at which it ends.";
-    LeaseBeforeOwnCommit: may_hold_lease, LinearizableRead, ["lease"],
+    LeaseBeforeOwnCommit: may_hold_lease, LinearizableRead, ["lease-drift-e3-d1-global"],
         "F1 etcd#7331, L4", "A new leader serves lease reads before it has committed an entry of its term.";
     LeaseWhileTransferring: lease_survives, LeaseExclusive, ["lease-transfer"],
         "F5 tikv#4680, openraft#1747", "A leader that hands its leadership over keeps its lease.";

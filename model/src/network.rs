@@ -93,7 +93,9 @@ fn what_matters<R: Rules>(
             }
         }
         Body::AppendEntries { .. } | Body::InstallSnapshot { .. } => {
-            if term < settled && rules.takes_entries_of(term, settled).is_err() {
+            // Where a rejection confirms something, its stamp matters.
+            let confirms = rules.confirms(Kind::AppendStale);
+            if term < settled && rules.takes_entries_of(term, settled).is_err() && !confirms {
                 spent(envelope, sender, max_term)
             } else {
                 Some(envelope)

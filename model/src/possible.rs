@@ -74,8 +74,9 @@ impl SliceModel {
         if !self.slice.is_flaky(id) || !self.has_room(&server) {
             return;
         }
-        if node.is_leader() {
-            if self.slice.election.check_quorum {
+        if let Some(leadership) = node.leadership() {
+            let ends = leadership.transfer.is_some_and(|transfer| transfer.deadline <= PRESENT);
+            if self.slice.election.check_quorum || ends {
                 self.with_fates(state, id, Operation::Tick, actions, |f| Action::Tick(id, f));
             }
             return;

@@ -8,7 +8,7 @@ use crate::types::{Duration, Instant};
 
 impl Node {
     /// Whether one of the node's timers runs, and would end within `by`: its promise, its election
-    /// timer, or, if it leads, the contact of a follower.
+    /// timer, or, if it leads, the contact of a follower or a transfer.
     #[must_use]
     pub fn has_timer_within(&self, params: &Params, now: Instant, by: Duration) -> bool {
         let ends = |at: Instant| at > now && at <= now.after(by);
@@ -16,7 +16,8 @@ impl Node {
             Role::Leader(leadership) => {
                 let contacts = leadership.peers.values().filter_map(|peer| peer.last_contact);
                 let mut ending = contacts.map(|at| at.after(params.election_timeout));
-                ends(self.promised_until) || ending.any(ends)
+                let transfer = leadership.transfer.map(|transfer| transfer.deadline);
+                ends(self.promised_until) || ending.any(ends) || transfer.is_some_and(ends)
             }
             Role::Follower { .. } | Role::PreCandidate(_) | Role::Candidate(_) => {
                 ends(self.promised_until) || ends(self.election_deadline)
@@ -31,6 +32,9 @@ impl Node {
         self.promised_until = end(self.promised_until);
         self.election_deadline = end(self.election_deadline);
         if let Role::Leader(leadership) = &mut self.role {
+            if let Some(transfer) = &mut leadership.transfer {
+                transfer.deadline = end(transfer.deadline);
+            }
             for peer in leadership.peers.values_mut() {
                 let lasts = |at: &Instant| at.after(params.election_timeout) > now.after(by);
                 peer.last_contact = peer.last_contact.filter(lasts);

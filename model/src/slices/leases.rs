@@ -12,7 +12,7 @@ use quorate_spec::property::Claim;
 
 use super::BASE;
 use crate::clocks::{Assumption, Clocks, Encoding};
-use crate::slice::{Declared, Network, Slice};
+use crate::slice::{Declared, Network, Slice, to};
 
 /// A parameter set: for each encoding its names within the inequality and past it, and the
 /// numbers of states, which past it are those up to the violation.
@@ -58,7 +58,56 @@ pub(super) fn slices() -> Vec<Slice> {
         let own = both_sides(set, Encoding::PerServer, set.own);
         own.into_iter().chain(both_sides(set, Encoding::Global, set.global)).collect::<Vec<_>>()
     };
-    SETS.iter().flat_map(both).collect()
+    SETS.iter().flat_map(both).chain(crossings()).collect()
+}
+
+/// Leases and what else can end a leadership, under clocks that drift: with one tick for all.
+fn crossings() -> Vec<Slice> {
+    let assumption = Assumption::Drift(1);
+    let clocks =
+        Clocks { assumption, encoding: Encoding::Global, election_timeout: 3, any_timer: false };
+    let base = Slice {
+        lease: Some(clocks.longest_lease()),
+        clocks: Some(clocks),
+        led: true,
+        network: Network::Pull { parked: 1 },
+        late_votes: false,
+        ..BASE
+    };
+    vec![
+        Slice {
+            name: "lease-transfer",
+            about: "a lease, and leadership that is handed over late, in vain, or with success",
+            transfers: 1,
+            max_term: 3,
+            ..base
+        },
+        Slice {
+            name: "lease-crossing",
+            about: "a lease, a command, a transfer of leadership and a restart",
+            transfers: 1,
+            commands: 1,
+            crashes: 1,
+            pending: 0,
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "lease-shrink",
+            about: "a lease while three become one",
+            changes: const { &[to(&[2])] },
+            ..base
+        },
+        Slice {
+            name: "lease-change",
+            about: "a lease while one of three is replaced by a learner",
+            servers: 4,
+            learners: 1,
+            changes: const { &[to(&[1, 2, 3])] },
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+    ]
 }
 
 /// The longest lease that is safe, and one that is a tick longer.

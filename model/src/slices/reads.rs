@@ -23,9 +23,10 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-terms",
-            about: "a read over three terms, answers of past ones under way",
+            about: "a read over three terms",
             max_term: 3,
             reads: 1,
+            network: Network::Pull { parked: 0 },
             ..base
         },
         Slice {
@@ -42,6 +43,15 @@ pub(super) fn slices() -> Vec<Slice> {
             crashes: 1,
             pending: 1,
             network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
+            name: "reads-restart",
+            about: "two reads among two, and a leader that restarts and leads again",
+            servers: 2,
+            reads: 2,
+            crashes: 1,
+            pending: 0,
             ..base
         },
         Slice {
@@ -82,6 +92,13 @@ pub(super) fn slices() -> Vec<Slice> {
         Slice {
             name: "transfer",
             about: "leadership is handed over, late, in vain, or with success",
+            max_term: 2,
+            ..transfer
+        },
+        Slice {
+            name: "transfer-terms",
+            about: "the same over three terms",
+            deep: true,
             ..transfer
         },
         Slice {
