@@ -85,6 +85,11 @@ mutants! {
     changes_before_own_commit: ChangesBeforeOwnCommit, 5, Membership, OneConfigInFlight;
     changes_in_one_step: ChangesInOneStep, 5, Membership, OneConfigInFlight;
     leaves_to_old_voters: LeavesToOldVoters, 5, Membership, OneConfigInFlight;
+    compacts_uncommitted: CompactsUncommitted, 5, Membership, SnapshotCommitted;
+    compacts_unknown_members: CompactsUnknownMembers, 5, Membership, SnapshotCommitted;
+    installs_old_snapshots: InstallsOldSnapshots, 5, Membership, CommitMonotonic;
+    takes_term_of_snapshot: TakesTermOfSnapshot, 5, Membership, TermMonotonic;
+    reports_tell_of_later_writes: ReportsTellOfLaterWrites, 5, Faults, DurableIndexSound;
 }
 
 fn finds(setup: Setup) {

@@ -23,6 +23,7 @@ pub const PARAMS: Params =
 /// A cluster and everything that is known of its run.
 pub struct Cluster {
     protocol: Protocol<Guards>,
+    first_configuration: Configuration,
     servers: Vec<Server>,
     /// The clock of each, which no crash sets back.
     clocks: Vec<Instant>,
@@ -58,6 +59,7 @@ impl Cluster {
             servers: (0..).zip(&clocks).map(start).collect(),
             clocks,
             protocol,
+            first_configuration: first,
             network: Network::new(servers),
             exposed: (0..servers).collect(),
             protected: None,
@@ -80,6 +82,11 @@ impl Cluster {
     /// What a server's clock shows.
     pub(crate) fn now(&self, id: usize) -> Instant {
         self.clocks[id]
+    }
+
+    /// The configuration that the cluster began with.
+    pub(crate) fn first_configuration(&self) -> &Configuration {
+        &self.first_configuration
     }
 
     /// The record of the run.

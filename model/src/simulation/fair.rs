@@ -73,8 +73,16 @@ impl Cluster {
             if pending > 0 {
                 self.operate(id, Happening::Report(pending));
             }
+            self.end_a_transfer(id);
             let ticks = QUANTUM + self.draw() % (QUANTUM / 5 + 1);
             self.operate(id, Happening::ElapseInTime(Duration(ticks)));
+        }
+    }
+
+    /// A driver gives a transfer of a snapshot up that takes too long: here about one in four rounds.
+    fn end_a_transfer(&mut self, id: usize) {
+        if let Some(peer) = self.moves_to(id).filter(|_| self.draw().is_multiple_of(4)) {
+            self.operate(id, Happening::StopMoving(peer));
         }
     }
 

@@ -26,8 +26,9 @@ pub enum Scenario {
     Windowless,
     /// Faults everywhere, and the last server is a learner.
     Learner,
-    /// Three voters, and the other servers know no cluster. Faults everywhere, and operators who ask
-    /// for any members; after them none: the last change has to complete (claim ReconfigCompletes).
+    /// Three voters, and the other servers know no cluster. Faults everywhere, snapshots, and
+    /// operators who ask for any members; after them none: the last change has to complete (claim
+    /// ReconfigCompletes).
     Membership,
     /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
     Recovery,
@@ -73,10 +74,12 @@ impl Scenario {
         }
     }
 
-    /// Whether this verb is drawn in a random run: only where the members change are they asked to.
+    /// Whether this verb is drawn in a random run: only where the members change are they asked to,
+    /// and are snapshots taken.
     #[must_use]
     pub fn draws(self, verb: Verb) -> bool {
-        verb != Verb::ChangeMembers || self == Scenario::Membership
+        let own = matches!(verb, Verb::ChangeMembers | Verb::TakeSnapshot | Verb::StopMoving);
+        !own || self == Scenario::Membership
     }
 
     fn configuration(self, servers: usize) -> Configuration {
@@ -122,6 +125,8 @@ impl Setup {
                 matches!(self.scenario, Scenario::Disturbance | Scenario::Recovery)
             }
             Claim::ReconfigCompletes => self.scenario == Scenario::Membership,
+            // Decided where the whole graph is searched, from each of its states.
+            Claim::CommitProgress | Claim::ReplicationProgress | Claim::SnapshotProgress => false,
             _ => true,
         };
         let all = Claim::ALL.into_iter().filter(decided);
