@@ -49,6 +49,20 @@ fn the_link_of_a_mutant_leads_to_the_state_that_violates_its_claim() {
     }
 }
 
+/// A link that a reader copies from the README opens on what the text says.
+#[test]
+fn the_links_in_the_readme_are_those_that_are_printed() {
+    let readme = include_str!("../../README.md");
+    let links = readme.split("http://127.0.0.1:3000/").skip(1);
+    let links: Vec<_> = links.filter_map(|rest| rest.split(['`', '\n']).next()).collect();
+    assert!(links.len() >= 2, "{links:?}");
+    for link in links {
+        let named = |mutation: &&Mutation| link.contains(&format!("&mutant={}&", mutation.name()));
+        let mutation = Mutation::ALL.iter().find(named).expect("it is of a mutant");
+        assert_eq!(counterexample(*mutation).walk.header().trace.as_deref(), Some(link));
+    }
+}
+
 #[test]
 fn a_link_is_what_stateright_encodes_and_its_model_refutes_the_last_state_only() {
     for mutation in MUTANTS {
@@ -320,6 +334,8 @@ fn a_recorded_run_names_the_claims_that_it_decides() {
     let decides = |text: &str, claim: &str| named(text).contains(&claim.to_owned());
     assert!(decides(RUN, "PreVoteSilent") && !decides(RUN, "NoDeadlock"));
     assert!(decides("scenario Recovery\n", "NoDeadlock"));
+    assert!(decides("scenario Membership\n", "ReconfigCompletes"));
+    assert!(!decides("scenario Membership\n", "SnapshotProgress"));
     assert!(!decides("scenario Recovery\n", "NonDisruption"));
     assert!(decides("scenario Disturbance\n", "NonDisruption"));
 }

@@ -67,8 +67,8 @@ fn hold(servers: usize, scenario: Scenario) -> Seen {
     seen
 }
 
-/// Changes begin, go joint and complete, leaders are removed by them, and each run ends with one that
-/// is complete.
+/// Changes begin, go joint and complete, leaders are removed by them, snapshots are taken and installed
+/// meanwhile, and each run ends with a change that is complete.
 fn members_change(seen: &Seen) {
     let least = [
         (Count::Steps, 60_000),
@@ -79,6 +79,8 @@ fn members_change(seen: &Seen) {
         (Count::Configurations, 150),
         (Count::Joint, 50),
         (Count::LeadersRemoved, 20),
+        (Count::Snapshots, 300),
+        (Count::Installed, 50),
     ];
     for (count, least) in least {
         let times = seen.counts.of(count);

@@ -105,6 +105,11 @@ mutants! {
     never_gives_up_transfer: NeverGivesUpTransfer, 5, Recovery, TransferProgress;
     proposes_while_transferring: ProposesWhileTransferring, 5, Recovery, TransferProgress;
     hands_over_too_early: HandsOverTooEarly, 5, Recovery, TransferProgress;
+    compacts_uncommitted: CompactsUncommitted, 5, Membership, SnapshotCommitted;
+    compacts_unknown_members: CompactsUnknownMembers, 5, Membership, SnapshotCommitted;
+    installs_old_snapshots: InstallsOldSnapshots, 5, Membership, CommitMonotonic;
+    takes_term_of_snapshot: TakesTermOfSnapshot, 5, Membership, TermMonotonic;
+    reports_tell_of_later_writes: ReportsTellOfLaterWrites, 5, Faults, DurableIndexSound;
 }
 
 fn finds(setup: Setup) {

@@ -6,11 +6,11 @@
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::{
     committed_is_durable, leader_undisturbed, log_matching, match_index_sound, quorum_intersection,
-    quorum_log,
+    quorum_log, snapshot_committed,
 };
 use quorate_spec::property::reads::{lease_exclusive, lease_read_is_linearizable, waits_for};
 use quorate_spec::role::Pace;
-use quorate_spec::{Index, Node, NodeId, Role, Term, Token, WriteId};
+use quorate_spec::{Node, NodeId, Role, Token, WriteId};
 
 use crate::server::Server;
 
@@ -42,6 +42,7 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
     let servers = cluster.servers();
     let server = &servers[id.0 as usize];
     alone(&mut found, server, cluster.params().max_in_flight);
+    found.claims(server.broken_on_disk(*cluster.params()));
     if let Some((leader, term)) = cluster.protected().filter(|(leader, _)| *leader == id) {
         let undisturbed = leader_undisturbed(&servers[leader.0 as usize].node, term);
         found.require_claim(Claim::NonDisruption, undisturbed);
@@ -65,6 +66,8 @@ pub(crate) fn around(cluster: &Cluster, id: NodeId, changed: Changed) -> Finding
         found.require_claim(Claim::LogMatching, matching);
         let intersect = quorum_intersection(cluster.rules(), nodes);
         found.require_claim(Claim::QuorumIntersection, intersect);
+        let committed = snapshot_committed(cluster.history(), cluster.first_configuration(), log);
+        found.require_claim(Claim::SnapshotCommitted, committed);
     }
     // A commit needs no change of a log, and who could win depends on logs.
     if changed.log || changed.durable {
@@ -99,7 +102,8 @@ fn alone(found: &mut Findings, server: &Server, window: usize) {
 }
 
 fn log_is_ordered(node: &Node) -> bool {
-    let mut before = (Index::ZERO, Term(0));
+    let base = node.log().base();
+    let mut before = (base.index, base.term);
     node.log().ids().all(|id| {
         let follows = id.index == before.0.next() && id.term >= before.1;
         before = (id.index, id.term);

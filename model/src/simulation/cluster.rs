@@ -25,6 +25,7 @@ pub const PARAMS: Params =
 /// A cluster and everything that is known of its run.
 pub struct Cluster {
     protocol: Protocol<Guards>,
+    first_configuration: Configuration,
     servers: Vec<Server>,
     pub(crate) clocks: Clocks,
     pub(crate) network: Network,
@@ -68,6 +69,7 @@ impl Cluster {
             servers: (0..servers).map(start).collect(),
             clocks,
             protocol,
+            first_configuration: first,
             network: Network::new(servers),
             exposed: (0..servers).collect(),
             protected: None,
@@ -106,6 +108,11 @@ impl Cluster {
     pub(crate) fn next_read(&mut self) -> Token {
         self.last_read.0 += 1;
         self.last_read
+    }
+
+    /// The configuration that the cluster began with.
+    pub(crate) fn first_configuration(&self) -> &Configuration {
+        &self.first_configuration
     }
 
     /// The record of the run.

@@ -40,6 +40,8 @@ counts! {
     Configurations "configurations appended";
     Joint "joint configurations among them";
     LeadersRemoved "leaders that were removed";
+    Snapshots "snapshots taken";
+    Installed "snapshots installed";
     Conflicts "conflicts answered";
     Held "messages held for a write";
     Received "messages received";

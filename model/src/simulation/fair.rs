@@ -78,6 +78,7 @@ impl Cluster {
             if pending > 0 {
                 self.operate(id, Happening::Report(pending));
             }
+            self.end_a_transfer(id);
             let by = together.unwrap_or_else(|| self.quantum());
             self.operate(id, Happening::ElapseInTime(by));
         }
@@ -85,6 +86,13 @@ impl Cluster {
 
     fn quantum(&mut self) -> Duration {
         Duration(QUANTUM + self.draw() % (QUANTUM / 5 + 1))
+    }
+
+    /// A driver gives a transfer of a snapshot up that takes too long: here about one in four rounds.
+    fn end_a_transfer(&mut self, id: usize) {
+        if let Some(peer) = self.moves_to(id).filter(|_| self.draw().is_multiple_of(4)) {
+            self.operate(id, Happening::StopMoving(peer));
+        }
     }
 
     /// What was proposed and is still in the leader's log, else what is proposed now.

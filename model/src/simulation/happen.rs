@@ -1,6 +1,6 @@
 //! What each verb does to a cluster.
 
-use quorate_spec::{Duration, Envelope, Node, NodeId, Target};
+use quorate_spec::{Duration, Envelope, Index, Node, NodeId, Target};
 
 use super::cluster::{Cluster, PARAMS};
 use super::counts::Count;
@@ -30,6 +30,8 @@ impl Cluster {
             Verb::ChangeMembers => self.change_members(who, size, position),
             Verb::Campaign => self.operate(self.any(who), Happening::Campaign),
             Verb::Crash => self.crash(who, size),
+            Verb::TakeSnapshot => self.take_snapshot(self.any(who), size),
+            Verb::StopMoving => self.stop_moving(who),
             Verb::Cut => {
                 let ends = self.network.ends(link);
                 self.cut(|from, to| (from, to) == ends);
@@ -232,6 +234,33 @@ impl Cluster {
     fn pause(&mut self, id: usize, rounds: usize) {
         self.story.network(&format!("n{id} does nothing for {} rounds", rounds + 1));
         (0..=rounds).for_each(|_| self.fair_round(|other| other != id));
+    }
+
+    /// Up to any entry after the latest snapshot that is committed, or one more, which the rules do
+    /// not allow.
+    fn take_snapshot(&mut self, id: usize, size: usize) {
+        let node = &self.servers()[id].node;
+        let (base, last) = (node.log().base().index.0, node.log().last().index.0);
+        let end = node.commit_index().next().0.min(last);
+        if end > base {
+            let index = Index(base + 1 + size as u64 % (end - base));
+            self.operate(id, Happening::TakeSnapshot(index));
+        }
+    }
+
+    /// The first leader from this server on that moves a snapshot has given up on one of them, or
+    /// has heard that it was moved.
+    fn stop_moving(&mut self, start: usize) {
+        let leader = self.first(start, |id| self.moves_to(*id).is_some());
+        if let Some((id, peer)) = leader.and_then(|id| Some((id, self.moves_to(id)?))) {
+            self.operate(id, Happening::StopMoving(peer));
+        }
+    }
+
+    /// A server to which this one moves a snapshot.
+    pub(crate) fn moves_to(&self, id: usize) -> Option<NodeId> {
+        let (server, peers) = (&self.servers()[id], 0..self.servers().len() as u64);
+        peers.map(NodeId).find(|peer| server.moves_snapshot_to(*peer).is_some())
     }
 
     /// Half of the crashes look for a server that has something to lose.

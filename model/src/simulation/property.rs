@@ -31,8 +31,9 @@ pub enum Scenario {
     Windowless,
     /// Faults everywhere, and the last server is a learner.
     Learner,
-    /// Three voters, and the other servers know no cluster. Faults everywhere, and operators who ask
-    /// for any members; after them none: the last change has to complete (claim ReconfigCompletes).
+    /// Three voters, and the other servers know no cluster. Faults everywhere, snapshots, and
+    /// operators who ask for any members; after them none: the last change has to complete (claim
+    /// ReconfigCompletes).
     Membership,
     /// Faults everywhere, and after them none: the cluster has to commit (claim NoDeadlock).
     Recovery,
@@ -111,6 +112,7 @@ impl Scenario {
     pub fn weight(self, verb: Verb) -> u32 {
         let drawn = match verb {
             Verb::ChangeMembers => self.changes_members(),
+            Verb::TakeSnapshot | Verb::StopMoving => self == Scenario::Membership,
             Verb::Drift | Verb::Pause => self.has_leases(),
             Verb::Read | Verb::Transfer => self != Scenario::Disturbance,
             _ => true,
@@ -172,6 +174,8 @@ impl Setup {
             Claim::LeaseExclusive => self.scenario.has_leases(),
             Claim::TransferProgress => self.scenario.comes_to_rest(),
             Claim::StableLeader | Claim::ElectionProgress => false,
+            // Decided where the whole graph is searched, from each of its states.
+            Claim::CommitProgress | Claim::ReplicationProgress | Claim::SnapshotProgress => false,
             _ => true,
         };
         let all = Claim::ALL.into_iter().filter(decided);

@@ -5,8 +5,8 @@ use quorate_spec::property::Claim;
 use quorate_spec::property::history::Event;
 use quorate_spec::role::{Cause, Pace};
 use quorate_spec::{
-    Duration, Effects, Envelope, Input, Instant, Kind, Limit, Message, Moment, Node, NodeId,
-    Outgoing, Protocol, Refusal, Role, Target, Token, WriteId,
+    Duration, Effects, Envelope, Index, Input, Instant, Kind, Limit, Message, Moment, Node, NodeId,
+    Outgoing, Protocol, Refusal, Role, Snapshot, Target, Token, WriteId,
 };
 
 use super::counts::{Count, Counts};
@@ -39,6 +39,10 @@ pub(crate) enum Happening {
     Report(usize),
     /// It crashes with so many of the pending writes on disk, and restarts.
     Crash(usize),
+    /// Its snapshot up to this entry is complete.
+    TakeSnapshot(Index),
+    /// It has stopped moving a snapshot to this server.
+    StopMoving(NodeId),
 }
 
 /// What an operation on a server did besides changing it.
@@ -105,6 +109,12 @@ impl<'a> Turn<'a> {
             }
             Happening::Report(writes) => self.report(writes),
             Happening::Crash(kept) => self.crash(kept),
+            Happening::TakeSnapshot(index) => self.step(Input::SnapshotTaken { index }),
+            Happening::StopMoving(peer) => {
+                if let Some(index) = self.server.moves_snapshot_to(peer) {
+                    self.step(Input::SnapshotReported { peer, index });
+                }
+            }
         }
     }
 
@@ -202,8 +212,12 @@ impl<'a> Turn<'a> {
         counts.add(Count::Elected, u64::from(elected));
         counts.add(Count::SteppedDown, u64::from(stepped_down));
         counts.add(Count::LostQuorum, u64::from(stepped_down && !new_term));
-        let gone = before.log().ids().filter(|id| !after.log().contains(*id)).count();
+        let gone = before.log().ids().filter(|id| !after.log().covers(*id)).count();
         counts.add(Count::Truncated, gone as u64);
+        let installed = self.effects.install.is_some();
+        let taken = before.log().base() != after.log().base() && !installed;
+        counts.add(Count::Installed, u64::from(installed));
+        counts.add(Count::Snapshots, u64::from(taken));
         let (at, latest) = after.log().latest_configuration();
         if after.is_leader() && at > before.log().last().index {
             counts.add(Count::Configurations, 1);
@@ -277,5 +291,7 @@ fn effects_say_all(before: &Node, after: &Node, effects: &Effects) -> bool {
         let whole = last.index.0 + 1 == first.index.0 + proposed.count;
         after.log().contains(first) && last.term == first.term && whole
     });
-    committed && persisted && named
+    let taken_over = |snapshot: &Snapshot| after.log().snapshot() == *snapshot;
+    let installed = effects.install.as_ref().is_none_or(taken_over);
+    committed && persisted && named && installed
 }

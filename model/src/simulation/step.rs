@@ -56,6 +56,8 @@ verbs! {
     Propose 50 "propose" "A client proposes commands to a leader, or to anyone where none leads.";
     Campaign 12 "campaign" "An operator asks a server to campaign.";
     Crash 12 "crash" "A server crashes with a part of its pending writes on disk, and restarts.";
+    TakeSnapshot 30 "take-snapshot" "A server takes a snapshot of what it has committed, or asks for one entry more.";
+    StopMoving 20 "stop-moving" "A leader has stopped moving a snapshot to another server.";
     Cut 8 "cut" "One direction of a link is cut.";
     Isolate 6 "isolate" "A server's links are cut: those from it, those to it, or all.";
     Partition 5 "partition" "Links between two groups of servers are cut.";

@@ -200,6 +200,8 @@ fn words(happening: &Happening) -> String {
         Happening::Crash(kept) => {
             format!("crashes with {kept} of its pending writes on disk, and restarts")
         }
+        Happening::TakeSnapshot(index) => format!("takes a snapshot up to entry {index}"),
+        Happening::StopMoving(peer) => format!("has stopped moving a snapshot to n{peer}"),
     }
 }
 

@@ -124,7 +124,9 @@ fn accept(peer: &mut Progress, rules: &impl Rules, last: Index, window: usize) {
     let matched = peer.match_index;
     match &mut peer.pace {
         // What was acknowledged is from before the snapshot: it is still on its way.
-        Pace::Snapshot(index) if !rules.has_arrived(*index, matched) => {}
+        Pace::Snapshot(index) if !rules.has_arrived(*index, matched) => {
+            peer.next_index = peer.next_index.max(matched.next());
+        }
         Pace::Probe | Pace::Snapshot(_) => {
             peer.next_index = matched.next();
             peer.pace = if window > 0 { Pace::Replicate(Vec::new()) } else { Pace::Probe };
