@@ -10,14 +10,14 @@ use std::sync::Arc;
 use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::{
     Body, Duration, Effects, Index, Input, Instant, Moment, Node, NodeId, Persist, Protocol,
-    ReadView, Refusal, WriteId,
+    ReadView, Refusal, Target, WriteId,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::apply::{Delivery, Missing};
 use crate::changes::Changes;
 use crate::clock::{Clock, until};
-use crate::handle::{Control, ProposeError, Status, StopReason};
+use crate::handle::{ChangeError, Control, ProposeError, Status, StopReason};
 use crate::node::Limits;
 use crate::outbox::{Outbox, RequestRoom};
 use crate::pending::{Answer, Pending, Proposal};
@@ -148,6 +148,10 @@ impl<S: Storage> Driver<S> {
                 Ok(())
             }
             Event::Control(Control::ChangeMembers(target, answer)) => {
+                if let Some(unknown) = self.unknown_in(&target) {
+                    let _ = answer.send(Err(ChangeError::Unknown(unknown)));
+                    return Ok(());
+                }
                 self.step(Input::ChangeMembers(target.clone()), Source::Protocol)?;
                 let refused = self.effects.refused.first().copied();
                 self.changes.asked(&self.node, target, refused, answer);
@@ -178,6 +182,16 @@ impl<S: Storage> Driver<S> {
             Event::Room => self.deliver(),
             Event::MachineGone => Err(StopReason::MachineGone),
         }
+    }
+
+    /// A server that this leader is asked to add, and that it has no way to.
+    fn unknown_in(&self, Target { voters, learners }: &Target) -> Option<NodeId> {
+        let present = |id: &NodeId| {
+            let mut members = self.node.log().configuration().members();
+            *id == self.node.id() || members.any(|member| member == *id)
+        };
+        let mut coming = voters.iter().chain(learners).copied().filter(|id| !present(id));
+        coming.find(|id| self.node.is_leader() && !self.outbox.knows(*id))
     }
 
     /// When something has to happen without being asked for.
@@ -316,7 +330,7 @@ impl<S: Storage> Driver<S> {
             self.pending.viewed(self.node.id(), view);
         }
         for answer in effects.reads.drain(..) {
-            self.reads.answered(answer, self.node.current_term());
+            self.reads.answered(answer);
         }
         Ok(())
     }

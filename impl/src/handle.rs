@@ -97,6 +97,9 @@ pub enum ChangeError {
     /// Nothing happened. The protocol does not allow it, or not now.
     #[error("the members do not change: {0}")]
     Refused(Refusal),
+    /// Nothing happened. A server is named that this node has no way to.
+    #[error("node {0} is not known here: start it where this node reaches it, or name another one")]
+    Unknown(NodeId),
     /// Another change was asked for while this one waited for its new voters to catch up.
     #[error("another change took its place: look at the members before you ask again")]
     Replaced,
@@ -194,7 +197,7 @@ impl Handle {
         let payload = command.into();
         let room = self.room_for(payload.len())?;
         let (answer, outcome) = oneshot::channel();
-        let answer = Answer { client: answer, _room: room };
+        let answer = Answer { client: answer, room };
         self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,

@@ -99,6 +99,10 @@ impl Transport for Network {
             let _ = inbox.try_send(packet);
         }
     }
+
+    fn knows(&self, id: NodeId) -> bool {
+        self.lock().inboxes.contains_key(&id)
+    }
 }
 
 impl fmt::Debug for State {

@@ -167,7 +167,6 @@ pub fn start<S: Storage, M: StateMachine>(
     let reads = ReadPath {
         clock: Arc::clone(&clock),
         published: Arc::clone(&published),
-        view: view.clone(),
         applied: applier.applied(),
         readers: readers_in,
         room: Arc::new(Semaphore::new(limits.waiting_reads)),

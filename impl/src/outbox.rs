@@ -62,6 +62,11 @@ impl Outbox {
         }
     }
 
+    /// Whether there is a way to this node.
+    pub(crate) fn knows(&self, id: NodeId) -> bool {
+        self.transport.knows(id)
+    }
+
     /// How many messages wait for a write.
     pub(crate) fn held(&self) -> usize {
         self.gate.held().count()
@@ -116,6 +121,10 @@ mod tests {
     impl Transport for Sent {
         fn send(&self, packet: Packet) {
             self.0.lock().expect("no other test shares it").push(packet);
+        }
+
+        fn knows(&self, _: NodeId) -> bool {
+            true
         }
     }
 

@@ -12,13 +12,16 @@ use crate::record::Payload;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) client: oneshot::Sender<Result<EntryId, ProposeError>>,
-    pub(crate) _room: OwnedSemaphorePermit,
+    pub(crate) room: OwnedSemaphorePermit,
 }
 
 impl Answer {
-    /// Nobody may be waiting any more.
+    /// The room is free before the client hears of it, who may use it at once.
     pub(crate) fn send(self, outcome: Result<EntryId, ProposeError>) {
-        let _ = self.client.send(outcome);
+        let Answer { client, room } = self;
+        drop(room);
+        // Nobody may be waiting any more.
+        let _ = client.send(outcome);
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
         let channel = |_| {
             let (client, outcome) = oneshot::channel();
             let room = Arc::clone(&room).try_acquire_owned().expect("there is room for three");
-            (Answer { client, _room: room }, outcome)
+            (Answer { client, room }, outcome)
         };
         let (answers, clients) = (0..3).map(channel).unzip();
         let mut pending = Pending::default();

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use quorate_spec::{Index, ReadAnswer, ReadView, Refusal, Term, Token};
+use quorate_spec::{Index, ReadAnswer, Refusal, Token};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -44,22 +44,14 @@ pub enum ReadError {
     Stopped(#[from] Stopped),
 }
 
-/// A read's index, confirmed in a term.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Confirmed {
-    index: Index,
-    term: Term,
-}
-
 /// The way back to a client. One that no longer waits has withdrawn its read.
-pub(crate) type Reader = oneshot::Sender<Result<Confirmed, ReadError>>;
+pub(crate) type Reader = oneshot::Sender<Result<Index, ReadError>>;
 
 /// What a client needs to read.
 #[derive(Clone)]
 pub(crate) struct ReadPath {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) published: Arc<Published>,
-    pub(crate) view: watch::Receiver<ReadView>,
     pub(crate) applied: watch::Receiver<Index>,
     pub(crate) readers: mpsc::Sender<Reader>,
     /// One permit for each read that may wait.
@@ -85,22 +77,16 @@ impl ReadPath {
         }
     }
 
-    /// Asks the owner of the node for an index, and waits until that is applied (rule R4).
+    /// Asks the owner of the node for an index, which is committed, and waits until that is applied
+    /// (rule R4).
     async fn ask(&self) -> Result<Index, ReadError> {
         let _room = self.room.try_acquire().map_err(|_| ReadError::Overloaded)?;
-        loop {
-            let (reader, outcome) = oneshot::channel();
-            self.readers.try_send(reader).map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => ReadError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => Stopped.into(),
-            })?;
-            let confirmed = outcome.await.map_err(|_| Stopped)??;
-            tokio::select! {
-                biased;
-                applied = self.wait_for(confirmed.index) => return applied,
-                () = self.superseded(confirmed) => {}
-            }
-        }
+        let (reader, outcome) = oneshot::channel();
+        self.readers.try_send(reader).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => ReadError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Stopped.into(),
+        })?;
+        self.wait_for(outcome.await.map_err(|_| Stopped)??).await
     }
 
     async fn wait_for(&self, index: Index) -> Result<Index, ReadError> {
@@ -108,18 +94,6 @@ impl ReadPath {
         let reached = applied.wait_for(|applied| *applied >= index).await;
         // Without a machine nothing more is applied.
         reached.map(|_| index).map_err(|_| Stopped.into())
-    }
-
-    /// Waits until the index may be one that the log does not reach for long: its leader may have
-    /// confirmed the read before its no-op was committed, and the next one need not have that. Then
-    /// the read is asked for again.
-    async fn superseded(&self, Confirmed { index, term }: Confirmed) {
-        let mut view = self.view.clone();
-        let shorter = |view: &ReadView| view.term > term && view.commit_index < index;
-        if view.wait_for(shorter).await.is_err() {
-            // The node has stopped; its machine may still get there.
-            std::future::pending::<()>().await;
-        }
     }
 }
 
@@ -169,12 +143,9 @@ impl Reads {
         Some(token)
     }
 
-    /// The node, in this term, has answered.
-    pub(crate) fn answered(&mut self, ReadAnswer { token, outcome }: ReadAnswer, term: Term) {
-        let outcome = match outcome {
-            Ok(index) => Ok(Confirmed { index, term }),
-            Err(refusal) => Err(ReadError::Refused(refusal)),
-        };
+    /// The node has answered.
+    pub(crate) fn answered(&mut self, ReadAnswer { token, outcome }: ReadAnswer) {
+        let outcome = outcome.map_err(ReadError::Refused);
         for reader in self.asked.remove(&token).unwrap_or_default() {
             // A reader that no longer waits has withdrawn its read.
             let _ = reader.send(outcome);
@@ -198,14 +169,14 @@ impl Reads {
 mod tests {
     use super::*;
 
-    type Client = oneshot::Receiver<Result<Confirmed, ReadError>>;
+    type Client = oneshot::Receiver<Result<Index, ReadError>>;
 
     fn clients(count: usize) -> (Vec<Reader>, Vec<Client>) {
         (0..count).map(|_| oneshot::channel()).unzip()
     }
 
     fn index(client: &mut Client) -> Option<Index> {
-        client.try_recv().ok().and_then(Result::ok).map(|confirmed| confirmed.index)
+        client.try_recv().ok().and_then(Result::ok)
     }
 
     #[test]
@@ -217,7 +188,7 @@ mod tests {
         reads.queue(second.into_iter());
         let other = reads.ask().expect("one has come");
         assert_ne!(name, other);
-        reads.answered(ReadAnswer { token: name, outcome: Ok(Index(4)) }, Term(1));
+        reads.answered(ReadAnswer { token: name, outcome: Ok(Index(4)) });
         assert_eq!(early.iter_mut().map(index).collect::<Vec<_>>(), [Some(Index(4)); 3]);
         assert_eq!((index(&mut late[0]), reads.len()), (None, 1));
     }
@@ -232,7 +203,7 @@ mod tests {
             names.extend(reads.ask());
         }
         assert_eq!((names.len(), reads.len()), (UNDER_WAY, UNDER_WAY + 2));
-        reads.answered(ReadAnswer { token: names[0], outcome: Ok(Index(1)) }, Term(1));
+        reads.answered(ReadAnswer { token: names[0], outcome: Ok(Index(1)) });
         assert!(reads.ask().is_some());
         assert_eq!((reads.ask(), reads.len()), (None, UNDER_WAY + 1));
     }

@@ -1,6 +1,6 @@
 //! What leaves a node and what arrives.
 
-use quorate_spec::{Body, Envelope};
+use quorate_spec::{Body, Envelope, NodeId};
 
 use crate::record::{Payload, Record};
 
@@ -36,13 +36,17 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends the packet to `packet.envelope.to`, or drops it. It never waits: the protocol repeats
     /// what is lost, and limits what is under way to a peer (`Params::max_in_flight`).
     fn send(&self, packet: Packet);
+
+    /// Whether there is a way to this node, an address or a channel. A change of the members that
+    /// adds one without it is refused: nobody could bring it up to date.
+    fn knows(&self, id: NodeId) -> bool;
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use quorate_spec::{Entries, EntryId, Index, Message, NodeId, Term};
+    use quorate_spec::{Entries, EntryId, Index, Message, Term};
 
     use super::*;
     use crate::record::Content;

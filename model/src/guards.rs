@@ -169,6 +169,7 @@ guards! {
     fn match_after(&self, before: Index, acknowledged: Index) -> Index => |out| out > before;
     fn counts_answer(&self, answered_in: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn acknowledged_at_once(&self, validated: Index, durable: Index) -> Index => |out| out > Index::ZERO;
+    fn report_covers(&self, reported: WriteId, write: WriteId) -> bool => |out| out;
     fn durable_after_truncation(&self, durable: Index, keep: Index) -> Index => |out| out < durable;
     fn is_in_force(&self, at: Index, commit: Index) -> bool => |out| out;
     fn truncates_configuration(&self, at: Index, keep: Index) -> bool => |out| out;

@@ -140,6 +140,7 @@ pub(crate) fn adopts_term(m: Mutation, kind: Kind, promise: Allowed) -> Allowed 
         (Mutation::IgnoresTermOfRejection, Kind::PreVoteRejection) => {
             Err(Refusal::PreVoteHasNoTerm)
         }
+        (Mutation::IgnoresTermOfAnswer, Kind::AppendStale) => Err(Refusal::PreVoteHasNoTerm),
         _ => Sound.adopts_term(kind, promise),
     }
 }
@@ -288,6 +289,10 @@ pub(crate) fn manages_until(m: Mutation, _: Index, _: Index) -> bool {
 
 pub(crate) fn sends_to_removed(_: Mutation, _: Index, _: Index) -> bool {
     true
+}
+
+pub(crate) fn report_covers(m: Mutation, reported: WriteId, write: WriteId) -> bool {
+    m == Mutation::ReportsTellOfLaterWrites || write == reported
 }
 
 pub(crate) fn durable_after_truncation(_: Mutation, durable: Index, _: Index) -> Index {

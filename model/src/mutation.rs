@@ -1,8 +1,22 @@
 //! The mutants: the specification with one guard broken, each as some real system had it.
 //!
-//! Two bugs of membership changes have none, for no code could be broken like that: a restart that
-//! forgets a configuration (E7) would have to forget the entry, as the configuration is read off the
-//! log; and a vote that depends on the voter's own membership (E15) would have to look it up.
+//! Some bugs of membership changes, snapshots and disks have none, for no guard could be broken like
+//! that:
+//!
+//! | bugs | why |
+//! |---|---|
+//! | E7, G2, G14 | a configuration, and the term at the boundary, are read off the log: to forget them is to forget the entry or the snapshot |
+//! | E13, E15 | whoever votes or takes a snapshot does not look up whether it is a member |
+//! | E23 | nobody joins by itself: a leader names its members, and the lost have other identities |
+//! | G9, G17, C14, C15 | what contradicts a committed entry, and a failed write, stop the node |
+//! | G12 | an installed snapshot counts at once; nothing of it waits to be applied |
+//! | G18, H8 | a snapshot and the end of what it covers are one write, and term and vote another part of it |
+//! | G21 | a leader sends the very snapshot that its log begins after |
+//! | H6 | the commit index is not written |
+//! | H11 | a leader with a stuck disk commits by the others' disks; where a quorum needs its own, no other leader could commit without it |
+//!
+//! Not of the specification are offsets in a snapshot's transfer (G13) and the order within one write
+//! (H7); time alone shows that heartbeats go on beside a snapshot (G20, `spec/tests/snapshots.rs`).
 
 use quorate_spec::property::Claim;
 
@@ -120,6 +134,8 @@ mutations! {
         "E18 hashicorp/raft#477, thesis §4.2.3", "A RequestVote raises the term of a server under its promise.";
     IgnoresTermOfRejection: adopts_term, NoDeadlock, ["partition"],
         "B5 openraft#1796", "The higher term in a rejected pre-vote is ignored.";
+    IgnoresTermOfAnswer: adopts_term, NoDeadlock, ["partition"],
+        "G15 canonical/raft 2a38d3d, braft", "The higher term in the answer to entries or a snapshot is ignored.";
     IgnoresStaleRequests: answers_stale, NoDeadlock, ["partition"],
         "B3 etcd#8501, raft-rs 3012d3c", "A request of a past term is not answered.";
     VotesInsidePromise: promise_permits_vote, NonDisruption, ["deaf-sticky"],
@@ -206,12 +222,16 @@ mutations! {
         "C5 PySyncObj#167", "A late acknowledgement takes the match index back.";
     CountsOldAnswers: counts_answer, CheckQuorumSoundness, ["step-down"],
         "C5 raftos#25", "An answer of an earlier term counts.";
+    ReportsTellOfLaterWrites: report_covers, DurableIndexSound, ["replication-crash"],
+        "H4 openraft 2af491fb", "The report of one write makes the later ones durable, too.";
+    ReportsTellOfOneWrite: report_covers, NoDeadlock, ["single"],
+        "H4 openraft 2af491fb", "A report that overtook an earlier one tells of its own write alone.";
     DurableAfterTruncation: durable_after_truncation, AckDurability, ["replication-crash"],
         "C10 rabbitmq/ra 39490978", "Truncation leaves the durable mark where it was.";
     AnswersForTheLost: is_addressed, LeaderCompleteness, ["wiped"],
         "E22 RaftWithReconfigJointConsensus ResetWithSameIdentity", "A server whose disk was lost answers for who it was.";
     CommittedConfigurationCounts: is_in_force, JointQuorum, ["shrink"],
-        "E2 etcd#7280, E9 NuRaft#67", "A configuration is in force only when it is committed.";
+        "E2 etcd#7280, E9 NuRaft#67, E21 etcd#12359", "A configuration is in force only when it is committed.";
     TruncationKeepsConfiguration: truncates_configuration, ConfigFollowsLog, ["rivals"],
         "E7 camunda#57389, E10 canonical/raft baa8f52", "A configuration stays in force though its entry is truncated.";
     ChangesBeforeCommitted: follows_configuration, QuorumIntersection, ["shrink"],

@@ -7,7 +7,7 @@ use quorate_spec::property::history::Event;
 use quorate_spec::role::Transition;
 use quorate_spec::{
     Durable, Duration, Effects, Envelope, Index, Input, Instant, Limit, Message, Moment, NodeId,
-    Outgoing, Params, Protocol, RoleName, Rules, Token,
+    Outgoing, Params, Protocol, RoleName, Rules, Token, WriteId,
 };
 
 use crate::clocks::{Clocks, Moved, ROUND, renews};
@@ -16,6 +16,7 @@ use crate::intern::Interned;
 use crate::internable;
 use crate::server::{E, PRESENT, Server};
 use crate::slice::Members;
+use crate::witness::Witness;
 
 /// What can happen to one server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -212,7 +213,10 @@ impl<'a, R: Rules> Run<'a, R> {
     fn step(&mut self, input: Input) {
         let moment = Moment { now: self.now, draw: 0 };
         let step = self.server.step(&self.machine.protocol, moment, input, &mut self.effects);
-        self.machine.coverage.saw_step(&self.effects);
+        let coverage = &self.machine.coverage;
+        coverage.saw_step(&self.effects);
+        Witness::of_change(step.before.log(), self.server.node.log())
+            .for_each(|witness| coverage.saw_witness(witness));
         self.note_round();
         self.broken = self.broken.union(step.broken);
         self.events.extend(step.events);
@@ -260,6 +264,10 @@ impl<'a, R: Rules> Run<'a, R> {
             self.release(to, message);
         }
         self.step(Input::Persisted(id));
+        // The reports that this one has overtaken come after it.
+        for before in 1..writes as u64 {
+            self.step(Input::Persisted(WriteId(id.0.saturating_sub(before))));
+        }
     }
 
     fn report_everything(&mut self) {

@@ -132,8 +132,9 @@ impl Server {
     /// The disk reports the first so many pending writes durable, if there are so many: gives the
     /// last of them, for the node to hear, and what waited for them, to be released before.
     pub fn report(&mut self, writes: usize) -> Option<(WriteId, Vec<(NodeId, Message)>)> {
-        let last = writes.checked_sub(1).and_then(|i| self.node.unwritten().get(i))?;
-        let id = last.id;
+        let later = self.disk.pending.len().checked_sub(writes).filter(|_| writes > 0)?;
+        // The pending writes are the last ones that were issued, whatever the node makes of reports.
+        let id = WriteId(self.node.last_write().0.saturating_sub(later as u64));
         for write in self.disk.pending.drain(..writes) {
             self.disk.reported.apply(&write);
         }

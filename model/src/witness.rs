@@ -1,7 +1,7 @@
 //! States that have to be reachable, else a passing check has checked little.
 
 use quorate_spec::role::Pace;
-use quorate_spec::{EntryId, Node, NodeId, Role, RoleName};
+use quorate_spec::{Configuration, EntryId, Index, Log, Node, NodeId, Role, RoleName};
 
 use crate::state::State;
 
@@ -39,11 +39,17 @@ pub enum Witness {
     LeaderOutside,
     /// The voters were replaced: the old and the new ones have nobody in common.
     VotersReplaced,
+    /// A joint configuration has gone from a log with its entry: the one before it is in force again.
+    JointTruncated,
+    /// A snapshot ends where a joint configuration is in force.
+    JointInSnapshot,
+    /// A snapshot has taken the place of a log that contradicts it.
+    SnapshotOverConflict,
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 15] = [
+    pub const ALL: [Witness; 18] = [
         Witness::TwoLeaders,
         Witness::RivalCandidates,
         Witness::LeaderCommits,
@@ -59,7 +65,23 @@ impl Witness {
         Witness::JointOverruled,
         Witness::LeaderOutside,
         Witness::VotersReplaced,
+        Witness::JointTruncated,
+        Witness::JointInSnapshot,
+        Witness::SnapshotOverConflict,
     ];
+
+    /// What this change of a server's log shows: no state does.
+    pub fn of_change(before: &Log, after: &Log) -> impl Iterator<Item = Witness> {
+        let gone = |(at, joint): &(Index, Configuration)| {
+            let entry = before.term_at(*at).map(|term| EntryId { term, index: *at });
+            joint.is_joint() && entry.is_some_and(|entry| !after.covers(entry))
+        };
+        let base = after.base();
+        let here = before.term_at(base.index);
+        let contradicted = base != before.base() && here.is_some_and(|term| term != base.term);
+        let truncated = before.configurations().any(gone).then_some(Witness::JointTruncated);
+        truncated.into_iter().chain(contradicted.then_some(Witness::SnapshotOverConflict))
+    }
 
     /// Whether this state shows it.
     #[must_use]
@@ -112,11 +134,13 @@ impl Witness {
                 let full = |pace: &Pace| matches!(pace, Pace::Replicate(sent) if sent.len() > 1);
                 leadership.peers.values().any(|peer| full(&peer.pace))
             }),
+            Witness::JointTruncated | Witness::SnapshotOverConflict => false,
             Witness::JointCommitted
             | Witness::JointInherited
             | Witness::JointOverruled
             | Witness::LeaderOutside
-            | Witness::VotersReplaced => nodes().any(|node| self.is_at(node, state)),
+            | Witness::VotersReplaced
+            | Witness::JointInSnapshot => nodes().any(|node| self.is_at(node, state)),
             Witness::PromiseAgainstPreCandidate => {
                 of(RoleName::PreCandidate).next().is_some()
                     && nodes().any(|node| node.promised_until() > crate::server::PRESENT)
@@ -139,6 +163,7 @@ impl Witness {
                 let committed = state.history.committed.get(at).map(|(term, _)| *term);
                 committed.is_some() && committed != log.term_at(*at)
             }),
+            Witness::JointInSnapshot => log.snapshot().configuration.is_joint(),
             Witness::LeaderOutside => node.is_leader() && !latest.is_voter(node.id()),
             Witness::VotersReplaced => joint.any(|(at, configuration)| {
                 let done = *at < node.commit_index();

@@ -1,10 +1,8 @@
-//! Every load-bearing guard of the protocol, one named function each: what safety rests on, in
-//! one file.
+//! What safety rests on, in one file: every load-bearing guard, one named function each.
 //!
 //! Not here are tests that only a dishonest peer could fail (`Refusal::Malformed`, `TermTooHigh`,
-//! `Effects::fatal`), and tests that only save work: of a pre-vote of a past term, of an answer to a
-//! request that is no longer live, of a log that runs away from its commits, of a past report, of a
-//! read that waits already, of a transfer to a server that would not be elected.
+//! `Effects::fatal`), and tests that only save work: of a past pre-vote or report, of an answer that
+//! is no longer live, of a runaway log, of a read that waits already, of whom leadership can go to.
 //!
 //! The default bodies are the rules. [`Sound`] takes them as they are and costs nothing; a mutant
 //! overrides one of them, and some claim has to fail for it (`quorate-model mutants`).
@@ -88,7 +86,7 @@ pub trait Rules {
         }
     }
 
-    /// A server restarts as a follower, even in a term that it led (rule P7, bug A16).
+    /// A server restarts as a follower, also in a term that it led (rule P7, bug A16).
     fn leads_after_restart(&self, _id: NodeId, _recovered: HardState) -> bool {
         false
     }
@@ -150,8 +148,7 @@ pub trait Rules {
         true
     }
 
-    // The promise: thesis §4.2.3 and §6.4.1. It depends on time alone, not on term, role or
-    // leader (bug F20).
+    // The promise: thesis §4.2.3, §6.4.1. It depends on time alone, not on term or role (bug F20).
 
     /// Whether the promise lets the server vote.
     fn promise_permits_vote(&self, now: Instant, until: Instant) -> Result<(), Refusal> {
@@ -349,6 +346,12 @@ pub trait Rules {
     /// What is acknowledged before the write is durable: no more than what is (rule P2).
     fn acknowledged_at_once(&self, validated: Index, durable: Index) -> Index {
         validated.min(durable)
+    }
+
+    /// Whether the report of one write tells of another: of every write up to it, for they are one
+    /// FIFO, and of none after it (rule P5, bug H4).
+    fn report_covers(&self, reported: WriteId, write: WriteId) -> bool {
+        write <= reported
     }
 
     /// Truncation takes the durable mark down in the same step (bug C10).

@@ -19,7 +19,11 @@ use quorate_spec::{EntryId, Index, Input, Log, Sound, Term};
 fn home(function: &str) -> String {
     let parts: Vec<&str> = function.split("::").collect();
     match parts[..] {
-        ["quorate_model", module, ..] => format!("model/src/{module}.rs"),
+        ["quorate_model", ref path @ .., _] => {
+            let is_module = |part: &&str| part.chars().all(|c| c.is_lowercase() || c == '_');
+            let modules: Vec<&str> = path.iter().copied().filter(is_module).collect();
+            format!("model/src/{}.rs", modules.join("/"))
+        }
         [module, ..] => format!("spec/src/property/{module}.rs"),
         [] => String::new(),
     }

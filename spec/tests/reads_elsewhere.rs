@@ -156,6 +156,7 @@ fn a_candidates_read_waits_for_whoever_leads_next() {
         if wins {
             server.receive(2, 1, vote(true));
             assert_eq!((server.leadership().reads.len(), server.node.forwards().len()), (1, 0));
+            server.sync();
             assert_eq!(served(&round_trip(&mut server, 2)), [(7, 1)]);
         } else {
             server.receive(3, 1, heartbeat(entry(0, 0), 0));

@@ -7,8 +7,8 @@ mod common;
 use common::dice::check;
 use common::script::{Move, Start, Turn};
 use quorate_spec::{
-    Effects, Entries, EntryId, Fatal, Index, Input, Limit, Log, Node, Numbers, Outgoing, Renumber,
-    Term,
+    Body, Effects, Entries, EntryId, Fatal, Index, Input, Limit, Log, Node, Numbers, Outgoing,
+    Renumber, Term,
 };
 
 /// All terms are later, and something was in every log before its first entry.
@@ -25,7 +25,16 @@ fn moved_id(id: EntryId) -> EntryId {
 fn counts_from_nothing(node: &Node, chosen: &Move) -> bool {
     let limited =
         matches!(chosen, Move::Poll(_, Limit { entries }) if (1..u64::MAX).contains(entries));
-    node.log().last().index == Index::ZERO || limited
+    // A read goes by the first entry of the term, which is later if there were more before it.
+    let reads = match chosen {
+        Move::Input(Input::Read(_)) => true,
+        Move::Input(Input::Receive(envelope)) => {
+            matches!(envelope.message.body, Body::ReadIndex { .. })
+        }
+        _ => false,
+    };
+    let first = node.log().first_of_last_term(node.current_term());
+    node.log().last().index == Index::ZERO || limited || reads && first == Some(Index(1))
 }
 
 fn moved(chosen: &Move) -> Move {
@@ -49,6 +58,9 @@ fn renumber_effects(effects: &mut Effects) {
     effects.install.iter_mut().for_each(|snapshot| snapshot.renumber(LATER));
     effects.commit = effects.commit.map(LATER.index);
     effects.proposed.iter_mut().for_each(|proposed| proposed.first = moved_id(proposed.first));
+    for read in &mut effects.reads {
+        read.outcome = read.outcome.map(LATER.index);
+    }
     for Outgoing { message, .. } in &mut effects.send {
         message.renumber(LATER);
     }

@@ -31,9 +31,11 @@ fn numbers_become_as_small_as_they_can() {
 
 #[test]
 fn a_trace_is_read_as_it_was_written() {
-    let setup = Setup::sound(5, Scenario::Recovery);
+    let setup = Setup::sound(5, Scenario::LeasedMembership);
+    // All verbs are drawn here.
+    let traces = Traces { scenario: setup.scenario, ..TRACES };
     runner(20)
-        .run(&TRACES, |trace| {
+        .run(&traces, |trace| {
             assert_eq!(Trace::parse(&trace.file(&setup)).unwrap(), (setup, trace));
             Ok(())
         })
@@ -42,9 +44,10 @@ fn a_trace_is_read_as_it_was_written() {
 
 #[test]
 fn a_run_depends_on_its_trace_alone() {
-    let setup = Setup::sound(5, Scenario::Faults);
+    let setup = Setup::sound(5, Scenario::LeasedMembership);
+    let traces = Traces { scenario: setup.scenario, ..TRACES };
     runner(5)
-        .run(&TRACES, |trace| {
+        .run(&traces, |trace| {
             assert_eq!(run(&setup, &trace), run(&setup, &trace));
             Ok(())
         })

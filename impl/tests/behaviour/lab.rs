@@ -220,9 +220,11 @@ impl Lab {
                         return Some(());
                     }
                     Err(ChangeError::Refused(_) | ChangeError::OutcomeUnknown) => {}
-                    Err(error @ (ChangeError::Replaced | ChangeError::Stopped(_))) => {
-                        panic!("{error}")
-                    }
+                    Err(
+                        error @ (ChangeError::Unknown(_)
+                        | ChangeError::Replaced
+                        | ChangeError::Stopped(_)),
+                    ) => panic!("{error}"),
                 }
             }
             None

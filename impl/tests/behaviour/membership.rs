@@ -56,6 +56,9 @@ async fn an_impossible_change_is_refused_with_a_reason_that_names_the_way_out() 
     };
     assert_eq!(asks(&[]).await, Err(ChangeError::Refused(Refusal::NoVoters)));
     assert_eq!(asks(&[1, 2, 3]).await, Err(ChangeError::Refused(Refusal::NothingToChange)));
+    let unknown = asks(&[1, 2, 3, 9]).await.expect_err("there is no node 9");
+    assert_eq!(unknown, ChangeError::Unknown(NodeId(9)));
+    assert!(unknown.to_string().contains("or name another one"), "{unknown}");
     let follower = lab.others(leader)[0];
     let refused = lab.handle(follower).change_members(ids(&[1, 2]), []).await;
     let Err(error @ ChangeError::Refused(Refusal::NotLeader { .. })) = refused else {
@@ -67,9 +70,11 @@ async fn an_impossible_change_is_refused_with_a_reason_that_names_the_way_out() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_to_a_node_that_never_answers_gives_way_to_another_one() {
-    let lab = Lab::start(73);
+    let mut lab = Lab::start(73);
     let (leader, _) = lab.leader().await;
     lab.propose(b"first").await;
+    lab.add(NodeId(9));
+    lab.cluster.stop(NodeId(9)).await;
     let handle = lab.handle(leader).clone();
     let waits = tokio::spawn({
         let handle = handle.clone();

@@ -120,6 +120,10 @@ impl Transport for Outlet {
         // A test that ends does not listen any more.
         let _ = self.sent.send(Sent { packet, disk: self.disk.durable(), view });
     }
+
+    fn knows(&self, _: NodeId) -> bool {
+        true
+    }
 }
 
 pub(crate) struct Solo {

@@ -27,7 +27,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "election",
-            pinned: Some(1_880_403),
+            pinned: Some(1_461_776),
             about: "naive election, one write at a time, with a crash between any two effects",
             max_term: 4,
             crashes: 1,

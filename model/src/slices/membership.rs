@@ -133,6 +133,16 @@ pub(super) fn slices() -> Vec<Slice> {
             ..quiet
         },
         Slice {
+            name: "join-snapshot-late",
+            pinned: Some(1_556_534),
+            about: "the same over three terms, with a message that is late: configurations in snapshots that another leader sends",
+            joiners: 1,
+            snapshots: 1,
+            max_term: 3,
+            changes: const { &[to(&[0, 2])] },
+            ..base
+        },
+        Slice {
             name: "join-unreachable",
             pinned: Some(175),
             about: "a new voter is not reached: the change waits, and the others go on",

@@ -71,6 +71,15 @@ pub(super) fn slices() -> Vec<Slice> {
             ..transfer
         },
         Slice {
+            name: "transfer-remove",
+            about: "leadership is handed over to the voter that alone remains, with a crash",
+            servers: 2,
+            crashes: 1,
+            pending: 1,
+            changes: const { &[to(&[1])] },
+            ..transfer
+        },
+        Slice {
             name: "transfer",
             about: "leadership is handed over, late, in vain, or with success",
             ..transfer

@@ -28,6 +28,14 @@ pub(super) fn slices() -> Vec<Slice> {
             ..base
         },
         Slice {
+            name: "snapshots-crash-late",
+            pinned: Some(806_897),
+            about: "a snapshot, a crash between any two effects, and a message that is late",
+            crashes: 1,
+            pending: 1,
+            ..base
+        },
+        Slice {
             name: "snapshots-async",
             pinned: Some(226_966),
             about: "a snapshot and a crash between any two effects, any number of messages under way",

@@ -92,7 +92,8 @@ impl<R: Rules> Step<'_, R> {
     }
 
     /// Answers the reads whose round a quorum of the configuration in force has answered (rule
-    /// J12); one answer confirms every earlier round, too.
+    /// J12), once the leader has committed an entry of its term (rule R1); one answer confirms every
+    /// earlier round, too.
     pub(crate) fn settle_reads(&mut self) {
         let Some(leadership) = self.node.leadership().filter(|l| !l.reads.is_empty()) else {
             return;
@@ -107,10 +108,12 @@ impl<R: Rules> Step<'_, R> {
         let configuration = self.configuration();
         let is_quorum = |has: &dyn Fn(NodeId) -> bool| rules.is_quorum(configuration, has);
         let reached = reached_by_quorum(configuration, heard, is_quorum).unwrap_or(0);
+        let commit = self.node.commit_index;
         let Role::Leader(leadership) = &mut self.node.role else { return };
         let all = core::mem::take(&mut leadership.reads).into_iter();
+        // An entry that is not committed yet may never be, and a reader would wait for its index.
         let (settled, open): (Vec<_>, Vec<_>) =
-            all.partition(|read| rules.confirms_round(read.round, reached));
+            all.partition(|read| read.index <= commit && rules.confirms_round(read.round, reached));
         leadership.reads = open;
         for PendingRead { token, forwarded_by, index, .. } in settled {
             match forwarded_by {
