@@ -42,14 +42,14 @@ macro_rules! sets {
 }
 
 const SETS: &[Set] = sets! {
-    Skew "skew" 3 1 [None, None] [None, None];
-    Skew "skew" 4 1 [None, None] [None, None];
-    Skew "skew" 5 1 [None, None] [None, None];
-    Skew "skew" 5 2 [None, None] [None, None];
-    Drift "drift" 3 1 [None, None] [None, None];
-    Drift "drift" 3 2 [None, None] [None, None];
-    Drift "drift" 4 2 [None, None] [None, None];
-    Drift "drift" 5 1 [None, None] [None, None];
+    Skew "skew" 3 1 [Some(481_293), Some(139_746)] [Some(248_377), Some(47_357)];
+    Skew "skew" 4 1 [Some(833_769), Some(318_916)] [Some(390_921), Some(87_313)];
+    Skew "skew" 5 1 [Some(1_378_227), Some(624_455)] [Some(601_319), Some(148_495)];
+    Skew "skew" 5 2 [Some(2_111_513), Some(1_314_238)] [Some(578_303), Some(93_878)];
+    Drift "drift" 3 1 [Some(697_897), Some(161_549)] [Some(248_377), Some(47_357)];
+    Drift "drift" 3 2 [Some(1_408_689), Some(396_458)] [Some(253_519), Some(26_196)];
+    Drift "drift" 4 2 [Some(2_365_369), Some(882_152)] [Some(385_233), Some(51_792)];
+    Drift "drift" 5 1 [Some(1_605_917), Some(532_805)] [Some(601_319), Some(148_495)];
 };
 
 /// Leases, the parameter sets in order.
@@ -120,6 +120,7 @@ fn both_sides(
     let any_timer = encoding == Encoding::PerServer;
     let clocks = Clocks { assumption, encoding, election_timeout, any_timer };
     let longest = clocks.longest_lease();
+    let smallest = election_timeout == 3 && assumption.bound() == 1;
     let slice = Slice {
         name: within.0,
         about: "the longest lease that is safe",
@@ -132,6 +133,7 @@ fn both_sides(
         commands: 1,
         network: Network::Pull { parked: 1 },
         late_votes: false,
+        deep: encoding == Encoding::PerServer && !smallest,
         ..BASE
     };
     let past = Slice {
