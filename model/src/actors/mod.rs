@@ -1,5 +1,5 @@
 //! The same protocol as a Stateright [`ActorModel`]: a thin, independent driver of [`Machine`],
-//! to read, and to cross-check the direct model on small bounds (`tests/actors.rs`).
+//! to read, and to cross-check the direct model on small bounds (`model/tests/actors.rs`).
 //!
 //! What differs from [`SliceModel`], and why both are kept:
 //!
