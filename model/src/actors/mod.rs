@@ -21,7 +21,8 @@
 //!   only rises, so the number of its moves is bounded, and the check is one up to that bound.
 //! * Leases. In a timed slice a clock advances by a timer, too, a tick at a time: [`Timer::Clock`].
 //!   All begin together, and the model's boundary keeps them within the slice's bound of each other,
-//!   as no actor sees another's clock. Requests carry times then, as rounds of pre-votes do.
+//!   as no actor sees another's clock. Requests carry times then, as rounds of pre-votes do, and
+//!   stay under way; so a leader sends them when it is elected, and once more, [`Timer::Heartbeat`].
 
 mod properties;
 mod reach;
@@ -47,7 +48,8 @@ use crate::slice::{self, Slice};
 /// Writes are durable at once, and requests leave as soon as they are due.
 const DELIVERY: Delivery = Delivery { sync: true, eager: true };
 
-/// How often a server's clock may move where messages carry times, unless it is said otherwise.
+/// How many election timeouts may pass on a server's clock where messages carry times, unless it is
+/// said otherwise.
 pub const CLOCK_MOVES: u64 = 1;
 
 /// A server of the actor model.
@@ -74,6 +76,8 @@ pub struct Member {
     pub asked: bool,
     /// The claims about steps and messages that it has broken: a ghost.
     pub broken: ClaimSet,
+    /// Whether it has sent the heartbeats of a slice with clocks: a ghost.
+    pub beat: bool,
     /// How far its clock has moved; it stays 0 where no message carries times.
     pub clock: u64,
 }
@@ -95,12 +99,20 @@ pub enum Timer {
     Operator,
     /// The server's clock advances by a tick.
     Clock,
+    /// A leader whose requests carry times sends them, once.
+    Heartbeat,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 5] =
-        [Timer::Election, Timer::Promise, Timer::Client, Timer::Operator, Timer::Clock];
+    pub const ALL: [Timer; 6] = [
+        Timer::Election,
+        Timer::Promise,
+        Timer::Client,
+        Timer::Operator,
+        Timer::Clock,
+        Timer::Heartbeat,
+    ];
 }
 
 /// The actor model.
@@ -205,6 +217,7 @@ impl Actor for RaftActor {
             proposed: 0,
             asked: false,
             broken: ClaimSet::NONE,
+            beat: false,
             clock: 0,
         }
     }
@@ -241,7 +254,15 @@ impl Actor for RaftActor {
             }
             Timer::Client if state.server.node.is_leader() => self.propose(state, out),
             Timer::Operator if state.server.node.is_leader() => self.change_members(state, out),
-            Timer::Election | Timer::Promise | Timer::Client | Timer::Operator | Timer::Clock => {}
+            Timer::Heartbeat if self.slice.clocks.is_some() && state.server.node.is_leader() => {
+                self.beat(state, out);
+            }
+            Timer::Election
+            | Timer::Promise
+            | Timer::Client
+            | Timer::Operator
+            | Timer::Clock
+            | Timer::Heartbeat => {}
         }
     }
 }
@@ -250,10 +271,13 @@ impl RaftActor {
     /// A leader looks for its quorum in every term; others campaign below the last one.
     fn may_time_out(&self, node: &Node) -> bool {
         let due = node.election_deadline().max(node.promised_until()) <= PRESENT;
+        // Who follows the leader of the beginning are alike: the first of them campaigns.
+        let first = node.id() == NodeId(1);
         if node.is_leader() {
             self.slice.election.check_quorum
         } else {
-            node.current_term().0 < self.slice.max_term && (self.slice.clocks.is_none() || due)
+            let may = self.slice.clocks.is_none() || due && !self.slice.led || due && first;
+            node.current_term().0 < self.slice.max_term && may
         }
     }
 
@@ -281,12 +305,32 @@ impl RaftActor {
         }
     }
 
+    /// Looking at its timers changes nothing of a leader that does not check its quorum, so this is
+    /// to send what is due.
+    fn beat(&self, state: &mut Cow<Member>, out: &mut Out<Self>) {
+        if !state.beat {
+            state.to_mut().beat = true;
+            self.perform_with(state, Operation::Tick, DELIVERY, out);
+        }
+    }
+
     fn perform(&self, state: &mut Cow<Member>, operation: Operation, out: &mut Out<Self>) {
-        let outcome = self.machine.perform(&state.server, operation, DELIVERY);
+        let waits = self.slice.clocks.is_some() && state.server.node.is_leader();
+        self.perform_with(state, operation, Delivery { eager: !waits, ..DELIVERY }, out);
+    }
+
+    fn perform_with(
+        &self,
+        state: &mut Cow<Member>,
+        operation: Operation,
+        delivery: Delivery,
+        out: &mut Out<Self>,
+    ) {
+        let outcome = self.machine.perform(&state.server, operation, delivery);
         let timed = self.slice.clocks.is_some();
         let told = timed || self.slice.election.pre_vote;
         let clock = if told { state.clock + outcome.moved.by } else { 0 };
-        if clock > self.clock_moves * if timed { 1 } else { E } {
+        if clock > self.clock_moves * self.slice.clocks.map_or(E, |it| it.election_timeout) {
             return;
         }
         let mut after = Member {

@@ -12,7 +12,7 @@ use quorate_spec::property::Claim;
 
 use super::BASE;
 use crate::clocks::{Assumption, Clocks, Encoding};
-use crate::slice::{Declared, Network, Slice, to};
+use crate::slice::{Declared, Election, Network, Slice, to};
 
 /// A parameter set: for each encoding its names within the inequality and past it, and the
 /// numbers of states, which past it are those up to the violation.
@@ -74,7 +74,17 @@ fn crossings() -> Vec<Slice> {
         late_votes: false,
         ..BASE
     };
+    let own = Clocks { encoding: Encoding::PerServer, ..clocks };
     vec![
+        Slice {
+            name: "lease-actors",
+            about: "a lease, as small as the actor model has it (`explore lease-actors --actors`)",
+            clocks: Some(Clocks { assumption: Assumption::Skew(1), ..own }),
+            lease: Some(1),
+            election: Election { pre_vote: false, ..Election::PRE_VOTE },
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
         Slice {
             name: "lease-transfer",
             about: "a lease, and leadership that is handed over late, in vain, or with success",
