@@ -176,7 +176,7 @@ mutations! {
         "F4 raft-rs#169, etcd#9893", "The reads of a leader that leads no more are never answered.";
     LeaseFromAnswer: lease_start, LeaseExclusive, ["lease-drift-e3-d1-global"],
         "F7 etcd-io/raft#166, F11 sofa-jraft#15", "A lease begins when the answer comes.";
-    LeaseOneTickLonger: lease_end, LeaseExclusive, ["lease-drift-e3-d1-global"],
+    LeaseOneTickLonger: lease_end, LinearizableRead, ["lease-actors"],
         "L12 claims of equal instants", "A lease is held at the very instant at which it ends.";
     LeaseBeforeOwnCommit: may_hold_lease, LinearizableRead, ["lease-drift-e3-d1-global"],
         "F1 etcd#7331, L4", "A new leader serves lease reads before it has committed an entry of its term.";

@@ -78,6 +78,7 @@ fn crossings() -> Vec<Slice> {
     vec![
         Slice {
             name: "lease-actors",
+            pinned: Some(657),
             about: "a lease, as small as the actor model has it (`explore lease-actors --actors`)",
             clocks: Some(Clocks { assumption: Assumption::Skew(1), ..own }),
             lease: Some(1),
@@ -87,6 +88,7 @@ fn crossings() -> Vec<Slice> {
         },
         Slice {
             name: "lease-transfer",
+            pinned: Some(1_834_523),
             about: "a lease, and leadership that is handed over late, in vain, or with success",
             transfers: 1,
             max_term: 3,
@@ -94,6 +96,7 @@ fn crossings() -> Vec<Slice> {
         },
         Slice {
             name: "lease-crossing",
+            pinned: Some(321_472),
             about: "a lease, a command, a transfer of leadership and a restart",
             transfers: 1,
             commands: 1,
@@ -104,12 +107,14 @@ fn crossings() -> Vec<Slice> {
         },
         Slice {
             name: "lease-shrink",
+            pinned: Some(103_823),
             about: "a lease while three become one",
             changes: const { &[to(&[2])] },
             ..base
         },
         Slice {
             name: "lease-change",
+            pinned: Some(883_415),
             about: "a lease while one of three is replaced by a learner",
             servers: 4,
             learners: 1,

@@ -10,6 +10,7 @@ pub(super) fn slices() -> Vec<Slice> {
     vec![
         Slice {
             name: "reads",
+            pinned: Some(261_166),
             about: "a read, asked of any server, over two terms",
             reads: 1,
             ..base
@@ -23,6 +24,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-terms",
+            pinned: Some(132_130),
             about: "a read over three terms",
             max_term: 3,
             reads: 1,
@@ -31,6 +33,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-async",
+            pinned: Some(145_420),
             about: "a read, any number of messages under way",
             reads: 1,
             network: Network::Async,
@@ -38,6 +41,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-crash",
+            pinned: Some(187_092),
             about: "a read and a crash between any two effects",
             reads: 1,
             crashes: 1,
@@ -47,6 +51,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-restart",
+            pinned: Some(29_680),
             about: "two reads among two, and a leader that restarts and leads again",
             servers: 2,
             reads: 2,
@@ -56,6 +61,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-change",
+            pinned: Some(55_358),
             about: "a read while one of two voters is replaced",
             servers: 3,
             joiners: 1,
@@ -66,6 +72,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-shrink",
+            pinned: Some(164_334),
             about: "a read while three become one",
             reads: 1,
             changes: const { &[to(&[2])] },
@@ -74,6 +81,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-change",
+            pinned: Some(79_061),
             about: "leadership is handed over while one of two voters is replaced",
             joiners: 1,
             changes: const { &[to(&[1, 2])] },
@@ -82,6 +90,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-remove",
+            pinned: Some(222_823),
             about: "leadership is handed over to the voter that alone remains, with a crash",
             servers: 2,
             crashes: 1,
@@ -91,6 +100,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer",
+            pinned: Some(335_717),
             about: "leadership is handed over, late, in vain, or with success",
             max_term: 2,
             ..transfer
@@ -103,13 +113,16 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-unreachable",
+            pinned: Some(12_064),
             about: "leadership is to be handed over to a server that nobody reaches",
             cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
             max_term: 2,
+            election: Election::FULL,
             ..transfer
         },
         Slice {
             name: "stalled-disk",
+            pinned: Some(267),
             about: "a leader, which needs nobody's votes, steps down when its disk does not report",
             servers: 1,
             max_term: 4,
