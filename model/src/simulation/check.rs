@@ -9,7 +9,7 @@ use quorate_spec::property::cluster::{
     quorum_log, snapshot_committed,
 };
 use quorate_spec::role::Pace;
-use quorate_spec::{Index, Node, NodeId, Role, Term, WriteId};
+use quorate_spec::{Node, NodeId, Role, WriteId};
 
 use crate::server::Server;
 
