@@ -135,14 +135,14 @@ const CAVEATS: &str = "
   fingerprints, and the counts have to be equal.
 - **No time**: in these slices any timer may fire at any moment, and the promise not to vote ends
   at any moment after it was made; where a leader is established at the beginning, at the servers
-  that the row names alone. Clock bounds and leases are not claimed.
+  that the row names alone. No lease is held: the slices with clocks (`lease-*`) count ticks.
 - **The shim**: that a driver performs effects in their order, that fsync is durable and the clock
   monotonic, is not shown by a model.
 
 ## What is NOT claimed
 
-- Anything about membership changes, snapshots, Read-Index, leases and leadership transfer: they
-  are not in the specification yet.
+- That clocks keep the bound that a lease is computed from, and that a machine's suspended time is
+  counted: without it lease reads may be stale; Read-Index goes by no clock.
 - Liveness under every fair schedule: NoDeadlock says that some fault-free run makes progress. Under
   some patterns of cut links none does, whatever is switched on: see the table.
 - That every command is committed, or that every log catches up: CommitProgress and

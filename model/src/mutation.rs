@@ -1,7 +1,7 @@
 //! The mutants: the specification with one guard broken, each as some real system had it.
 //!
-//! Some bugs of membership changes, snapshots and disks have none, for no guard could be broken like
-//! that:
+//! Some bugs of elections, reads, membership changes, snapshots and disks have none, for no guard
+//! could be broken like that:
 //!
 //! | bugs | why |
 //! |---|---|
@@ -13,7 +13,13 @@
 //! | G18, H8 | a snapshot and the end of what it covers are one write, and term and vote another part of it |
 //! | G21 | a leader sends the very snapshot that its log begins after |
 //! | H6 | the commit index is not written |
-//! | H11 | a leader with a stuck disk commits by the others' disks; where a quorum needs its own, no other leader could commit without it |
+//! | B2, B4 | every message carries its sender's own term, and a rejection raises the asker's |
+//! | B9, B12, B13 | the promise is an instant: whom a server takes for its leader does not matter to it |
+//! | B15, B16, B17 | any answer of the term is contact, only voters are counted, and the table of roles says who campaigns |
+//! | F2 | the index that is served is the one that was chosen when the read came |
+//! | F9 | no ticks are counted; a clock's granularity is in the longest lease (`Lease::longest`) |
+//! | F14 | a round is counted by the configuration in force when an answer comes |
+//! | F22 | only a leader of the term renews a promise, and each ends by itself |
 //!
 //! Not of the specification are offsets in a snapshot's transfer (G13) and the order within one write
 //! (H7); time alone shows that heartbeats go on beside a snapshot (G20, `spec/tests/snapshots.rs`).
@@ -157,7 +163,7 @@ mutations! {
     HandoverIsNoReason: overrides_promise, TransferProgress, ["transfer"],
         "B14 braft 3cfb1f1, dragonboat 1c7ebd3", "The promise stands against the candidate to whom leadership was handed over.";
     EveryVoteOverridesPromise: overrides_promise, NonDisruption, ["deaf-sticky"],
-        "B14 §4.2.3", "The promise stands against nobody but whom leadership was handed over to.";
+        "L11 thesis §4.2.3", "The promise stands against nobody but whom leadership was handed over to.";
     EveryCampaignClaimsHandover: claims_handover, NonDisruption, ["deaf-sticky"],
         "L11 thesis §4.2.3", "Every candidate says that leadership was handed over to it.";
     StalledDiskLeads: disk_keeps_up, CheckQuorumSoundness, ["stalled-disk"],
@@ -169,15 +175,15 @@ mutations! {
     ConfirmsByEarlierRound: confirms_round, LinearizableRead, ["reads"],
         "F5 openraft#1747, etcd#20418", "An answer to the round before the read's confirms it.";
     JoinsRoundUnderWay: round_of_read, LinearizableRead, ["reads-two"],
-        "R7 etcd#20418", "A read joins a round whose requests have left.";
+        "R7, etcd-io/etcd#20418", "A read joins a round whose requests have left.";
     StaleAnswersConfirm: confirms, ConfirmationSound, ["reads-restart"],
-        "L2 claims of another term", "An answer to a request of an earlier term confirms reads of this one.";
+        "rule L2", "An answer to a request of an earlier term confirms reads of this one.";
     ReadsAreForgotten: fails_reads, ReadProgress, ["reads"],
         "F4 raft-rs#169, etcd#9893", "The reads of a leader that leads no more are never answered.";
     LeaseFromAnswer: lease_start, LeaseExclusive, ["lease-drift-e3-d1-global"],
         "F7 etcd-io/raft#166, F11 sofa-jraft#15", "A lease begins when the answer comes.";
     LeaseOneTickLonger: lease_end, LinearizableRead, ["lease-actors"],
-        "L12 claims of equal instants", "A lease is held at the very instant at which it ends.";
+        "rule L12", "A lease is held at the very instant at which it ends.";
     LeaseBeforeOwnCommit: may_hold_lease, LinearizableRead, ["lease-drift-e3-d1-global"],
         "F1 etcd#7331, L4", "A new leader serves lease reads before it has committed an entry of its term.";
     LeaseWhileTransferring: lease_survives, LeaseExclusive, ["lease-transfer"],

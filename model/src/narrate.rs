@@ -68,6 +68,16 @@ pub fn trace(model: &SliceModel, trace: &Trace, claim: Claim) -> String {
         before = after;
     }
     let _ = writeln!(text, "\n{}", table(before));
+    let committed = before.history.last_committed();
+    for (id, index) in model.lease_readers(before) {
+        let behind = format!(", though {committed} is committed");
+        let behind = if index < committed { behind } else { String::new() };
+        let _ = writeln!(text, "   n{id} holds a lease: it serves reads at {index}{behind}");
+    }
+    let others: Vec<Claim> = model.false_claims(before).iter().filter(|it| *it != claim).collect();
+    if !others.is_empty() {
+        let _ = writeln!(text, "   false besides: {others:?}");
+    }
     let _ = write!(text, "   {claim} is false: {}", claim.entry().sentence);
     text
 }

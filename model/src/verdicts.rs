@@ -101,6 +101,15 @@ fn decide(model: &SliceModel, state: &State) -> ClaimSet {
     broken
 }
 
+impl SliceModel {
+    /// The servers that would serve lease reads in this state, by what they have published, and at
+    /// which index.
+    #[must_use]
+    pub fn lease_readers(&self, state: &State) -> Vec<(NodeId, Index)> {
+        lease_reads(self, state).map(|(node, index)| (node.id(), index)).collect()
+    }
+}
+
 /// The servers that serve lease reads now, by what they have published, and at which index.
 fn lease_reads<'a>(
     model: &'a SliceModel,

@@ -118,10 +118,11 @@ impl Params {
 
 /// A leader's lease: for so long after it made the last requests that a quorum has answered, it
 /// answers reads without asking anyone. Safe where, in any stretch of time, no clock of the cluster
-/// counts more than `1 + drift` and less than `1 - drift` of it: then `lease * (1 + drift)` must not
-/// exceed `(E - granularity) * (1 - drift)`, or a voter's promise could end before the lease (thesis
-/// §6.4.1, rules L8 to L12). The offsets of the clocks do not matter. Time in which a machine is
-/// suspended has to be counted by its clock.
+/// counts more than `1 + drift` and less than `1 - drift` of it: then
+/// `(lease + granularity) * (1 + drift)` must not exceed `(E - granularity) * (1 - drift)`, or a voter's
+/// promise could end before the lease (thesis §6.4.1, rules L8 to L12). A late reading shortens the
+/// promise, and a late one at the leader lengthens the lease. The offsets of the clocks do not matter.
+/// Time in which a machine is suspended has to be counted by its clock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lease {
@@ -145,8 +146,9 @@ impl Lease {
         let promised = election_timeout.0.saturating_sub(granularity.0) as u128;
         let drift = drift_ppm as u128;
         // Not more than the election timeout, so it fits.
-        let duration = promised * MILLION.saturating_sub(drift) / (MILLION + drift);
-        Lease { duration: Duration(duration as u64), drift_ppm, granularity }
+        let held = promised * MILLION.saturating_sub(drift) / (MILLION + drift);
+        let duration = Duration((held as u64).saturating_sub(granularity.0));
+        Lease { duration, drift_ppm, granularity }
     }
 }
 
@@ -223,7 +225,7 @@ impl fmt::Display for ParamsError {
                 write!(
                     f,
                     "a lease of {duration} is longer than {longest}, which is what an election \
-                     timeout of {election_timeout} less a granularity of {granularity} allows with \
+                     timeout of {election_timeout} and a granularity of {granularity} allow with \
                      clocks that drift by {drift_ppm} ppm: shorten it or raise the election timeout"
                 )
             }

@@ -253,8 +253,8 @@ pub trait Rules {
         sent
     }
 
-    /// When a lease ends that began at `start`. At that very instant it is not held any more, and a
-    /// promise of the same length is (rule L12).
+    /// When a lease ends that began at `start`: at that very instant it is not held any more, and a
+    /// promise of the same length may end (rule L12).
     fn lease_end(&self, start: Instant, lease: Duration) -> Instant {
         start.after(lease)
     }

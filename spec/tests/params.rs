@@ -48,20 +48,20 @@ fn parameters_that_cannot_work_are_refused() {
 /// Rule L12, bug F9: refused with the numbers, and with what would do.
 #[test]
 fn a_lease_that_could_outlast_a_promise_is_refused() {
-    // (100 - 4) * (1 - 0.2) / (1 + 0.2) = 64.
-    let (drift_ppm, granularity, longest) = (200_000, Duration(4), Duration(64));
+    // (100 - 4) * (1 - 0.2) / (1 + 0.2) - 4 = 60.
+    let (drift_ppm, granularity, longest) = (200_000, Duration(4), Duration(60));
     let with = |duration| {
         let lease = Lease { duration: Duration(duration), drift_ppm, granularity };
         (lease, Params { lease: Some(lease), ..params() }.validate())
     };
-    assert_eq!(with(64).1, Ok(()));
-    let (lease, verdict) = with(65);
+    assert_eq!(with(60).1, Ok(()));
+    let (lease, verdict) = with(61);
     let error = ParamsError::LeaseTooLong { lease, election_timeout: Duration(E), longest };
     assert_eq!(verdict, Err(error));
     assert_eq!(
         error.to_string(),
-        "a lease of 65 is longer than 64, which is what an election timeout of 100 less a \
-         granularity of 4 allows with clocks that drift by 200000 ppm: shorten it or raise the \
+        "a lease of 61 is longer than 60, which is what an election timeout of 100 and a \
+         granularity of 4 allow with clocks that drift by 200000 ppm: shorten it or raise the \
          election timeout"
     );
 }
@@ -101,7 +101,23 @@ fn a_lease_needs_clocks_that_run_and_voters_that_promise() {
     assert_eq!(naive.validate(), Err(ParamsError::NaiveElection));
 }
 
-/// Rule L12: `lease * (1 + drift) <= (E - granularity) * (1 - drift)`, and no longer one would do.
+/// Rules L12, F9: both clocks are read late. The leader made its request at 0 and reads 80 until its
+/// clock, which is slow, is at 90: then 90.9 have passed. The voter, whose clock is fast, heard it at
+/// 9.99, took that for 0, and votes when it reads 100: after 90.01 on its clock, which are 89.1.
+#[test]
+fn a_late_reading_shortens_the_promise_and_lengthens_the_lease() {
+    let lease = Lease::longest(Duration(100), 10_000, Duration(10));
+    assert_eq!(lease.duration, Duration(78));
+    let read = |clock: f64| (clock / 10.0).floor() * 10.0;
+    let served = (0..10_000).map(|t| f64::from(t) / 100.0);
+    let last = served.filter(|t| read(t * 0.99) < 78.0).fold(0.0, f64::max);
+    let votes = (0..20_000).map(|t| f64::from(t) / 100.0);
+    let first = votes.filter(|t| read(9.99 + t * 1.01) >= 100.0).fold(f64::MAX, f64::min);
+    assert!(last < first, "served until {last}, voted from {first}");
+}
+
+/// Rule L12: `(lease + granularity) * (1 + drift) <= (E - granularity) * (1 - drift)`, and no longer
+/// one would do.
 #[test]
 fn the_longest_lease_is_the_exact_quotient_rounded_down() {
     fn law(election_timeout: u64, drift_ppm: u32, granularity: u64) {
@@ -112,8 +128,10 @@ fn the_longest_lease_is_the_exact_quotient_rounded_down() {
         let promised = u128::from(election_timeout.saturating_sub(granularity));
         let drift = u128::from(drift_ppm.min(1_000_000));
         let (fast, slow) = (1_000_000 + u128::from(drift_ppm), 1_000_000 - drift);
-        assert!(longest * fast <= promised * slow, "{longest} is safe");
-        assert!((longest + 1) * fast > promised * slow, "{longest} is the longest");
+        let late = u128::from(granularity);
+        let safe = longest == 0 || (longest + late) * fast <= promised * slow;
+        assert!(safe, "{longest} is safe");
+        assert!((longest + late + 1) * fast > promised * slow, "{longest} is the longest");
     }
     check(5_000, law as fn(u64, u32, u64));
     assert_eq!(Lease::longest(Duration(u64::MAX), 0, Duration(0)).duration, Duration(u64::MAX));

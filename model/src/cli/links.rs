@@ -75,8 +75,8 @@ pub(super) fn conclude(cells: &[Cell]) -> u8 {
         let cycles = cells.iter().filter(|cell| cell.lasso.is_some()).count();
         let stuck = cells.iter().filter(|cell| cell.stuck.is_some()).count();
         say!(
-            "\n{} as declared, EXHAUSTED with {} states modulo numbers and names; on purpose {stuck} \
-             are not live and {cycles} not stable",
+            "\n{} as declared, EXHAUSTED with {} states modulo numbers and names; {stuck} \
+             of them are declared not to be live and {cycles} not to be stable",
             counted(cells.len(), "cell"),
             grouped(unique)
         );

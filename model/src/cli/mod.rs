@@ -37,7 +37,8 @@ const NOBODY_READS: u8 = 141;
 
 const EXIT_CODES: &str = "Exit codes: 0 all is as declared; 2 wrong arguments; \
     3 a run did not come to its end; 12 a claim fails that was not declared to, a count differs, \
-    a mutant survives, majorities do not intersect, or CLAIMS.md is stale.";
+    a mutant survives, majorities do not intersect, or CLAIMS.md is stale; 130 where Ctrl-C ends \
+    explore; 141 where nobody reads what is printed.";
 
 #[derive(Parser)]
 #[command(name = "quorate-model", version, about = "Checks the Raft specification exhaustively")]
@@ -52,7 +53,7 @@ enum Command {
     /// Check slices of the specification, all default ones where none is named
     #[command(after_help = EXIT_CODES)]
     Check(check::Arguments),
-    /// List slices, claims and mutants
+    /// List slices, patterns of cut links, claims and mutants
     List,
     /// Break one guard after the other and see the claim fail that needs it
     #[command(after_help = EXIT_CODES)]
@@ -61,6 +62,7 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Claims(claims::Arguments),
     /// Walk through a slice or a mutant's counterexample in a browser
+    #[command(after_help = EXIT_CODES)]
     Explore(explore::Arguments),
 }
 

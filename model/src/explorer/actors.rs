@@ -165,6 +165,14 @@ impl Walk for ActorWalk {
                 let opening = format!("an operator asks n{id} for other members");
                 (Event::At(id, "change of members".to_owned()), opening)
             }
+            ActorModelAction::Timeout(id, Timer::Clock) => {
+                let id = node_id(*id);
+                (Event::At(id, "tick".to_owned()), format!("n{id}'s clock advances"))
+            }
+            ActorModelAction::Timeout(id, Timer::Heartbeat) => {
+                let id = node_id(*id);
+                (Event::At(id, "heartbeat".to_owned()), format!("n{id} sends its heartbeats"))
+            }
             // The model neither loses messages nor crashes, and its actors draw no numbers.
             other => (Event::Everywhere(String::new()), format!("{other:?}")),
         };

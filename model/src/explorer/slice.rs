@@ -1,6 +1,7 @@
 //! A slice in the Explorer: plain states of a [`SliceModel`], under the sound rules or a mutant.
 
 use quorate_spec::property::ClaimSet;
+use quorate_spec::{Index, NodeId};
 
 use super::link;
 use super::story::{self, Told};
@@ -121,6 +122,10 @@ impl Walk for SliceWalk {
 
     fn verdicts(&self, state: &State) -> Vec<Verdict> {
         verdicts(self.model.slice.claims, self.model.false_claims(state))
+    }
+
+    fn lease_readers(&self, state: &State) -> Vec<(NodeId, Index)> {
+        self.model.lease_readers(state)
     }
 
     fn tell(&self, before: &State, action: &Action, after: &State) -> Told {

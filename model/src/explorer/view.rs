@@ -113,6 +113,8 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
         ("change of members", "changes of members", state.budget.changes),
         ("lost disk", "lost disks", state.budget.wipes),
         ("snapshot", "snapshots", state.budget.snapshots),
+        ("read", "reads", state.budget.reads),
+        ("transfer", "transfers", state.budget.transfers),
     ];
     let left = left.into_iter().filter(|(_, _, n)| *n > 0);
     let mut view = StateView {

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use quorate_spec::property::Claim;
+use quorate_spec::{Index, NodeId};
 use serde::Serialize;
 use stateright::{Model, Path, Property};
 
@@ -36,6 +37,11 @@ pub trait Walk: Send + Sync + 'static {
 
     /// The truth of each claim in a state.
     fn verdicts(&self, state: &Self::State) -> Vec<Verdict>;
+
+    /// The servers that would serve lease reads in the state, and at which index.
+    fn lease_readers(&self, _state: &Self::State) -> Vec<(NodeId, Index)> {
+        Vec::new()
+    }
 
     /// The step in sentences, and for the diagram.
     fn tell(&self, before: &Self::State, action: &Self::Action, after: &Self::State) -> Told;
@@ -103,7 +109,13 @@ impl<W: Walk> Shown<W> {
     /// What the page shows of it.
     #[must_use]
     pub fn view(&self) -> StateView {
-        view::state(&self.walk.cluster(&self.state), self.walk.verdicts(&self.state))
+        let cluster = self.walk.cluster(&self.state);
+        let mut view = view::state(&cluster, self.walk.verdicts(&self.state));
+        for (id, index) in self.walk.lease_readers(&self.state) {
+            let note = format!("holds a lease: it serves reads at {index}");
+            view.nodes[id.0 as usize].notes.push(note);
+        }
+        view
     }
 }
 

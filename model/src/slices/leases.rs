@@ -79,7 +79,7 @@ fn crossings() -> Vec<Slice> {
         Slice {
             name: "lease-actors",
             pinned: Some(657),
-            about: "a lease, as small as the actor model has it (`explore lease-actors --actors`)",
+            about: "the smallest lease, for the actor model too",
             clocks: Some(Clocks { assumption: Assumption::Skew(1), ..own }),
             lease: Some(1),
             election: Election { pre_vote: false, ..Election::PRE_VOTE },

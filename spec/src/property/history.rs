@@ -153,7 +153,9 @@ impl History {
             Event::ReadAnswered { server, token, index } => {
                 let known = self.reads.remove(&(*server, *token));
                 // An answer to no question would be one too many.
-                let sees = |index: Index| known.is_some_and(|known| index >= known);
+                let last = self.last_committed();
+                let sees =
+                    |index: Index| known.is_some_and(|known| index >= known && index <= last);
                 broken.require(Claim::LinearizableRead, index.is_none_or(sees));
             }
             Event::Restarted(server) => self.reads.retain(|(asked, _), _| asked != server),

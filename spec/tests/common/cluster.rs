@@ -134,12 +134,13 @@ impl Cluster {
     /// The disk is instant; then the replies leave.
     fn after_step(&mut self, id: u64, effects: Effects) {
         let replies = effects.send.clone();
-        self.answer_reads(id, &effects);
+        let mut all = vec![effects];
         while !self.at(id).writes.is_empty() {
-            let effects = self.at(id).sync_one();
-            self.answer_reads(id, &effects);
+            all.push(self.at(id).sync_one());
         }
+        // What is committed in a step is, before a read is answered in it.
         self.observe(id);
+        all.iter().for_each(|effects| self.answer_reads(id, effects));
         for reply in replies {
             self.release(id, reply);
         }
