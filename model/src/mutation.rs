@@ -216,7 +216,7 @@ mutations! {
         "C4 PySyncObj#166", "An old commit index takes the follower's back.";
     NeverLearnsCommit: follower_commit, CommitProgress, ["replication"],
         "D3 raftos#30", "A follower does not take the leader's commit index over.";
-    AcksAheadOfDisk: acknowledged_at_once, AckDurability, ["replication-crash"],
+    AcksAheadOfDisk: acknowledged_at_once, AckDurability, ["replication-crash-two"],
         "H1 openraft ee460f37", "A busy disk is passed over: all of a request is acknowledged at once.";
     AcksOwnLength: acknowledged, MatchIndexSound, ["replication-stepwise"],
         "C7 CCF#6016", "A follower acknowledges all of its log.";

@@ -60,6 +60,17 @@ pub(super) fn slices() -> Vec<Slice> {
             ..base
         },
         Slice {
+            name: "replication-crash-two",
+            pinned: Some(2_291),
+            about: "a command among two, two writes under way, with a crash between any two effects",
+            servers: 2,
+            commands: 1,
+            crashes: 1,
+            forgets: false,
+            network: Network::Pull { parked: 0 },
+            ..base
+        },
+        Slice {
             name: "replication-crash-async",
             pinned: Some(749_526),
             about: "a command and a crash between any two effects, any number of messages under way",
