@@ -3,7 +3,7 @@
 default:
     @just --list
 
-# Check the specification exhaustively (about five minutes on two cores)
+# Check the specification exhaustively (about seven minutes on two cores)
 check *SLICES:
     cargo run --release -p quorate-model -- check {{SLICES}}
 
