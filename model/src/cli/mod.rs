@@ -8,6 +8,7 @@ macro_rules! say {
 mod check;
 mod claims;
 mod explore;
+mod lab;
 mod leases;
 mod links;
 mod list;
@@ -38,7 +39,7 @@ const NOBODY_READS: u8 = 141;
 const EXIT_CODES: &str = "Exit codes: 0 all is as declared; 2 wrong arguments; \
     3 a run did not come to its end; 12 a claim fails that was not declared to, a count differs, \
     a mutant survives, majorities do not intersect, or CLAIMS.md is stale; 130 where Ctrl-C ends \
-    explore; 141 where nobody reads what is printed.";
+    explore or lab; 141 where nobody reads what is printed.";
 
 #[derive(Parser)]
 #[command(name = "quorate-model", version, about = "Checks the Raft specification exhaustively")]
@@ -64,6 +65,9 @@ enum Command {
     /// Walk through a slice or a mutant's counterexample in a browser
     #[command(after_help = EXIT_CODES)]
     Explore(explore::Arguments),
+    /// Drive clusters in a browser: cut links, crash servers, and compare rules side by side
+    #[command(after_help = EXIT_CODES)]
+    Lab(lab::Arguments),
 }
 
 /// What went wrong with a command line, in one line that says what to do.
@@ -84,6 +88,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Claims(arguments) => claims::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
+        Command::Lab(arguments) => lab::run(&arguments),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -106,7 +111,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             ExitCode::from(AS_DECLARED)
         }
         Wrong::MissingSubcommand | Wrong::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let commands = "check, list, mutants, claims or explore";
+            let commands = "check, list, mutants, claims, explore or lab";
             Usage(format!("what shall it do? {commands}; --help says more")).exit()
         }
         _ => {
