@@ -7,6 +7,7 @@ use super::scene::SCENES;
 use super::setup::Setup;
 use super::verdict::{Verdict, verdict};
 use super::world::World;
+use crate::mutation::Mutation;
 
 /// A run and everything that a page shows of it.
 #[derive(Serialize, Debug)]
@@ -25,6 +26,8 @@ pub struct Run {
     pub cuts: Vec<Cut>,
     /// The lanes.
     pub lanes: Vec<LaneRecord>,
+    /// Rules that can be broken on purpose, with what is then wrong, in the free scene.
+    pub mutants: Vec<(&'static str, &'static str)>,
     /// What it comes to.
     pub verdict: Verdict,
 }
@@ -117,9 +120,15 @@ pub fn run(setup: &Setup) -> Run {
         },
         script: told.collect(),
         cuts: cuts(setup),
+        mutants: mutants(setup),
         verdict: verdict(setup, &lanes),
         lanes,
     }
+}
+
+fn mutants(setup: &Setup) -> Vec<(&'static str, &'static str)> {
+    let named = Mutation::ALL.iter().map(|mutation| (mutation.name(), mutation.about()));
+    named.filter(|_| setup.scene.id == "own").collect()
 }
 
 impl Run {

@@ -57,7 +57,7 @@ const PRE_VOTE: Scene = Scene {
     ],
     servers: 3,
     voters: 3,
-    seed: 17,
+    seed: 89,
     end: 4_000,
     writes: 100,
     reads: 0,

@@ -150,21 +150,21 @@ fn reconfigured(before: &Node, after: &Node) -> Option<Said> {
     let id = after.id();
     (was != is).then(|| {
         let tone = if after.is_leader() { Tone::Event } else { Tone::Quiet };
-        (tone, format!("n{id} goes by {} from here on.", configuration(is)))
+        (tone, format!("For n{id}, from here on {}.", configuration(is)))
     })
 }
 
-/// Who votes.
-pub(crate) fn configuration(configuration: &Configuration) -> String {
+/// Who decides.
+fn configuration(configuration: &Configuration) -> String {
     let list = |ids: &mut dyn Iterator<Item = &NodeId>| {
         ids.map(|id| format!("n{id}")).collect::<Vec<_>>().join(" ")
     };
     let new = list(&mut configuration.voters.iter());
     if configuration.is_joint() {
         let old = list(&mut configuration.outgoing.iter());
-        format!("two majorities at once, of {old} and of {new}")
+        format!("two majorities have to agree: one of {old}, and one of {new}")
     } else {
-        format!("a majority of {new}")
+        format!("a majority of {new} decides")
     }
 }
 

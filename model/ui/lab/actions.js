@@ -7,7 +7,8 @@ const RATES = [10, 25, 50, 100, 150, 200, 400];
 export class Actions {
   // `act` takes the events to add, as an address has them without their time; `change` takes other
   // settings of the run.
-  constructor(root, { act, remove, change, seek, choose }) {
+  constructor(root, { act, remove, change, seek, choose, link }) {
+    this.link = link;
     this.act = act;
     this.remove = remove;
     this.change = change;
@@ -82,7 +83,7 @@ export class Actions {
     return el("fieldset", {},
       el("legend", {}, "The cluster"),
       el("div", { class: "buttons" }, this.button("Write", () => "propose", "do-write")),
-      el("div", { class: "choice", role: "group", "aria-label": "Voters" }, ids.map((id) => [boxes[id], el("label", { for: `voter-${id}` }, name(id))])),
+      el("div", { class: "choice", role: "group", "aria-label": "Voters" }, "Voters", ids.map((id) => [boxes[id], el("label", { for: `voter-${id}` }, name(id))])),
       el("div", { class: "buttons" }, this.button("Make these the voters", members, "do-members")),
       el("div", { class: "pair" }, el("label", { for: "seed" }, "Chance"), seed,
         el("button", { type: "button", onclick: () => this.change({ seed: seed.value }) }, "Use"),
@@ -98,23 +99,32 @@ export class Actions {
     const texts = run.lanes.map((lane) => lane.switches);
     const set = (position, text) => {
       const lanes = [...texts];
-      lanes[position] = text || "0";
+      lanes[position] = text;
       this.change({ lanes: lanes.join("_") });
     };
     return el("div", { class: "rules" }, texts.map((text, position) => {
-      const [letters, mutant] = text.split("-");
+      const [letters, mutant = ""] = text.split("-");
       const on = switches.map(([letter]) => letter).filter((letter) => letters.includes(letter));
       const lease = reads.map(([letter]) => letter).find((letter) => letter && letters.includes(letter)) || "";
-      const join = (list, read) => `${list.join("")}${read}` + (mutant ? `-${mutant}` : "");
+      const join = (list, read, broken) => `${list.join("") + read || "0"}${broken ? `-${broken}` : ""}`;
       const boxes = switches.map(([letter, label]) => {
         const id = `rule-${position}-${letter}`;
-        const toggle = () => set(position, join(switches.map(([it]) => it).filter((it) => (it === letter) !== on.includes(it)), lease));
+        const others = () => switches.map(([it]) => it).filter((it) => (it === letter) !== on.includes(it));
+        const toggle = () => set(position, join(others(), lease, mutant));
         return el("span", { class: "box" }, el("input", { type: "checkbox", id, checked: on.includes(letter), onchange: toggle }), el("label", { for: id }, label));
       });
-      const select = el("select", { id: `rule-${position}-reads`, onchange: () => set(position, join(on, select.value)) },
-        reads.map(([value, label]) => el("option", { value, selected: value === lease }, label)));
+      const choice = (id, label, options, chosen, changed) => {
+        const select = el("select", { id: `rule-${position}-${id}`, onchange: () => changed(select.value) },
+          options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+        return el("span", { class: "box" }, el("label", { for: select.id }, label), " ", select);
+      };
+      const mutants = [["", "none"], ...run.mutants.map(([it]) => [it, it])];
+      const about = run.mutants.find(([it]) => it === mutant);
       return el("div", { class: "rule", role: "group", "aria-label": `Rules of lane ${position + 1}` },
-        el("b", {}, `Lane ${position + 1}`), boxes, el("span", { class: "box" }, el("label", { for: select.id }, "reads by"), select));
+        el("b", {}, `Lane ${position + 1}`), boxes,
+        choice("reads", "reads by", reads, lease, (value) => set(position, join(on, value, mutant))),
+        choice("broken", "broken rule", mutants, mutant, (value) => set(position, join(on, lease, value))),
+        about ? el("span", { class: "hint" }, about[1]) : null);
     }));
   }
 
@@ -134,7 +144,7 @@ export class Actions {
 
   async copy(button) {
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(this.link());
       say(button, "Copied");
     } catch {
       say(button, "Copy it from the address bar");

@@ -15,7 +15,7 @@ let chosen = null;
 let loading = 0;
 
 const player = new Player(byId("player"), draw);
-const actions = new Actions(byId("actions"), { act, remove, change, seek, choose });
+const actions = new Actions(byId("actions"), { act, remove, change, seek, choose, link });
 
 // An address has the run's own parts, and two of the page's: what the run's fingerprint was when the
 // link was made, and the time that was looked at.
@@ -66,13 +66,25 @@ function fail(title, text) {
   notice(title, text);
   byId("message").append(" ", el("a", { href: "#scene=pre-vote" }, "Open the first scene"));
   player.pause();
+  if (!run) say(byId("title"), "Nothing to show");
   document.body.dataset.ready = "true";
   document.body.dataset.failed = "true";
 }
 
+// How to find again what has the focus, once the page is built anew.
+function focused() {
+  const it = document.activeElement;
+  if (it.id) return `#${it.id}`;
+  const lane = it.closest("[data-lane]");
+  return lane && it.dataset.server ? `[data-lane="${lane.dataset.lane}"] [data-server="${it.dataset.server}"]` : "";
+}
+
 function show(next, time) {
+  const focus = focused();
   run = next;
   byId("message").hidden = true;
+  byId("verdict").hidden = false;
+  byId("actions").hidden = false;
   document.body.dataset.failed = "false";
   document.body.dataset.scene = run.scene.id;
   document.title = `${run.scene.title}: Quorate lab`;
@@ -89,8 +101,16 @@ function show(next, time) {
   actions.load(run);
   const micros = run.script.map((event) => event.at * 1000);
   const notes = run.lanes.flatMap((lane) => lane.notes.filter((note) => note.tone !== "quiet").map((note) => note.at));
+  const weights = { event: 0.8, good: 1, bad: 1.3 };
+  const holds = [
+    ...micros.map((at) => ({ at, weight: 1.5 })),
+    ...run.lanes.flatMap((lane) => lane.notes.filter((note) => weights[note.tone])
+      .map((note) => ({ at: note.at, weight: weights[note.tone] }))),
+  ];
   const fine = run.lanes.flatMap((lane) => lane.messages.flatMap((message) => [message.sent, message.until]));
-  player.load({ end: run.settings.end * 1000, moments: [...micros, ...notes], fine, marks: micros, time });
+  player.load({ end: run.settings.end * 1000, moments: [...micros, ...notes], fine, marks: micros, holds, time });
+  const again = focus && document.querySelector(focus);
+  if (again) again.focus({ preventScroll: true });
 }
 
 function draw(time) {
@@ -102,12 +122,12 @@ function draw(time) {
   speak(time);
 }
 
-// The last event of the script, for as long as it is news.
+// The last event of the script, with those just before it.
 function drawHappening(time) {
-  const micros = run.script.map((event) => ({ at: event.at * 1000, text: event.text }));
-  const last = indexAt(micros, time);
-  const text = last < 0 ? "All is well: every link works." : `${seconds(micros[last].at)}  ${micros[last].text}`;
-  say(byId("happening"), text);
+  const past = run.script.filter((event) => event.at * 1000 <= time);
+  const last = past[past.length - 1];
+  const texts = past.filter((event) => last.at - event.at < 30).map((event) => event.text);
+  say(byId("happening"), last ? `${seconds(last.at * 1000)}  ${texts.join(" ")}` : "All is well: every link works.");
 }
 
 function drawVerdict(time) {
@@ -150,12 +170,33 @@ function seek(time) {
 function choose(server) {
   chosen = server;
   actions.pick(server);
+  drawQuick();
   draw(player.time);
+}
+
+// What is done most to the chosen server, beside the lanes.
+function drawQuick() {
+  const quick = byId("quick");
+  quick.hidden = chosen === null;
+  if (quick.hidden) return;
+  const button = (text, event, id) => el("button", { type: "button", id, onclick: () => act([event]) }, text);
+  quick.replaceChildren(
+    el("b", {}, name(chosen)),
+    button("Isolate", `isolate.${chosen}`, "quick-isolate"),
+    button("Crash", `crash.${chosen}`, "quick-crash"),
+    button("Restart", `restart.${chosen}`, "quick-restart"),
+    button("Heal all", "heal", "quick-heal"),
+    el("a", { class: "button", href: "#actions", id: "quick-more", onclick: (event) => {
+      event.preventDefault();
+      byId("actions").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+      byId(`server-${chosen}`).focus({ preventScroll: true });
+    } }, "More"));
 }
 
 // Adds events at the present moment, and runs it all again: from here on the future is a new one.
 function act(events) {
   const at = Math.round(player.time / 1000);
+  player.seek(at * 1000);
   const words = [...run.script.map((event) => event.word), ...events.map((event) => `${at}.${event}`)];
   const end = Math.min(LONGEST, Math.max(run.settings.end, at + AFTER));
   go({ script: words.join("_"), end: String(end) });
@@ -177,9 +218,15 @@ function go(changes) {
   open({ keep: true }).then(remember);
 }
 
+// A link to what is looked at.
+function link() {
+  return location.href.split("#")[0] + address(player.time);
+}
+
 // Puts what is looked at into the address, so that a copied link opens there.
 function remember() {
-  if (run && !player.playing && byId("message").hidden) history.replaceState(null, "", address(player.time));
+  const shown = run && document.body.dataset.ready === "true" && byId("message").hidden;
+  if (shown && !player.playing) history.replaceState(null, "", address(player.time));
 }
 
 function theme() {
@@ -254,6 +301,16 @@ function onKey(event) {
   action(event);
 }
 
+// In the free scene there is always more time, as far as a run can go.
+player.onEnd = () => {
+  const end = Math.min(LONGEST, run.settings.end + AFTER);
+  if (run.scene.id !== "own" || end <= run.settings.end) return false;
+  const all = new URLSearchParams(run.address);
+  all.set("end", String(end));
+  history.replaceState(null, "", `#${all.toString()}`);
+  open({ keep: true });
+  return true;
+};
 // Whoever plays looks at the lanes.
 player.onPlaying = (playing) => {
   if (!playing) return remember();
@@ -263,7 +320,14 @@ player.onPlaying = (playing) => {
 document.addEventListener("keydown", onKey);
 byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
 byId("help-button").addEventListener("click", () => byId("help").showModal());
-addEventListener("hashchange", () => { player.pause(); chosen = null; open(); });
+addEventListener("hashchange", () => {
+  // From here on the address is the new one's: pausing must not put the old run back into it.
+  document.body.dataset.ready = "false";
+  player.pause();
+  chosen = null;
+  drawQuick();
+  open();
+});
 setTheme(theme());
 document.documentElement.dataset.calm = calm();
 buildHelp();

@@ -145,7 +145,7 @@ export class LaneView {
     if (last === this.lastClaim) return;
     this.lastClaim = last;
     this.claims.replaceChildren(...this.lane.claims.slice(0, last + 1).map((claim) =>
-      el("li", {}, el("b", {}, `✕ ${claim.claim} is false. `), claim.sentence)));
+      el("li", {}, el("details", {}, el("summary", {}, `✕ ${claim.claim} is false`), claim.sentence))));
   }
 
   drawLog(server, view) {
@@ -164,7 +164,7 @@ export class LaneView {
       const committed = index <= view.commit;
       const members = view.configurations.includes(index);
       const words = `entry ${index}, term ${term}${members ? ", members" : ""}${committed ? ", committed" : ""}`;
-      return el("span", { class: `cell t${((term - 1) % 6) + 1}`, "data-committed": committed, title: words }, members ? `${term}m` : String(term));
+      return el("span", { class: `cell t${((term - 1) % 5) + 1}`, "data-committed": committed, title: words }, members ? `${term}m` : String(term));
     });
     const more = first > 0 ? [el("span", { class: "more" }, `${first} +`)] : [];
     row.cells.replaceChildren(...more, ...cells, el("span", { class: "unseen" }, `${length} entries, ${view.commit} committed`));

@@ -4,12 +4,13 @@
 
 import { calm, el, icon, say, seconds } from "./dom.js";
 
-// How much slower than true time, and what the button says.
+// How much slower than true time, how long a sentence is held, in milliseconds, and what the button
+// says.
 const SPEEDS = [
-  [20, "1/20"],
-  [10, "1/10"],
-  [4, "1/4"],
-  [1, "real time"],
+  [16, 2600, "1/16"],
+  [8, 1300, "1/8"],
+  [4, 500, "1/4"],
+  [1, 0, "real time"],
 ];
 // How long a moment is shown where time does not flow, in milliseconds at the usual speed.
 const DWELL = 2200;
@@ -31,7 +32,7 @@ export class Player {
     const button = (label, text, action, id) =>
       el("button", { type: "button", "aria-label": label, title: label, id, onclick: action }, text);
     this.playButton = button("Play", icon("play"), () => this.toggle(), "play");
-    this.speedButton = button("Speed", "1/10", () => this.faster(1, true), "speed");
+    this.speedButton = button("Speed: 1/8", "1/8", () => this.faster(1, true), "speed");
     this.slider = el("input", {
       type: "range", id: "scrub", min: 0, max: 1, step: 1, value: 0, "aria-label": "Time in the scene",
       oninput: () => { this.pause(); this.seek(Number(this.slider.value)); },
@@ -51,8 +52,11 @@ export class Player {
   }
 
   // Takes another run; the time stays where it is, if it can.
-  load({ end, moments, fine, marks, time }) {
+  load({ end, moments, fine, marks, holds, time }) {
     this.end = end;
+    this.extending = false;
+    // Where something is told: time stands still there for as long as it takes to read it.
+    this.holds = holds.filter(({ at }) => at > 0 && at < end).sort((a, b) => a.at - b.at);
     this.moments = [...new Set([0, ...moments, end])].filter((at) => at >= 0 && at <= end);
     this.moments.sort((a, b) => a - b);
     this.fine = [...new Set([...this.moments, ...fine])].filter((at) => at >= 0 && at <= end);
@@ -90,6 +94,7 @@ export class Player {
     if (this.playing) return this.pause();
     if (this.time >= this.end) this.seek(0);
     this.playing = true;
+    this.rest = 0;
     this.show();
     this.last = undefined;
     if (calm()) this.stepOn();
@@ -98,6 +103,7 @@ export class Player {
 
   pause() {
     this.playing = false;
+    this.extending = false;
     clearTimeout(this.timer);
     this.show();
   }
@@ -115,7 +121,14 @@ export class Player {
     if (!this.playing) return;
     const passed = this.last === undefined ? 0 : Math.min(now - this.last, 100);
     this.last = now;
-    this.advance(this.time + (passed * 1000) / SPEEDS[this.speed][0]);
+    const [slower, held] = SPEEDS[this.speed];
+    this.rest = Math.max(0, (this.rest || 0) - passed);
+    if (this.rest === 0) {
+      const next = this.time + (passed * 1000) / slower;
+      const hold = held > 0 && this.holds.find(({ at }) => at > this.time && at <= next);
+      if (hold) this.rest = held * hold.weight;
+      this.advance(hold ? hold.at : next);
+    }
     if (this.playing) requestAnimationFrame((later) => this.frame(later));
   }
 
@@ -127,15 +140,18 @@ export class Player {
   }
 
   advance(time) {
+    if (this.extending) return;
     this.seek(time);
-    if (this.time >= this.end) this.pause();
+    if (this.time < this.end) return;
+    this.extending = Boolean(this.onEnd && this.onEnd());
+    if (!this.extending) this.pause();
   }
 
   faster(by, around = false) {
     const next = this.speed + by;
     this.speed = around ? (next + SPEEDS.length) % SPEEDS.length
       : Math.max(0, Math.min(SPEEDS.length - 1, next));
-    const label = SPEEDS[this.speed][1];
+    const label = SPEEDS[this.speed][2];
     say(this.speedButton, label);
     this.speedButton.setAttribute("aria-label", `Speed: ${label}`);
     this.speedButton.title = `Speed: ${label}`;

@@ -2,7 +2,7 @@
 
 import { calm, indexAt, name, seconds, svg } from "./dom.js";
 
-const [WIDTH, HEIGHT, NODE] = [380, 300, 27];
+const [WIDTH, HEIGHT, NODE] = [380, 308, 27];
 // How far apart the two directions of a link are.
 const APART = 5;
 // How long a lost message is seen to be lost, in microseconds.
@@ -38,16 +38,18 @@ export class Ring {
     this.moving = svg("g", { class: "moving" });
     this.servers = this.places.map((_, server) => this.server(server, choose));
     this.links = this.buildLinks();
+    this.reader = svg("text", { class: "reader", x: WIDTH / 2, y: HEIGHT / 2 - 4 });
     this.root = svg("svg", {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "ring", role: "group",
       "aria-label": `The servers of ${lane.title}`,
-    }, this.blobs, this.lines, this.moving, this.servers.map((server) => server.group));
+    }, this.blobs, this.lines, this.reader,
+    this.moving, this.servers.map((server) => server.group));
     this.pool = [];
   }
 
   arrange() {
     const radius = this.count > 1 ? 104 : 0;
-    const shift = this.count === 3 ? 22 : 6;
+    const shift = this.count === 3 ? 20 : 14;
     return Array.from({ length: this.count }, (_, i) => {
       const angle = (i / this.count) * 2 * Math.PI - Math.PI / 2;
       return [WIDTH / 2 + radius * 1.28 * Math.cos(angle), HEIGHT / 2 + shift + radius * Math.sin(angle)];
@@ -70,10 +72,11 @@ export class Ring {
       for (let to = 0; to < this.count; to += 1) {
         if (from === to) continue;
         const [x1, y1, x2, y2] = this.ends(from, to);
-        const [mx, my] = [x1 + (x2 - x1) * 0.26, y1 + (y2 - y1) * 0.26];
-        const group = svg("g", { class: "link" },
-          svg("line", { x1, y1, x2, y2 }),
-          svg("path", { class: "cross", d: `M${mx - 4} ${my - 4}l8 8m0 -8l-8 8` }));
+        const [mx, my] = [x1 + (x2 - x1) * 0.3, y1 + (y2 - y1) * 0.3];
+        const [cx, cy] = [0, 1].map((axis) => (this.places[from][axis] + this.places[to][axis]) / 2);
+        const cross = (kind, x, y, r) => svg("path", { class: kind, d: `M${x - r} ${y - r}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}` });
+        const group = svg("g", { class: "link" }, svg("line", { x1, y1, x2, y2 }),
+          cross("cross", mx, my, 4), from < to ? cross("middle", cx, cy, 6) : null);
         this.lines.append(group);
         links.push({ from, to, group });
       }
@@ -120,7 +123,43 @@ export class Ring {
     this.drawLinks(time);
     this.drawMajorities(views);
     this.drawMessages(time);
+    this.drawReader(time);
+    this.drawTold(time);
     return views;
+  }
+
+  // Marks the server of which something is being told.
+  drawTold(time) {
+    const last = indexAt(this.lane.notes, time);
+    const note = last < 0 ? null : this.lane.notes[last];
+    const told = note && note.tone !== "quiet" && time - note.at < 40_000 ? note.server : null;
+    if (told === this.told) return;
+    this.told = told;
+    this.servers.forEach((drawn, server) => drawn.group.classList.toggle("told", server === told));
+  }
+
+  // What the client that reads was told last, or that it waits.
+  drawReader(time) {
+    const last = indexAt(this.lane.reads, time);
+    const read = last < 0 ? null : this.lane.reads[last];
+    const told = read && read.answered !== null && read.answered <= time;
+    const key = read ? `${last}:${told}` : "";
+    if (key === this.readKey) return;
+    this.readKey = key;
+    const known = this.lane.reads.slice(0, last + 1).filter((it) => it.answered !== null && it.answered <= time);
+    const shown = known[known.length - 1];
+    const waits = read && !told && (time - read.at > 90_000 || (shown && read.at - shown.at > 90_000 && this.waited(last)));
+    let [kind, text] = ["", ""];
+    if (waits) [kind, text] = ["waits", `no answer from ${name(read.server)}`];
+    else if (shown && shown.value === null) [kind, text] = ["waits", `no answer from ${name(shown.server)}`];
+    else if (shown) {
+      kind = shown.stale ? "stale" : "right";
+      text = `${name(shown.server)} answers ${shown.value} ${shown.stale ? `✕ newest is ${shown.newest}` : "✓"}`;
+    }
+    this.reader.dataset.kind = kind;
+    const x = WIDTH / 2;
+    this.reader.replaceChildren(...(text
+      ? [svg("tspan", { x, class: "who" }, "a client reads:"), svg("tspan", { x, dy: 15 }, text)] : []));
   }
 
   drawServer(server, view, time, chosen) {
@@ -133,8 +172,8 @@ export class Ring {
     drawn.timer.setAttribute("d", arc(NODE + 6, part));
     drawn.timer.classList.toggle("lease", leads);
     const held = view.lease !== null && view.up;
-    const lease = !held ? "" : left > 0 ? "lease held" : "lease over";
-    const rate = view.clock[2] === 100 ? "" : `clock at ${view.clock[2]} %`;
+    const lease = !held ? "" : left > 0 ? "lease" : "lease over";
+    const rate = view.clock[2] === 100 ? "" : `clock ${view.clock[2]} %`;
     const extra = [rate, lease].filter((text) => text).join(", ");
     const key = `${extra}|${chosen}`;
     if (drawn.seen === view && drawn.key === key) return;
@@ -154,9 +193,11 @@ export class Ring {
   }
 
   drawLinks(time) {
+    const cut = (from, to) =>
+      this.run.cuts.some((it) => it.from === from && it.to === to && it.at <= time && time < it.until);
     for (const { from, to, group } of this.links) {
-      const cut = this.run.cuts.some((it) => it.from === from && it.to === to && it.at <= time && time < it.until);
-      group.classList.toggle("cut", cut);
+      group.classList.toggle("cut", cut(from, to));
+      group.classList.toggle("both", cut(from, to) && cut(to, from));
     }
   }
 
@@ -192,6 +233,12 @@ export class Ring {
       this.place(mark, message, part, lost);
     });
     this.pool.slice(shown.length).forEach((mark) => mark.group.setAttribute("display", "none"));
+  }
+
+  // Whether the read before this one has had no answer either.
+  waited(position) {
+    const before = this.lane.reads[position - 1];
+    return before !== undefined && before.value === null;
   }
 
   mark(position) {
