@@ -37,11 +37,12 @@ pub const NARROWEST: f64 = 0.6;
 /// What is varied.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Setting {
-    /// The number of servers, the leader included.
+    /// The number of servers, the leader included: three or more, for those that are left have to be
+    /// a quorum.
     pub servers: u64,
     /// Whether they ask for pre-votes first (thesis §9.6).
     pub pre_vote: bool,
-    /// The window from which election timeouts are drawn, in round trips.
+    /// The window from which election timeouts are drawn, in round trips: not below [`NARROWEST`].
     pub window: f64,
 }
 
