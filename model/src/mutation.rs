@@ -170,6 +170,8 @@ mutations! {
         "H11 hashicorp/raft#503", "A leader whose disk has stalled leads on.";
     ReadsBeforeOwnCommit: read_index, LinearizableRead, ["reads"],
         "F1 etcd#7331, F18 redisraft#326", "A new leader serves reads before it has committed an entry of its term.";
+    AnswersUncommitted: may_answer_read, LinearizableRead, ["reads"],
+        "R4, thesis §6.4", "A read is answered at an index that is not committed yet.";
     ReadsUnconfirmed: confirms_round, LinearizableRead, ["reads"],
         "F17 xraft#40", "A leader serves reads without asking anyone whether it leads still.";
     ConfirmsByEarlierRound: confirms_round, LinearizableRead, ["reads"],
@@ -194,6 +196,8 @@ mutations! {
         "F16 hashicorp/raft#581", "A leader takes commands while it hands its leadership over.";
     HandsOverTooEarly: may_hand_over, TransferProgress, ["transfer"],
         "thesis §3.10", "A server is told to campaign before it has all of the leader's log.";
+    TransferStarvesTarget: asks_whom_it_tells, TransferProgress, ["transfer-unreachable"],
+        "thesis §3.10", "The target of a transfer is told to campaign in the place of every heartbeat, and the leader loses its contact.";
     ObeysPastLeaders: obeys_timeout_now, LeaseExclusive, ["lease-transfer"],
         "F6 raft-rs#234", "A server campaigns because a leader of the past told it to.";
     NeverGivesUpTransfer: gives_up_transfer, TransferProgress, ["transfer-unreachable"],
