@@ -3,7 +3,7 @@
 use quorate_spec::Duration;
 
 /// The longest time that is taken.
-const LONGEST: f64 = 10e9;
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A unit of time: its name and its length in ticks.
 #[derive(Clone, Copy)]
@@ -34,18 +34,12 @@ impl Unit {
 
 /// A time with its unit, as `2ms`.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let number = text.trim_end_matches(char::is_alphabetic);
-    let unit = UNITS.iter().find(|unit| unit.name == &text[number.len()..]);
-    let count: Option<f64> = number.trim().parse().ok();
-    let ticks = count.zip(unit).map(|(count, unit)| count * unit.ticks);
-    let ticks = ticks.filter(|ticks| (0.0..=LONGEST).contains(ticks));
-    ticks.map(|ticks| Duration(ticks.round() as u64)).ok_or_else(|| {
-        "give a number and a unit, as 2ms: ns, us, ms or s, and not more than 10s".to_owned()
-    })
+    let time = humantime::parse_duration(text).ok().filter(|time| *time <= LONGEST);
+    let ticks = time.and_then(|time| time.as_nanos().try_into().ok());
+    ticks.map(Duration).ok_or_else(|| "give a time with its unit, as 2ms, up to 10s".to_owned())
 }
 
-/// A time in the largest unit of which it has one, as briefly as it can be said.
+/// A time as it is typed.
 pub(super) fn shown(time: Duration) -> String {
-    let unit = Unit::of(time);
-    format!("{} {}", unit.count(time.0 as f64), unit.name)
+    humantime::format_duration(std::time::Duration::from_nanos(time.0)).to_string()
 }
