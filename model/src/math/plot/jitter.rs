@@ -14,6 +14,8 @@ use crate::math::estimate::Estimate;
 use crate::math::jitter::{RULE, Row, Setting, WINDOWS};
 
 const SIZES: [u64; 3] = [3, 5, 7];
+/// The windows at which the curves have their names: where they are apart, and no point is near.
+const NAMED_AT: [f64; 3] = [36.0, 21.5, 6.6];
 const SPAN: Range<f64> = 0.9..62.0;
 const MARKS: [f64; 7] = [1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0];
 
@@ -58,7 +60,7 @@ pub(super) fn draw_splits(rows: &[Row]) -> Result<String, PlotError> {
         let log = SPAN.log_scale().with_key_points(MARKS.to_vec());
         let mut chart = axes(&below, &x, log, &y)?;
         rule(&mut chart, RULE, &y.range, 0.7)?;
-        for (servers, colour) in SIZES.into_iter().zip(COLOURS) {
+        for ((servers, colour), at) in SIZES.into_iter().zip(COLOURS).zip(NAMED_AT) {
             let of = |window| Setting { servers, pre_vote: true, window };
             let curve = windows().map(|window| (window, of(window).split_vote()));
             let seen = curve.filter(|(_, share)| *share >= y.range.start);
@@ -68,15 +70,9 @@ pub(super) fn draw_splits(rows: &[Row]) -> Result<String, PlotError> {
                 let seen = (colour, true, y.range.start);
                 point(&mut chart, row.setting.window, row.split, seen)?;
             }
-            // Where the curves are apart, and no point is near.
-            let at = [36.0, 21.5, 6.6][(servers as usize - 3) / 2];
-            let beside = (at * 1.04, of(at).split_vote() * 1.18);
-            word(
-                &mut chart,
-                &format!("{servers} servers"),
-                beside,
-                letters(16, colour, HPos::Left),
-            )?;
+            let (name, beside) =
+                (format!("{servers} servers"), (at * 1.04, of(at).split_vote() * 1.18));
+            word(&mut chart, &name, beside, letters(16, colour, HPos::Left))?;
         }
         Ok(())
     })
