@@ -44,8 +44,8 @@ impl World<'_> {
                 let mut broken = ClaimSet::NONE;
                 let linearizable = lease_read_is_linearizable(&self.history, index);
                 broken.require(Claim::LinearizableRead, linearizable);
-                let nodes = self.hosts.iter().map(|host| &host.server.node);
-                broken.require(Claim::LeaseExclusive, lease_exclusive(&host.server.node, nodes));
+                let led = self.history.leaders.keys().copied();
+                broken.require(Claim::LeaseExclusive, lease_exclusive(&host.server.node, led));
                 self.answer(number, id, Some(index));
                 self.recorder.broke(self.now, broken);
             }

@@ -277,6 +277,13 @@ impl<'a> World<'a> {
         for acknowledged in self.clients.acknowledged(&after) {
             self.recorder.record.commits.push(Happened { at, server, term });
             if acknowledged.contradicts {
+                if self.recorder.record.contradicted.is_empty() {
+                    let text = format!(
+                        "n{id} tells a client that its write is committed. Another leader has \
+                         told that of another write, at the same place."
+                    );
+                    self.say(Some(id), Tone::Bad, &text);
+                }
                 self.recorder.record.contradicted.push(Happened { at, server, term });
             }
             self.commits_again();
