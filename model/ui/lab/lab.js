@@ -13,6 +13,7 @@ let run = null;
 let lanes = [];
 let chosen = null;
 let loading = 0;
+let asking = new AbortController();
 
 const player = new Player(byId("player"), draw);
 const actions = new Actions(byId("actions"), { act, remove, change, seek, choose, link });
@@ -37,16 +38,20 @@ async function open({ keep = false } = {}) {
   const { query, print, time } = parts();
   const turn = ++loading;
   document.body.dataset.ready = "false";
+  // Nobody waits for the run before this one any more.
+  asking.abort();
+  asking = new AbortController();
   let answer;
   try {
-    answer = await fetch(`run?${query}`);
+    answer = await fetch(`run?${query}`, { signal: asking.signal });
   } catch {
+    if (turn !== loading) return;
     return fail("The lab does not answer: is quorate-model lab still running?", "Reload the page once it does.");
   }
   if (turn !== loading) return;
   if (!answer.ok) return fail("This link cannot be opened.", await answer.text());
-  const next = await answer.json();
-  if (turn !== loading) return;
+  const next = await answer.json().catch(() => null);
+  if (turn !== loading || next === null) return;
   const at = keep ? player.time : time * 1000;
   show(next, at);
   const stale = print && print !== next.fingerprint;

@@ -119,7 +119,7 @@ export class Player {
 
   frame(now) {
     if (!this.playing) return;
-    const passed = this.last === undefined ? 0 : Math.min(now - this.last, 100);
+    const passed = this.last === undefined ? 0 : Math.min(now - this.last, 250);
     this.last = now;
     const [slower, held] = SPEEDS[this.speed];
     this.rest = Math.max(0, (this.rest || 0) - passed);

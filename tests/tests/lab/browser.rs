@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write, stderr};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -12,28 +13,48 @@ use quorate_model::lab::bind;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Far more than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As the machine that runs the tests has no screen, and they need no network.
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
-    "--disable-dev-shm-usage",
+    "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 ];
 
+/// One browser at a time: two would wait for each other's processors, and one of them too long.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// A page of the lab in a browser.
 pub(crate) struct Page {
     pub(crate) driver: WebDriver,
-    chromedriver: Child,
+    _chromedriver: Chromedriver,
     pub(crate) at: SocketAddr,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// The process, with the browsers that it has started: they end with it, whether or not a test
+/// passes.
+struct Chromedriver(Child);
+
+impl Drop for Chromedriver {
+    fn drop(&mut self) {
+        // It leads a group of its own. Whatever cannot be ended has ended.
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-TERM", "--", &group]).stderr(Stdio::null()).status();
+        let _ = self.0.wait();
+    }
 }
 
 /// What is installed of these, if all is.
@@ -67,6 +88,7 @@ impl Page {
                 return None;
             }
         };
+        let alone = ALONE.lock().await;
         let at = choose("127.0.0.1:0", false).expect("a port is free");
         let bound = bind(at).expect("nobody took it");
         thread::spawn(move || bound.serve());
@@ -76,7 +98,8 @@ impl Page {
         ARGUMENTS.iter().for_each(|argument| wishes.add_arg(argument).expect("an argument"));
         wishes.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wishes).await;
-        let page = Page { driver: driver.expect("the browser starts"), chromedriver, at };
+        let driver = driver.expect("the browser starts");
+        let page = Page { driver, _chromedriver: chromedriver, at, _alone: alone };
         page.size(1200, 900).await;
         Some(page)
     }
@@ -149,21 +172,17 @@ impl Page {
 
     /// Closes the browser.
     pub(crate) async fn close(self) {
-        let Page { driver, mut chromedriver, .. } = self;
-        let quit = driver.quit().await;
-        // It ends by itself, or not at all.
-        let _ = chromedriver.kill();
-        let _ = chromedriver.wait();
-        quit.expect("the browser can be closed");
+        self.driver.clone().quit().await.expect("the browser can be closed");
     }
 }
 
 /// Starts it on a free port, which it prints.
-fn start(driver: &Path) -> (Child, u16) {
+fn start(driver: &Path) -> (Chromedriver, u16) {
     let mut child = Command::new(driver)
         .arg("--port=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .expect("chromedriver starts");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -175,5 +194,5 @@ fn start(driver: &Path) -> (Child, u16) {
     };
     // Whatever else it prints is read, so that it never waits for a reader.
     thread::spawn(move || lines.for_each(drop));
-    (child, port)
+    (Chromedriver(child), port)
 }

@@ -1,6 +1,7 @@
 //! In a browser, each scene of the lab comes to its conclusion, everything can be done with the
 //! keyboard, and a link is the same run for whoever opens it.
 
+#![cfg(unix)]
 #![allow(missing_docs)]
 
 mod browser;
@@ -62,7 +63,8 @@ async fn each_scene_comes_to_its_conclusion() {
 #[tokio::test]
 async fn scene_1_is_told_in_words_while_it_plays() {
     let Some(page) = Page::open().await else { return };
-    page.visit("#scene=pre-vote").await;
+    // A little before n2 loses its patience.
+    page.visit("#scene=pre-vote&t=1000").await;
     let note = |lane: usize| {
         format!("document.querySelector('[data-lane=\"{lane}\"] .notes span').textContent")
     };
