@@ -1,10 +1,11 @@
 //! The pages and the runs, over HTTP. Everything is in the binary; nothing is kept between requests.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
-use tiny_http::{Header, Method, Request, Response, Server};
+use tiny_http::{Method, Request, Server, StatusCode};
 
 use super::run::run;
 use super::setup::Setup;
@@ -65,18 +66,24 @@ fn answer(request: Request) {
     } else {
         (405, PLAIN, "The lab is only read: use GET.".to_owned())
     };
-    let headers = [
-        ("Content-Type", kind),
-        ("Content-Security-Policy", POLICY),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cache-Control", "no-store"),
-    ];
-    let headers =
-        headers.into_iter().filter_map(|(name, value)| Header::from_bytes(name, value).ok());
-    let response = Response::from_string(body).with_status_code(status);
-    let response = headers.fold(response, Response::with_header);
     // Whoever asked may have gone.
-    let _ = request.respond(response);
+    let _ = respond(request, status, kind, &body);
+}
+
+/// Answers, and asks for the connection to be closed. tiny_http can leave the fifth of five
+/// connections that come at once without a thread, until one of the others closes: a browser that
+/// keeps them open would wait for a minute.
+fn respond(request: Request, status: u16, kind: &str, body: &str) -> io::Result<()> {
+    let reason = StatusCode(status).default_reason_phrase();
+    let mut writer = request.into_writer();
+    write!(
+        writer,
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+         Connection: close\r\nContent-Security-Policy: {POLICY}\r\n\
+         X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n{body}",
+        body.len()
+    )?;
+    writer.flush()
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
