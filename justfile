@@ -19,9 +19,9 @@ explore *ARGUMENTS:
 lab *ARGUMENTS:
     cargo run --release -p quorate-model -- lab {{ARGUMENTS}}
 
-# Take the pictures of the lab again, docs/lab-*.png
-screenshots:
-    cargo test -p quorate-tests --test lab -- --ignored screenshots
+# Take the picture of the lab again, docs/lab-pre-vote.png
+screenshot:
+    cargo test -p quorate-tests --test lab -- --ignored screenshot
 
 # All tests, the default slices included
 test:

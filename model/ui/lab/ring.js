@@ -1,6 +1,6 @@
 // The servers of a lane in a ring, the links between them, and the messages on the way.
 
-import { calm, indexAt, name, seconds, svg } from "./dom.js";
+import { calm, indexAt, name, svg } from "./dom.js";
 
 const [WIDTH, HEIGHT, NODE] = [380, 308, 27];
 // How far apart the two directions of a link are.
@@ -299,13 +299,4 @@ function around(points) {
   const middle = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
   const angle = ([x, y]) => Math.atan2(y - middle[1], x - middle[0]);
   return [...points].sort((a, b) => angle(a) - angle(b));
-}
-
-// What is left of the times that a server keeps, in words.
-export function times(view, time) {
-  const own = clockAt(view, time);
-  const words = [];
-  if (view.promise > own && view.role !== "leader") words.push(`promises not to vote for ${seconds(view.promise - own)}`);
-  if (view.lease !== null) words.push(view.lease > own ? `lease for ${seconds(view.lease - own)}` : "lease over");
-  return words.join(", ");
 }
