@@ -6,26 +6,33 @@ use quorate_spec::{
     Configuration, EntryId, Fatal, Index, NodeId, ReadView, Refusal, RoleName, Target, Term,
 };
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::pending::{Answer, Proposal};
+use crate::forward::Forwarder;
+use crate::machine::Applied;
+use crate::metrics::{Metrics, Sample};
+use crate::pending::Proposer;
 use crate::reads::{ReadError, ReadLevel, ReadPath};
 use crate::record::Payload;
+use crate::session::Session;
+use crate::sessions::{self, SessionId};
 use crate::storage::StorageError;
 use crate::transfers::{self, TransferError};
+use crate::vitals::VitalsWatch;
 
 /// A running node, to talk to. Clones talk to the same node; when the last one is dropped, the
 /// node shuts down.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) id: NodeId,
-    pub(crate) proposals: mpsc::Sender<Proposal>,
-    /// One permit for each byte of a command that may wait.
-    pub(crate) bytes: Arc<Semaphore>,
-    pub(crate) proposal_bytes: usize,
+    pub(crate) proposer: Proposer,
+    /// None where the node has no way for letters.
+    pub(crate) forwarder: Option<Forwarder>,
     pub(crate) control: mpsc::Sender<Control>,
     pub(crate) reads: ReadPath,
     pub(crate) view: watch::Receiver<ReadView>,
+    pub(crate) vitals: VitalsWatch,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) stopped: watch::Receiver<Option<StopReason>>,
 }
 
@@ -42,11 +49,20 @@ pub(crate) enum Control {
 /// Why a proposal was not acknowledged, and what to do next.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ProposeError {
-    /// Nothing happened. Only the leader takes proposals.
+    /// Nothing happened. Only the leader takes proposals, and this node cannot pass them on: it
+    /// knows no leader, or has no way for letters.
     #[error("{}", not_leader(*.leader))]
     NotLeader {
         /// The leader to ask, if this node knows it.
         leader: Option<NodeId>,
+    },
+    /// Nothing happened. There is no connection to the leader at this moment.
+    #[error(
+        "n{leader} leads and is not reached from here: nothing happened, ask n{leader} itself, or try again soon"
+    )]
+    Unreachable {
+        /// Who leads.
+        leader: NodeId,
     },
     /// Nothing happened. The leader hands its leadership over, which takes an election timeout at
     /// most.
@@ -69,12 +85,60 @@ pub enum ProposeError {
     /// The command was not applied and never will be: another entry was committed in its place.
     #[error("another command took its place: propose it again, to the present leader")]
     Lost,
-    /// The node lost its leadership, or stopped, before the command was committed.
+    /// The node lost its leadership, or stopped, before the command was committed; or the leader
+    /// that it was forwarded to has not answered. In a [`Session`] the same numbered command
+    /// can be sent again, and is applied once.
     #[error(
-        "the command may or may not be applied: look whether it was before you propose it again"
+        "the command may or may not be applied: look whether it was before you propose it again, \
+         or propose in a session, which sends it again safely"
     )]
     OutcomeUnknown,
+    /// The command was not applied by this attempt. Whether an earlier attempt was is no longer known.
+    #[error(
+        "the session has expired: this attempt was not applied, an earlier one may have been; open \
+         another session, and look before you propose it again"
+    )]
+    SessionExpired,
+    /// The command was not applied by this attempt: its client had said that it waits for it no more.
+    #[error(
+        "the command was withdrawn: this attempt was not applied, an earlier one may have been"
+    )]
+    Withdrawn,
+    /// Nothing happened. So many commands of the session wait for their clients to be done with them
+    /// as a session may have: `SessionLimits::open_commands`.
+    #[error(
+        "too many commands of this session are open: nothing happened, drop those that are done"
+    )]
+    TooManyOpen,
+    /// The command was committed and not applied: this version does not know how it is written.
+    #[error("the entry is of a format that this node does not know: run one version everywhere")]
+    Unreadable,
 }
+
+impl ProposeError {
+    /// Whether the same command, sent again a little later, may well be applied. For
+    /// [`ProposeError::OutcomeUnknown`] that is safe in a [`Session`] only.
+    #[must_use]
+    pub fn is_worth_retrying(&self) -> bool {
+        match self {
+            ProposeError::NotLeader { .. }
+            | ProposeError::Unreachable { .. }
+            | ProposeError::HandingOver
+            | ProposeError::Overloaded
+            | ProposeError::Lost
+            | ProposeError::OutcomeUnknown
+            | ProposeError::TooManyOpen => true,
+            ProposeError::TooLarge { .. }
+            | ProposeError::Stopped
+            | ProposeError::SessionExpired
+            | ProposeError::Withdrawn
+            | ProposeError::Unreadable => false,
+        }
+    }
+}
+
+/// How often a proposal is passed on to a leader that another node has named.
+const ATTEMPTS: usize = 3;
 
 fn not_leader(leader: Option<NodeId>) -> String {
     Refusal::NotLeader { leader }.to_string()
@@ -129,6 +193,9 @@ pub enum StopReason {
     /// A write failed, and a node that cannot write cannot promise anything.
     #[error(transparent)]
     Storage(StorageError),
+    /// The state machine could not go on: it did not answer each command, or cannot read a snapshot.
+    #[error("the state machine failed, and nothing after that is applied: {0}")]
+    MachineFailed(String),
     /// The state machine panicked.
     #[error(
         "the state machine panicked: its commands from the last one applied on are not applied"
@@ -179,6 +246,9 @@ pub struct Status {
     pub handing_over_to: Option<NodeId>,
     /// How many messages, in or out, were dropped because contents did not fit their entries.
     pub dropped: u64,
+    /// How often the node did not run for an election timeout or longer: the process was stopped,
+    /// the machine suspended, or the processors were busy elsewhere.
+    pub pauses: u64,
 }
 
 impl Handle {
@@ -188,33 +258,52 @@ impl Handle {
         self.id
     }
 
-    /// Has a command replicated, and returns the name of its entry once this node, the leader, has
-    /// applied it. Dropping the future does not withdraw the command.
+    /// Has a command replicated, and returns what the machine of the leader answered once it has
+    /// applied it. A node that follows sends the command on to its leader. Dropping the future
+    /// does not withdraw the command.
+    ///
+    /// A command is proposed once. To try again until the outcome is known use a [`Session`].
     ///
     /// # Errors
     /// [`ProposeError`] says for each case whether anything happened, and what to do next.
-    pub async fn propose(&self, command: impl Into<Payload>) -> Result<EntryId, ProposeError> {
-        let payload = command.into();
-        let room = self.room_for(payload.len())?;
-        let (answer, outcome) = oneshot::channel();
-        let answer = Answer { client: answer, room };
-        self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
-        })?;
-        outcome.await.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    pub async fn propose(&self, command: impl Into<Vec<u8>>) -> Result<Applied, ProposeError> {
+        self.submit(sessions::plain(command.into())).await
     }
 
-    /// Room for a command of so many bytes, until its client has an answer.
-    fn room_for(&self, length: usize) -> Result<OwnedSemaphorePermit, ProposeError> {
-        let limit = self.proposal_bytes;
-        if length > limit {
-            return Err(ProposeError::TooLarge { length, limit });
+    /// Opens a session: its commands are applied exactly once, however often they are sent.
+    ///
+    /// # Errors
+    /// As for [`Handle::propose`]. It may be tried again whatever the error: a session that nobody
+    /// uses is forgotten in time.
+    pub async fn open_session(&self) -> Result<Session, ProposeError> {
+        let opened = self.submit(sessions::open()).await?;
+        Ok(Session::new(SessionId(opened.entry.index.0)))
+    }
+
+    /// Proposes an entry here or at the leader. A node that does not lead does nothing with it and
+    /// names the leader, which is asked next; leaders may change meanwhile, but not for long.
+    pub(crate) async fn submit(&self, entry: Payload) -> Result<Applied, ProposeError> {
+        if self.proposer.is_closed() {
+            return Err(ProposeError::Stopped);
         }
-        let permits =
-            u32::try_from(length).map_err(|_| ProposeError::TooLarge { length, limit })?;
-        let room = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
-        room.map_err(|_| ProposeError::Overloaded)
+        let mut leader = self.view().leader.unwrap_or(self.id);
+        for _ in 0..ATTEMPTS {
+            let outcome = match &self.forwarder {
+                Some(forwarder) if leader != self.id => {
+                    forwarder.send(leader, Payload::clone(&entry)).await
+                }
+                _ => self.proposer.propose(Payload::clone(&entry)).await,
+            };
+            match outcome {
+                Err(ProposeError::NotLeader { leader: Some(named) })
+                    if self.forwarder.is_some() && named != leader =>
+                {
+                    leader = named;
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(ProposeError::NotLeader { leader: Some(leader) })
     }
 
     /// Waits until the caller may look at this node's state machine, and returns the index of an
@@ -253,6 +342,27 @@ impl Handle {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<ReadView> {
         self.view.clone()
+    }
+
+    /// How the node is, and how that changes: role, term, leader, and how far its log and its machine
+    /// have come. It does not go through the node's owner.
+    #[must_use]
+    pub fn vitals(&self) -> VitalsWatch {
+        self.vitals.clone()
+    }
+
+    /// What the node counts and measures, as text that Prometheus reads: serve it as
+    /// `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.render(&Sample {
+            vitals: self.vitals.now(),
+            lease_left: self.reads.lease_left(),
+            queued_proposals: self.proposer.queued(),
+            proposal_bytes: self.proposer.waiting_bytes(),
+            waiting_reads: self.reads.waiting(),
+            forwarded: self.forwarder.as_ref().map_or(0, Forwarder::len),
+        })
     }
 
     /// Asks the node itself how it is: the answer is the state between two steps.

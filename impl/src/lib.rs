@@ -82,34 +82,51 @@
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
-pub mod apply;
+mod apply;
 mod changes;
 pub mod clock;
 pub mod cluster;
 mod driver;
+pub mod exchange;
+pub mod forward;
 pub mod handle;
+mod limits;
+pub mod machine;
 pub mod memory;
+mod metrics;
 pub mod network;
 pub mod node;
+mod observe;
+mod order;
 mod outbox;
 mod pending;
 mod published;
 mod random;
 mod reads;
 pub mod record;
+pub mod session;
+mod sessions;
+mod snapshots;
 pub mod storage;
 mod transfers;
 pub mod transport;
+pub mod vitals;
 
-pub use apply::StateMachine;
 pub use clock::{Clock, MonotonicClock};
 pub use cluster::Cluster;
+pub use exchange::Exchange;
+pub use forward::{Letter, Mail, Post};
 pub use handle::{CampaignError, ChangeError, Handle, ProposeError, Status, StopReason, Stopped};
+pub use limits::Limits;
+pub use machine::{Applied, Command, Response, StateMachine};
 pub use memory::MemoryDisk;
 pub use network::Network;
-pub use node::{Limits, Options, RunningNode, StartError};
+pub use node::{Options, RunningNode, StartError};
 pub use reads::{ReadError, ReadLevel};
 pub use record::{Content, MachineState, Payload, Record};
+pub use session::{Numbered, Session};
+pub use sessions::{SessionId, SessionLimits};
 pub use storage::{Progress, Storage, StorageError};
 pub use transfers::TransferError;
 pub use transport::{Packet, Transport};
+pub use vitals::{Vitals, VitalsWatch};

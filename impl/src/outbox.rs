@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
-use crate::node::Limits;
+use crate::limits::Limits;
 use crate::record::{Payload, Record};
 use crate::storage::Storage;
 use crate::transport::{Packet, Transport};

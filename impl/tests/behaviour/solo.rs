@@ -126,6 +126,9 @@ impl Transport for Outlet {
     }
 }
 
+/// How a snapshot begins that was taken while nobody had a session.
+const NO_SESSIONS: [u8; 32] = *b"QSESSIO1\0\x40\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
 pub(crate) struct Solo {
     pub(crate) node: RunningNode,
     pub(crate) disk: MemoryDisk,
@@ -195,6 +198,7 @@ impl Solo {
                 sent: sender,
             }),
             packets,
+            mail: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             machine,
         };
@@ -340,6 +344,7 @@ impl Solo {
     pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
         let configuration = Configuration::of((1..=3).map(NodeId));
         let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
+        let state = [&NO_SESSIONS[..], state].concat();
         self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
     }
 
@@ -380,7 +385,8 @@ pub(crate) fn id(term: u64, index: u64) -> EntryId {
 }
 
 pub(crate) fn record(term: u64, index: u64) -> Record {
-    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
+    // The last byte says that it belongs to no session.
+    let content = Content::Command(Arc::from(format!("{index}@{term}\0").into_bytes()));
     Record { id: id(term, index), content }
 }
 
