@@ -206,7 +206,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         effects: Effects::default(),
         moving: BTreeMap::new(),
         incomplete: 0,
-        observer: Observer::new(metrics, vitals_in, params.election_timeout, clock.now()),
+        observer: Observer::new(metrics, vitals_in, params.election_timeout),
         clock,
         complaint: applier.complaint(),
         order,

@@ -35,7 +35,6 @@ impl Observer {
         metrics: Arc<Metrics>,
         vitals: watch::Sender<Vitals>,
         pause: Duration,
-        now: Instant,
     ) -> Observer {
         Observer {
             metrics,
@@ -45,9 +44,14 @@ impl Observer {
             pause,
             longest_pause: Duration(0),
             longest_step: Duration(0),
-            due: now,
-            woken: now,
+            due: Instant(0),
+            woken: Instant(0),
         }
+    }
+
+    /// The owner begins: what was before is no pause.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        (self.due, self.woken) = (now, now);
     }
 
     /// The owner is about to wait, until then at the latest.

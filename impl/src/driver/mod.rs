@@ -93,6 +93,7 @@ impl<S: Storage> Driver<S> {
     /// Runs the node until it is shut down or has to stop. Then it finishes what is in the
     /// storage's queue, and answers every client.
     pub(crate) async fn run(mut self) -> StopReason {
+        self.observer.begins(self.clock.now());
         if !self.order.keeps(Promise::StartsAtTheSnapshot) {
             self.delivery.commit(self.node.log().last().index);
         }

@@ -165,6 +165,25 @@ impl Table {
     }
 }
 
+/// What broken layers do in tests.
+#[cfg(test)]
+impl Table {
+    /// Every session is there, and nothing of what was answered.
+    pub(super) fn forget_answers(&mut self) {
+        let sessions = self.sessions.values_mut().map(Arc::make_mut);
+        sessions.for_each(|memory| memory.responses.clear());
+    }
+
+    /// The session was never used since it was opened.
+    pub(super) fn forget_use(&mut self, session: SessionId) {
+        if let Some(memory) = self.sessions.get_mut(&session).map(Arc::make_mut) {
+            self.used.remove(&memory.used);
+            memory.used = Index(session.0);
+            self.used.insert(memory.used, session);
+        }
+    }
+}
+
 /// The first number of a table, with a version in its last byte.
 const FORMAT: u64 = u64::from_le_bytes(*b"QSESSIO1");
 
