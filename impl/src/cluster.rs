@@ -7,8 +7,9 @@ use std::sync::Arc;
 use quorate_spec::{Configuration, NodeId, Params};
 
 use crate::clock::{Clock, MonotonicClock};
+use crate::errors::StopReason;
 use crate::exchange::Exchange;
-use crate::handle::{Handle, StopReason};
+use crate::handle::Handle;
 use crate::limits::Limits;
 use crate::machine::StateMachine;
 use crate::memory::MemoryDisk;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use quorate_spec::NodeId;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::handle::ProposeError;
+use crate::errors::ProposeError;
 use crate::machine::Applied;
 use crate::pending::Proposer;
 use crate::record::Payload;

@@ -17,6 +17,8 @@ pub struct Limits {
     pub waiting_reads: usize,
     /// Writes that are not durable; proposals wait meanwhile.
     pub unwritten_writes: usize,
+    /// Messages that wait for a write; others are lost meanwhile, and repeated by the protocol.
+    pub held_messages: usize,
     /// Bytes of commands that are queued or wait to be committed; more are refused as
     /// `Overloaded`, and a longer command is always.
     pub proposal_bytes: usize,
@@ -48,6 +50,7 @@ impl Default for Limits {
             waiting_proposals: 4096,
             waiting_reads: 4096,
             unwritten_writes: 64,
+            held_messages: 4096,
             proposal_bytes: 64 << 20,
             entries_per_request: 256,
             bytes_per_request: 1 << 20,

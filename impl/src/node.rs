@@ -14,8 +14,9 @@ use crate::apply::{Applier, Delivery, Snapshots};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
+use crate::errors::StopReason;
 use crate::forward::{ForwardLimits, Forwarder, Mail};
-use crate::handle::{Control, Handle, StopReason};
+use crate::handle::{Control, Handle};
 use crate::limits::Limits;
 use crate::machine::StateMachine;
 use crate::metrics::Metrics;
@@ -193,7 +194,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         limits,
         random,
         storage,
-        outbox: Outbox::new(id, transport),
+        outbox: Outbox::new(id, transport, limits.held_messages),
         delivery: Delivery::new(from, batches_in, limits.entries_per_batch),
         pending: Pending::default(),
         changes: Changes::default(),

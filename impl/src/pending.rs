@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_spec::{EntryId, Index, NodeId, Proposed, ReadView, Term};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::handle::ProposeError;
+use crate::errors::ProposeError;
 use crate::machine::Applied;
 use crate::record::Payload;
 use crate::sessions::command_length;
@@ -47,7 +47,7 @@ pub(crate) struct Proposer {
 impl Proposer {
     /// Has this node propose an entry, and gives what became of it once it is applied here.
     pub(crate) async fn propose(&self, payload: Payload) -> Result<Applied, ProposeError> {
-        let room = self.room_for(command_length(&payload))?;
+        let room = self.room_for(&payload)?;
         let (answer, outcome) = oneshot::channel();
         let answer = Answer { client: answer, room };
         self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
@@ -57,9 +57,9 @@ impl Proposer {
         outcome.await.unwrap_or(Err(ProposeError::OutcomeUnknown))
     }
 
-    /// Room for a command of so many bytes, until its client has an answer.
-    fn room_for(&self, length: usize) -> Result<OwnedSemaphorePermit, ProposeError> {
-        let limit = self.most_bytes;
+    /// Room for the command of this entry, until its client has an answer.
+    pub(crate) fn room_for(&self, entry: &Payload) -> Result<OwnedSemaphorePermit, ProposeError> {
+        let (length, limit) = (command_length(entry), self.most_bytes);
         let too_large = ProposeError::TooLarge { length, limit };
         let permits = u32::try_from(length).ok().filter(|_| length <= limit).ok_or(too_large)?;
         let room = Arc::clone(&self.bytes).try_acquire_many_owned(permits);

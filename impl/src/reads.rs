@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::handle::Stopped;
+use crate::errors::Stopped;
 use crate::published::Published;
 
 /// What a read is to see, and what it may cost. Chosen for each read.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::handle::{Handle, ProposeError};
+use crate::errors::ProposeError;
+use crate::handle::Handle;
 use crate::machine::Applied;
 use crate::sessions::{self, Name, SessionId};
 

@@ -12,10 +12,13 @@ use tracing::{info, warn};
 use crate::metrics::Metrics;
 use crate::record::MachineState;
 
+/// Writes a view of the machine out.
+type Writing = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
 /// A view of the machine after the entry `last`, to be written out.
 pub(crate) struct View {
     pub(crate) last: EntryId,
-    pub(crate) write: Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>,
+    pub(crate) write: Writing,
 }
 
 /// The way to the thread. It writes one view at a time: while it does, no other is taken.
@@ -85,11 +88,7 @@ impl Drop for SnapshotWriter {
     }
 }
 
-fn bytes(
-    write: Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>,
-    shared: &Shared,
-    metrics: &Metrics,
-) -> io::Result<Vec<u8>> {
+fn bytes(write: Writing, shared: &Shared, metrics: &Metrics) -> io::Result<Vec<u8>> {
     metrics.snapshot_bytes.set(0);
     let mut page = Page { bytes: Vec::new(), shared, metrics };
     write(&mut page)?;

@@ -3,7 +3,8 @@
 use quorate_spec::{Input, NodeId, Target};
 
 use super::Driver;
-use crate::handle::{ChangeError, Control, Status, StopReason};
+use crate::errors::{ChangeError, StopReason};
+use crate::handle::{Control, Status};
 use crate::record::Source;
 use crate::storage::Storage;
 

@@ -8,7 +8,7 @@ use quorate_spec::{
 
 use super::Driver;
 use crate::apply::Missing;
-use crate::handle::{ProposeError, StopReason};
+use crate::errors::{ProposeError, StopReason};
 use crate::order::Promise;
 use crate::outbox::RequestRoom;
 use crate::pending::Answer;

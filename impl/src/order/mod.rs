@@ -2,6 +2,8 @@
 //! promise at a time in the driver itself, and see that it is noticed.
 
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod tests;
 
 /// A promise of the driver.

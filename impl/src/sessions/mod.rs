@@ -19,14 +19,15 @@ use quorate_spec::EntryId;
 use self::envelope::{Request, read};
 pub(crate) use self::envelope::{close, command_length, named, open, plain};
 use self::table::{Table, Verdict};
-use crate::handle::ProposeError;
+use crate::errors::ProposeError;
 use crate::machine::{Command, Response, StateMachine};
 
 /// The name of a session: the index of the entry that opened it, so nobody has it twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);
 
-/// How much is remembered of sessions. **The same on every node**, for it decides which sessions
+/// How much is remembered of sessions: the product of the three is the most memory that they take.
+/// **The same on every node**, for it decides which sessions
 /// expire: a node that gets a snapshot which was taken under other limits stops and says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionLimits {
@@ -35,11 +36,13 @@ pub struct SessionLimits {
     pub sessions: usize,
     /// Commands of one session whose answers are kept because their client may ask again.
     pub open_commands: usize,
+    /// Bytes of an answer that is kept. A longer one reaches a client that hears it the first time.
+    pub answer_bytes: usize,
 }
 
 impl Default for SessionLimits {
     fn default() -> SessionLimits {
-        SessionLimits { sessions: 16_384, open_commands: 256 }
+        SessionLimits { sessions: 4_096, open_commands: 64, answer_bytes: 4_096 }
     }
 }
 

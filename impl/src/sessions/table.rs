@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quorate_spec::Index;
 
 use super::{Name, SessionId, SessionLimits};
-use crate::handle::ProposeError;
+use crate::errors::ProposeError;
 use crate::machine::Response;
 
 /// All sessions.
@@ -26,8 +26,16 @@ struct Memory {
     used: Index,
     /// The client waits for none of the commands before this one.
     open_from: u64,
-    /// What was answered to the others; nothing yet for one that the machine is about to apply.
-    responses: BTreeMap<u64, Option<Response>>,
+    answers: BTreeMap<u64, Answer>,
+}
+
+/// What was answered to a command that its client may ask for again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Answer {
+    /// The machine is about to apply it.
+    Soon,
+    Kept(Response),
+    TooLong,
 }
 
 /// What is to be done with a named command.
@@ -59,7 +67,7 @@ impl Table {
             let Some((_, oldest)) = self.used.pop_first() else { break };
             self.sessions.remove(&oldest);
         }
-        let memory = Memory { used: at, open_from: 0, responses: BTreeMap::new() };
+        let memory = Memory { used: at, open_from: 0, answers: BTreeMap::new() };
         self.sessions.insert(SessionId(at.0), Arc::new(memory));
         self.used.insert(at, SessionId(at.0));
     }
@@ -83,19 +91,20 @@ impl Table {
         memory.used = at;
         if name.open_from > memory.open_from {
             memory.open_from = name.open_from;
-            memory.responses = memory.responses.split_off(&name.open_from);
+            memory.answers = memory.answers.split_off(&name.open_from);
         }
         if name.serial < memory.open_from {
             return Verdict::Refuse(ProposeError::Withdrawn);
         }
-        match memory.responses.get(&name.serial) {
-            Some(Some(response)) => Verdict::Answer(response.clone()),
-            Some(None) => Verdict::Soon,
-            None if memory.responses.len() >= self.limits.open_commands.max(1) => {
+        match memory.answers.get(&name.serial) {
+            Some(Answer::Kept(response)) => Verdict::Answer(response.clone()),
+            Some(Answer::TooLong) => Verdict::Refuse(ProposeError::AnswerNotKept),
+            Some(Answer::Soon) => Verdict::Soon,
+            None if memory.answers.len() >= self.limits.open_commands.max(1) => {
                 Verdict::Refuse(ProposeError::TooManyOpen)
             }
             None => {
-                memory.responses.insert(name.serial, None);
+                memory.answers.insert(name.serial, Answer::Soon);
                 Verdict::Apply
             }
         }
@@ -105,30 +114,34 @@ impl Table {
     pub(super) fn answered(&mut self, name: Name, response: &Response) {
         // The session may have gone since, and the client may have gone on.
         let memory = self.sessions.get_mut(&name.session).map(Arc::make_mut);
-        if let Some(open) = memory.and_then(|memory| memory.responses.get_mut(&name.serial)) {
-            *open = Some(response.clone());
+        if let Some(answer) = memory.and_then(|memory| memory.answers.get_mut(&name.serial)) {
+            *answer = match response.len() <= self.limits.answer_bytes {
+                true => Answer::Kept(response.clone()),
+                false => Answer::TooLong,
+            };
         }
     }
 
     /// Writes everything out: numbers of eight bytes, and responses after their lengths.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut put = |number: u64| out.write_all(&number.to_le_bytes());
-        put(FORMAT)?;
-        put(self.limits.sessions as u64)?;
-        put(self.limits.open_commands as u64)?;
-        put(self.sessions.len() as u64)?;
+        put(out, FORMAT)?;
+        numbers(self.limits).into_iter().try_for_each(|limit| put(out, limit))?;
+        put(out, self.sessions.len() as u64)?;
         for (session, memory) in &self.sessions {
-            let mut put = |number: u64| out.write_all(&number.to_le_bytes());
-            put(session.0)?;
-            put(memory.used.0)?;
-            put(memory.open_from)?;
-            put(memory.responses.len() as u64)?;
-            for (serial, response) in &memory.responses {
-                // Between two batches every command has its answer.
-                let response = response.as_deref().unwrap_or_default();
-                out.write_all(&serial.to_le_bytes())?;
-                out.write_all(&(response.len() as u64).to_le_bytes())?;
-                out.write_all(response)?;
+            put(out, session.0)?;
+            put(out, memory.used.0)?;
+            put(out, memory.open_from)?;
+            put(out, memory.answers.len() as u64)?;
+            for (serial, answer) in &memory.answers {
+                put(out, *serial)?;
+                match answer {
+                    Answer::Kept(response) => {
+                        put(out, response.len() as u64)?;
+                        out.write_all(response)?;
+                    }
+                    // Between two batches every command has its answer.
+                    Answer::TooLong | Answer::Soon => put(out, TOO_LONG)?,
+                }
             }
         }
         Ok(())
@@ -142,24 +155,29 @@ impl Table {
         if number(from)? != FORMAT {
             return Err(io::Error::other("this is no snapshot of this version"));
         }
-        let theirs = (number(from)?, number(from)?);
-        if theirs != (limits.sessions as u64, limits.open_commands as u64) {
+        let theirs = [number(from)?, number(from)?, number(from)?];
+        if theirs != numbers(limits) {
             return Err(io::Error::other(format!(
-                "the snapshot was taken with limits of {} sessions and {} open commands, and this \
-                 node has {} and {}: give all nodes the same",
-                theirs.0, theirs.1, limits.sessions, limits.open_commands
+                "the snapshot was taken with the limits {theirs:?} of sessions, open commands and bytes \
+                 of an answer, and this node has {:?}: give all nodes the same",
+                numbers(limits)
             )));
         }
         let mut table = Table::new(limits);
         for _ in 0..number(from)? {
             let (session, used) = (SessionId(number(from)?), Index(number(from)?));
             let open_from = number(from)?;
-            let mut responses = BTreeMap::new();
+            let mut answers = BTreeMap::new();
             for _ in 0..number(from)? {
-                responses.insert(number(from)?, Some(bytes(from)?));
+                let (serial, length) = (number(from)?, number(from)?);
+                let answer = match length {
+                    TOO_LONG => Answer::TooLong,
+                    length => Answer::Kept(bytes(from, length)?),
+                };
+                answers.insert(serial, answer);
             }
             table.used.insert(used, session);
-            table.sessions.insert(session, Arc::new(Memory { used, open_from, responses }));
+            table.sessions.insert(session, Arc::new(Memory { used, open_from, answers }));
         }
         Ok(table)
     }
@@ -171,7 +189,7 @@ impl Table {
     /// Every session is there, and nothing of what was answered.
     pub(super) fn forget_answers(&mut self) {
         let sessions = self.sessions.values_mut().map(Arc::make_mut);
-        sessions.for_each(|memory| memory.responses.clear());
+        sessions.for_each(|memory| memory.answers.clear());
     }
 
     /// The session was never used since it was opened.
@@ -187,14 +205,26 @@ impl Table {
 /// The first number of a table, with a version in its last byte.
 const FORMAT: u64 = u64::from_le_bytes(*b"QSESSIO1");
 
+/// Instead of the length of an answer that was not kept.
+const TOO_LONG: u64 = u64::MAX;
+
+/// The limits as numbers of eight bytes.
+fn numbers(limits: SessionLimits) -> [u64; 3] {
+    let SessionLimits { sessions, open_commands, answer_bytes } = limits;
+    [sessions as u64, open_commands as u64, answer_bytes as u64]
+}
+
+fn put(out: &mut dyn Write, number: u64) -> io::Result<()> {
+    out.write_all(&number.to_le_bytes())
+}
+
 fn number(from: &mut dyn Read) -> io::Result<u64> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn bytes(from: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let length = number(from)?;
+fn bytes(from: &mut dyn Read, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // A length that is not true asks for no more memory than there are bytes.
     from.take(length).read_to_end(&mut bytes)?;

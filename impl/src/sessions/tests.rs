@@ -12,9 +12,10 @@ use quorate_spec::{EntryId, Index, Term};
 use super::*;
 use crate::record::Payload;
 
-const LIMITS: SessionLimits = SessionLimits { sessions: 2, open_commands: 2 };
+const LIMITS: SessionLimits = SessionLimits { sessions: 2, open_commands: 2, answer_bytes: 2 };
 
-/// Remembers all commands, and answers each with its number.
+/// Remembers all commands, and answers each with its number; three times, which is too long to be
+/// kept, where the command is divisible by four.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 struct Journal(Vec<u8>);
 
@@ -22,7 +23,7 @@ impl StateMachine for Journal {
     fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
         let one = |command: &Command<'_>| {
             self.0.extend_from_slice(command.bytes);
-            vec![u8::try_from(self.0.len()).expect("the scripts are short")]
+            answer(&self.0)
         };
         commands.iter().map(one).collect()
     }
@@ -36,6 +37,13 @@ impl StateMachine for Journal {
         self.0.clear();
         state.read_to_end(&mut self.0).map(drop)
     }
+}
+
+/// What is answered to the last command of a journal.
+fn answer(journal: &[u8]) -> Response {
+    let number = u8::try_from(journal.len()).expect("the scripts are short");
+    let is_long = journal.last().is_some_and(|command| command.is_multiple_of(4));
+    vec![number; if is_long { 3 } else { 1 }]
 }
 
 /// An entry of a script. Sessions are named by how many were opened before: some never are, and the
@@ -126,8 +134,11 @@ fn layer() -> Sessions<Journal> {
 #[derive(Default)]
 struct Dumb {
     journal: Vec<u8>,
-    sessions: Vec<(u64, u64, Vec<(u64, Response)>)>,
+    sessions: Vec<Remembered>,
 }
+
+/// The name of a session, what it is open from, and its answers by their serials.
+type Remembered = (u64, u64, Vec<(u64, Response)>);
 
 impl Dumb {
     fn apply(&mut self, id: EntryId, bytes: &[u8]) -> Outcome {
@@ -152,6 +163,9 @@ impl Dumb {
                 answers.retain(|(serial, _)| *serial >= open_from);
                 let known = answers.iter().find(|(serial, _)| *serial == name.serial).cloned();
                 let outcome = match known {
+                    Some((_, answer)) if answer.len() > LIMITS.answer_bytes => {
+                        Err(ProposeError::AnswerNotKept)
+                    }
                     Some((_, answer)) => Ok(answer),
                     None if name.serial < open_from => Err(ProposeError::Withdrawn),
                     None if answers.len() == LIMITS.open_commands => Err(ProposeError::TooManyOpen),
@@ -169,7 +183,7 @@ impl Dumb {
 
     fn execute(&mut self, command: &[u8]) -> Response {
         self.journal.extend_from_slice(command);
-        vec![u8::try_from(self.journal.len()).expect("the scripts are short")]
+        answer(&self.journal)
     }
 }
 

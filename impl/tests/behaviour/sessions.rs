@@ -27,7 +27,7 @@ async fn a_command_of_a_session_is_applied_once_however_often_it_is_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_uses_a_session_that_is_gone_is_told_so() {
-    let sessions = SessionLimits { sessions: 1, open_commands: 1 };
+    let sessions = SessionLimits { sessions: 1, open_commands: 1, answer_bytes: 1 };
     let machine = Recorder::default();
     let limits = Limits { sessions, ..Limits::default() };
     let solo = Solo::start(1, limits, machine.clone());

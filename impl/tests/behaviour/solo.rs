@@ -7,8 +7,8 @@ use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
     Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress,
-    ReadError, ReadLevel, Record, RunningNode, StartError, StateMachine, Status, Storage,
-    Transport,
+    ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateMachine, Status,
+    Storage, Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
@@ -127,7 +127,11 @@ impl Transport for Outlet {
 }
 
 /// How a snapshot begins that was taken while nobody had a session.
-const NO_SESSIONS: [u8; 32] = *b"QSESSIO1\0\x40\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+fn no_sessions() -> Vec<u8> {
+    let SessionLimits { sessions, open_commands, answer_bytes } = SessionLimits::default();
+    let numbers = [sessions, open_commands, answer_bytes, 0].map(|number| number as u64);
+    [b"QSESSIO1".to_vec(), numbers.map(u64::to_le_bytes).concat()].concat()
+}
 
 pub(crate) struct Solo {
     pub(crate) node: RunningNode,
@@ -344,7 +348,7 @@ impl Solo {
     pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
         let configuration = Configuration::of((1..=3).map(NodeId));
         let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
-        let state = [&NO_SESSIONS[..], state].concat();
+        let state = [&no_sessions(), state].concat();
         self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
     }
 
