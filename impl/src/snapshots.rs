@@ -51,12 +51,12 @@ impl SnapshotWriter {
                 match bytes(write, &shared, &metrics) {
                     Ok(bytes) => {
                         info!(index = last.index.0, bytes = bytes.len(), "took a snapshot");
-                        metrics.snapshots.inc();
                         // It waits for the owner, and ends with it.
                         if taken.blocking_send(MachineState { last, bytes: bytes.into() }).is_err()
                         {
                             return;
                         }
+                        metrics.snapshots.inc();
                     }
                     Err(_) if shared.ended.load(Ordering::Acquire) => return,
                     Err(error) => {

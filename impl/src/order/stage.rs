@@ -102,8 +102,8 @@ fn accepted(envelope: &Envelope) -> Option<Index> {
     }
 }
 
-/// A disk that looks, whenever a committed entry is read to be applied, whether readers saw the
-/// commit; and that never writes what comes after a certain write.
+/// A disk that looks, whenever an entry is read to be applied, whether it is committed and readers saw
+/// that, on the thread that gave it away; and that never writes what comes after a certain write.
 struct Ledger {
     storage: MemoryStorage,
     pub(super) notes: Arc<Notes>,
@@ -138,6 +138,8 @@ impl Storage for Ledger {
         if let Some(shown) = self.notes.shown() {
             self.notes.require("readers saw the commit", shown.commit_index >= id.index, &id);
         }
+        let committed = self.notes.committed.load(Ordering::SeqCst);
+        self.notes.require("only what is committed is applied", id.index.0 <= committed, &id);
         self.storage.read(id)
     }
 
@@ -146,15 +148,11 @@ impl Storage for Ledger {
     }
 }
 
-/// A machine that looks, at each command, whether it was committed.
-struct Witness(Arc<Notes>);
+/// A machine that does nothing.
+struct Idle;
 
-impl StateMachine for Witness {
+impl StateMachine for Idle {
     fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
-        for Command { id, .. } in commands {
-            let committed = self.0.committed.load(Ordering::SeqCst);
-            self.0.require("only what is committed is applied", id.index.0 <= committed, id);
-        }
         commands.iter().map(|_| Vec::new()).collect()
     }
 
@@ -223,7 +221,7 @@ impl Stage {
             packets,
             mail: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            machine: Witness(Arc::clone(&notes)),
+            machine: Idle,
         };
         let options = Options { id: ME, params: params(), seed: 7, limits };
         let node = start_in(order, options, parts).expect("the parameters fit");
@@ -277,11 +275,11 @@ impl Stage {
     /// the machine has applied what it was given.
     pub(super) async fn settle(&self) {
         for _ in 0..5_000 {
+            let taken = self.inbox.capacity() == self.inbox.max_capacity();
             // A node that has stopped has settled.
             let Ok(status) = self.node.handle().status().await else { return };
             let withheld = self.notes.withheld.load(Ordering::SeqCst);
             let written = status.unwritten as u64 <= withheld || self.disk.is_waiting();
-            let taken = self.inbox.capacity() == self.inbox.max_capacity();
             if taken && written && status.applied >= status.commit_index {
                 break;
             }
@@ -290,6 +288,13 @@ impl Stage {
         // Whatever was under way between threads arrives.
         for _ in 0..10 {
             let _ = self.node.handle().status().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Waits until the machine has given its first snapshot to the node.
+    pub(super) async fn snapshot_is_taken(&self) {
+        while !self.node.handle().metrics().contains("quorate_snapshots_total{node=\"1\"} 1\n") {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

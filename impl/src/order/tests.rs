@@ -160,6 +160,7 @@ async fn p8_a_log_is_compacted_when_the_state_that_takes_its_place_is_durable() 
         stage.settle().await;
         stage.disk.stall();
         stage.append(PEER, 1, id(1, 1), 2, 3).await;
+        stage.snapshot_is_taken().await;
         stage.settle().await;
         // The protocol forgets what it may: the state that covers that has to be on the disk.
         let status = stage.node.handle().status().await.expect("it runs");
