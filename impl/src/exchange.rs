@@ -7,14 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quorate_spec::NodeId;
 use tokio::sync::mpsc;
 
-use crate::forward::{Letter, Mail, Post, Undelivered};
+use crate::forward::{Mail, Post};
 use crate::network::Network;
+use crate::record::Payload;
 
 /// The post. Clones are the same post.
 #[derive(Clone)]
 pub struct Exchange {
     network: Network,
-    boxes: Arc<Mutex<BTreeMap<NodeId, mpsc::Sender<Letter>>>>,
+    boxes: Arc<Mutex<Boxes>>,
+}
+
+/// Where letters wait for each node, with who sent them.
+type Boxes = BTreeMap<NodeId, mpsc::Sender<(NodeId, Payload)>>;
+
+/// A node's place at the post.
+struct Desk {
+    id: NodeId,
+    exchange: Exchange,
 }
 
 impl Exchange {
@@ -30,22 +40,20 @@ impl Exchange {
     pub fn attach(&self, id: NodeId, capacity: usize) -> Mail {
         let (sender, letters) = mpsc::channel(capacity);
         self.boxes().insert(id, sender);
-        Mail { post: Arc::new(self.clone()), letters }
+        Mail { post: Arc::new(Desk { id, exchange: self.clone() }), letters }
     }
 
-    fn boxes(&self) -> MutexGuard<'_, BTreeMap<NodeId, mpsc::Sender<Letter>>> {
+    fn boxes(&self) -> MutexGuard<'_, Boxes> {
         self.boxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Post for Exchange {
-    fn post(&self, letter: Letter) -> Result<(), Undelivered> {
-        let to = self.boxes().get(&letter.to).cloned().ok_or(Undelivered)?;
+impl Post for Desk {
+    fn post(&self, to: NodeId, letter: Payload) -> bool {
+        let Some(inbox) = self.exchange.boxes().get(&to).cloned() else { return false };
         // What is lost on the way is not noticed by whoever sent it.
-        if self.network.carries(letter.from, letter.to) {
-            return to.try_send(letter).map_err(|_| Undelivered);
-        }
-        Ok(())
+        let lost = !self.exchange.network.carries(self.id, to);
+        lost || inbox.try_send((self.id, letter)).is_ok()
     }
 }
 

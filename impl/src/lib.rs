@@ -149,7 +149,7 @@ pub use clock::{Clock, MonotonicClock};
 pub use cluster::Cluster;
 pub use errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
 pub use exchange::Exchange;
-pub use forward::{Letter, Mail, Post};
+pub use forward::{Mail, Post};
 pub use handle::{Handle, Status};
 pub use limits::Limits;
 pub use machine::{Applied, Command, Response, StateMachine};

@@ -161,7 +161,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         ForwardLimits { most: limits.forwarded_proposals, patience: limits.forward_patience };
     let handle = Handle {
         id,
-        forwarder: mail.map(|mail| Forwarder::start(id, mail, proposer.clone(), forwarding)),
+        forwarder: mail.map(|mail| Forwarder::start(mail, proposer.clone(), forwarding)),
         proposer,
         control,
         reads: ReadPath {

@@ -4,6 +4,8 @@
 //! [`OutcomeUnknown`](ProposeError::OutcomeUnknown) where none comes in time. To ask again is safe in
 //! a [`Session`](crate::Session), and nowhere else.
 
+mod letter;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -14,59 +16,26 @@ use std::time::Duration;
 use quorate_spec::NodeId;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use self::letter::Letter;
 use crate::errors::ProposeError;
 use crate::machine::Applied;
 use crate::pending::Proposer;
 use crate::record::Payload;
 
-/// Something that one node says to another beside the protocol.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Letter {
-    /// Who says it.
-    pub from: NodeId,
-    /// To whom.
-    pub to: NodeId,
-    /// What it says.
-    pub text: Text,
-}
-
-/// What a [`Letter`] says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Text {
-    /// Propose this, and answer under this ticket.
-    Forward {
-        /// The sender's name for it. Two lives of a node do not give the same ones.
-        ticket: u64,
-        /// The bytes of the entry that it is to become.
-        command: Payload,
-    },
-    /// This has become of what was forwarded under this ticket.
-    Forwarded {
-        /// The ticket.
-        ticket: u64,
-        /// What the client is to hear.
-        outcome: Result<Applied, ProposeError>,
-    },
-}
-
 /// The way of letters to the other nodes: beside [`Transport`](crate::Transport), and mostly on the
-/// same connections.
+/// same connections. A letter is bytes that only this module reads.
 pub trait Post: Send + Sync + 'static {
-    /// Sends the letter to `letter.to`, or says that it certainly will not arrive. It never waits,
+    /// Sends the letter, or says that it certainly will not arrive by giving `false`. It never waits,
     /// and may lose letters. **It never delivers one twice**: that would apply a command twice.
-    fn post(&self, letter: Letter) -> Result<(), Undelivered>;
+    fn post(&self, to: NodeId, letter: Payload) -> bool;
 }
-
-/// The letter did not leave, and will not arrive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Undelivered;
 
 /// A node's connection to the post.
 pub struct Mail {
     /// The way out.
     pub post: Arc<dyn Post>,
-    /// What arrives.
-    pub letters: mpsc::Receiver<Letter>,
+    /// What arrives, and from whom.
+    pub letters: mpsc::Receiver<(NodeId, Payload)>,
 }
 
 /// How much is forwarded.
@@ -80,22 +49,22 @@ pub(crate) struct ForwardLimits {
 /// Sends commands on, and knows who waits for which answer.
 #[derive(Clone)]
 pub(crate) struct Forwarder {
-    id: NodeId,
     post: Arc<dyn Post>,
     shared: Arc<Shared>,
     patience: Duration,
 }
 
+/// Who waits for the answer to which ticket.
+type Waiting = BTreeMap<u64, oneshot::Sender<Result<Applied, ProposeError>>>;
+
 struct Shared {
     next: AtomicU64,
     room: Semaphore,
-    waiting: Mutex<BTreeMap<u64, oneshot::Sender<Result<Applied, ProposeError>>>>,
+    waiting: Mutex<Waiting>,
 }
 
 impl Shared {
-    fn waiting(
-        &self,
-    ) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Result<Applied, ProposeError>>>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,12 +81,7 @@ impl Drop for Ticket<'_> {
 impl Forwarder {
     /// Starts the task that answers the letters of other nodes by proposing here. It ends with
     /// the node.
-    pub(crate) fn start(
-        id: NodeId,
-        mail: Mail,
-        proposer: Proposer,
-        limits: ForwardLimits,
-    ) -> Forwarder {
+    pub(crate) fn start(mail: Mail, proposer: Proposer, limits: ForwardLimits) -> Forwarder {
         let Mail { post, letters } = mail;
         let shared = Shared {
             // An answer to an earlier life of this node is not taken for one to this.
@@ -125,7 +89,7 @@ impl Forwarder {
             room: Semaphore::new(limits.most),
             waiting: Mutex::default(),
         };
-        let forwarder = Forwarder { id, post, shared: Arc::new(shared), patience: limits.patience };
+        let forwarder = Forwarder { post, shared: Arc::new(shared), patience: limits.patience };
         tokio::spawn(forwarder.clone().serve(letters, proposer, limits.most));
         forwarder
     }
@@ -139,17 +103,17 @@ impl Forwarder {
     pub(crate) async fn send(
         &self,
         leader: NodeId,
-        command: Payload,
+        entry: Payload,
     ) -> Result<Applied, ProposeError> {
         let _room = self.shared.room.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (client, outcome) = oneshot::channel();
         self.shared.waiting().insert(number, client);
         let ticket = Ticket(&self.shared, number);
-        let text = Text::Forward { ticket: number, command };
-        self.post
-            .post(Letter { from: self.id, to: leader, text })
-            .map_err(|Undelivered| ProposeError::Unreachable { leader })?;
+        let letter = Letter::Forward { ticket: number, entry };
+        if !self.post.post(leader, letter.to_bytes()) {
+            return Err(ProposeError::Unreachable { leader });
+        }
         let outcome = tokio::time::timeout(self.patience, outcome).await;
         drop(ticket);
         match outcome {
@@ -160,29 +124,36 @@ impl Forwarder {
         }
     }
 
-    async fn serve(self, mut letters: mpsc::Receiver<Letter>, proposer: Proposer, most: usize) {
+    async fn serve(
+        self,
+        mut letters: mpsc::Receiver<(NodeId, Payload)>,
+        proposer: Proposer,
+        most: usize,
+    ) {
         let room = Arc::new(Semaphore::new(most));
         loop {
             let letter = tokio::select! {
                 letter = letters.recv() => letter,
                 () = proposer.closed() => None,
             };
-            let Some(Letter { from, text, .. }) = letter else { break };
-            match text {
-                Text::Forwarded { ticket, outcome } => {
+            let Some((from, letter)) = letter else { break };
+            match Letter::from_bytes(&letter) {
+                // Of another version, or not one of ours: as if it were lost.
+                None => {}
+                Some(Letter::Forwarded { ticket, outcome }) => {
                     // It may have come too late.
                     if let Some(client) = self.shared.waiting().remove(&ticket) {
                         let _ = client.send(outcome);
                     }
                 }
-                Text::Forward { ticket, command } => {
+                Some(Letter::Forward { ticket, entry }) => {
                     let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
                         self.answer(from, ticket, Err(ProposeError::Overloaded));
                         continue;
                     };
                     let (forwarder, proposer) = (self.clone(), proposer.clone());
                     tokio::spawn(async move {
-                        let outcome = proposer.propose(command).await;
+                        let outcome = proposer.propose(entry).await;
                         forwarder.answer(from, ticket, outcome);
                         drop(place);
                     });
@@ -193,14 +164,13 @@ impl Forwarder {
     }
 
     fn answer(&self, to: NodeId, ticket: u64, outcome: Result<Applied, ProposeError>) {
-        let text = Text::Forwarded { ticket, outcome };
         // An answer that is lost leaves its client with an unknown outcome.
-        let _ = self.post.post(Letter { from: self.id, to, text });
+        let _ = self.post.post(to, Letter::Forwarded { ticket, outcome }.to_bytes());
     }
 }
 
 impl fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forwarder").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Forwarder").field("waiting", &self.len()).finish_non_exhaustive()
     }
 }
