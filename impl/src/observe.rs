@@ -26,8 +26,9 @@ pub(crate) struct Observer {
     longest_step: Duration,
     /// Until when the owner wants to sleep.
     due: Instant,
-    /// When it began to work.
-    woken: Instant,
+    /// When it began to work on this event, once that is known: the clock is read for steps anyway,
+    /// and for nothing else.
+    woken: Option<Instant>,
 }
 
 impl Observer {
@@ -45,18 +46,19 @@ impl Observer {
             longest_pause: Duration(0),
             longest_step: Duration(0),
             due: Instant(0),
-            woken: Instant(0),
+            woken: None,
         }
     }
 
     /// The owner begins: what was before is no pause.
     pub(crate) fn begins(&mut self, now: Instant) {
-        (self.due, self.woken) = (now, now);
+        (self.due, self.woken) = (now, Some(now));
     }
 
     /// The owner is about to wait, until then at the latest.
     pub(crate) fn waits(&mut self, now: Instant, deadline: Instant) {
-        let step = since(self.woken, now);
+        self.wakes(now);
+        let step = since(self.woken.take().unwrap_or(now), now);
         if step > self.longest_step {
             self.longest_step = step;
             self.metrics.longest_step.set(seconds(step));
@@ -69,13 +71,16 @@ impl Observer {
     /// machine suspended, or the processor was somebody else's. However long that was, what is due
     /// is due once: there is no tick to catch up with.
     pub(crate) fn wakes(&mut self, now: Instant) {
+        if self.woken.is_some() {
+            return;
+        }
         let late = since(self.due, now);
         if late > self.longest_pause {
             self.longest_pause = late;
             self.metrics.longest_pause.set(seconds(late));
         }
         self.look_for_pause(late);
-        self.woken = now;
+        self.woken = Some(now);
     }
 
     fn look_for_pause(&self, away: Duration) {

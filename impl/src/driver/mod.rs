@@ -100,7 +100,6 @@ impl<S: Storage> Driver<S> {
         }
         let reason = loop {
             let event = self.next_event().await;
-            self.observer.wakes(self.clock.now());
             if let Err(reason) = self.handle(event).and_then(|()| self.read()) {
                 break reason;
             }
@@ -211,9 +210,10 @@ impl<S: Storage> Driver<S> {
             reported => reported,
         };
         if persisted > WriteId::NONE {
-            self.observer.persisted(persisted, self.clock.now());
             self.outbox.persisted(persisted, &self.storage);
-            self.step(Input::Persisted(persisted), Source::Protocol)?;
+            let now = self.take_step(Input::Persisted(persisted), Source::Protocol)?;
+            self.observer.persisted(persisted, now);
+            self.transmit(now);
         }
         if kept > self.kept {
             self.kept = kept;

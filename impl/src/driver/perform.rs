@@ -30,6 +30,7 @@ impl<S: Storage> Driver<S> {
         source: Source,
     ) -> Result<Instant, StopReason> {
         let moment = Moment { now: self.clock.now(), draw: self.random.next() };
+        self.observer.wakes(moment.now);
         let mut effects = std::mem::take(&mut self.effects);
         self.protocol.step(&mut self.node, moment, input, &mut effects);
         self.observer.stepped(&self.node, &effects, moment.now);
