@@ -184,7 +184,8 @@ async fn commands_are_applied_while_a_snapshot_is_written() {
     let solo = Solo::start(1, every(4), machine);
     solo.lead().await;
     for _ in 0..50 {
-        solo.handle().propose("more").await.expect("it leads");
+        let applied = soon("it is applied", solo.handle().propose("more")).await;
+        applied.expect("it leads");
     }
     let status = solo.handle().status().await.expect("it runs");
     assert_eq!((status.applied, status.base), (Index(51), EntryId::ZERO), "none is written yet");
@@ -205,8 +206,10 @@ async fn a_shutdown_does_not_wait_for_a_snapshot_that_nobody_will_use() {
     for _ in 0..10 {
         solo.handle().propose("more").await.expect("it leads");
     }
+    let handle = solo.handle().clone();
     let Solo { node, disk, .. } = solo;
     let shutdown = tokio::spawn(node.shutdown());
+    soon("its owner has stopped", handle.stopped()).await;
     go_on.send(()).expect("the machine waits");
     assert_eq!(soon("it ends", shutdown).await.expect("no panic"), StopReason::Shutdown);
     assert_eq!((disk.states().len(), disk.durable().log.last().index), (0, Index(11)));
