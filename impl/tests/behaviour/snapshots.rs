@@ -1,6 +1,9 @@
 //! Snapshots: the log stays short, and whoever has fallen behind it catches up.
 
-use quorate::{Limits, MemoryDisk, Storage};
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, mpsc};
+
+use quorate::{Command, Limits, MemoryDisk, Response, StateMachine, StopReason, Storage};
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::message::Kind;
 use quorate_spec::{
@@ -139,4 +142,108 @@ async fn a_crash_finds_the_state_that_fits_the_log() {
     storage.close().await;
     reopened.close().await;
     assert_eq!(disk.states(), [state(3)]);
+}
+
+/// A machine that counts commands, and whose view is written when the test says so.
+struct Slow {
+    count: u64,
+    go_on: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl StateMachine for Slow {
+    fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
+        self.count += commands.len() as u64;
+        commands.iter().map(|_| self.count.to_le_bytes().to_vec()).collect()
+    }
+
+    fn snapshot(&self) -> impl FnOnce(&mut dyn io::Write) -> io::Result<()> + Send + 'static {
+        let (count, go_on) = (self.count, Arc::clone(&self.go_on));
+        move |out: &mut dyn io::Write| {
+            // Either the test says so, or it has ended.
+            let _ = go_on.lock().map(|go_on| go_on.recv());
+            out.write_all(&count.to_le_bytes())
+        }
+    }
+
+    fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
+        let mut count = [0; 8];
+        state.read_exact(&mut count)?;
+        self.count = u64::from_le_bytes(count);
+        Ok(())
+    }
+}
+
+fn slow() -> (Slow, mpsc::Sender<()>) {
+    let (go_on, wait) = mpsc::channel();
+    (Slow { count: 0, go_on: Arc::new(Mutex::new(wait)) }, go_on)
+}
+
+#[tokio::test]
+async fn commands_are_applied_while_a_snapshot_is_written() {
+    let (machine, go_on) = slow();
+    let solo = Solo::start(1, every(4), machine);
+    solo.lead().await;
+    for _ in 0..50 {
+        let applied = soon("it is applied", solo.handle().propose("more")).await;
+        applied.expect("it leads");
+    }
+    let status = solo.handle().status().await.expect("it runs");
+    assert_eq!((status.applied, status.base), (Index(51), EntryId::ZERO), "none is written yet");
+    go_on.send(()).expect("the machine waits");
+    let first = solo.status("the log is compacted", |status| status.base > EntryId::ZERO).await;
+    assert!(first.base.index < Index(12), "by the view of then: {}", first.base.index);
+    // The state is that of the view, not a later one: its sessions come first, then its count.
+    let state = solo.disk.states().pop().expect("it was kept");
+    let count = state.bytes.last_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    assert_eq!(count, Some(state.last.index.0 - 1), "all commands, and not the no-op");
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_snapshot_that_nobody_will_use() {
+    let (machine, go_on) = slow();
+    let solo = Solo::start(1, every(2), machine);
+    solo.lead().await;
+    for _ in 0..10 {
+        solo.handle().propose("more").await.expect("it leads");
+    }
+    let handle = solo.handle().clone();
+    let Solo { node, disk, .. } = solo;
+    let shutdown = tokio::spawn(node.shutdown());
+    soon("its owner has stopped", handle.stopped()).await;
+    go_on.send(()).expect("the machine waits");
+    assert_eq!(soon("it ends", shutdown).await.expect("no panic"), StopReason::Shutdown);
+    assert_eq!((disk.states().len(), disk.durable().log.last().index), (0, Index(11)));
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_read_a_snapshot_stops_and_says_why() {
+    let solo = Solo::start(3, Limits::default(), Recorder::default());
+    solo.install(PEER, 4, id(3, 7), b"no list of commands").await;
+    let reason = soon("it stops", solo.handle().stopped()).await;
+    assert!(matches!(reason, StopReason::MachineFailed(_)), "{reason}");
+    assert!(reason.to_string().contains("snapshot up to entry 7"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_machine_that_does_not_answer_each_command_stops_its_node() {
+    struct Silent;
+    impl StateMachine for Silent {
+        fn apply(&mut self, _: &[Command<'_>]) -> Vec<Response> {
+            Vec::new()
+        }
+
+        fn snapshot(&self) -> impl FnOnce(&mut dyn io::Write) -> io::Result<()> + Send + 'static {
+            |_: &mut dyn io::Write| Ok(())
+        }
+
+        fn restore(&mut self, _: &mut dyn Read) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let solo = Solo::start(1, Limits::default(), Silent);
+    solo.lead().await;
+    let outcome = solo.handle().propose("unanswered").await;
+    assert_eq!(outcome, Err(quorate::ProposeError::OutcomeUnknown));
+    let reason = soon("it stops", solo.handle().stopped()).await;
+    assert!(reason.to_string().contains("0 responses to 1 commands"), "{reason}");
 }

@@ -7,8 +7,8 @@ use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
     Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress,
-    ReadError, ReadLevel, Record, RunningNode, StartError, StateMachine, Status, Storage,
-    Transport,
+    ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateMachine, Status,
+    Storage, Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
@@ -126,6 +126,13 @@ impl Transport for Outlet {
     }
 }
 
+/// How a snapshot begins that was taken while nobody had a session.
+fn no_sessions() -> Vec<u8> {
+    let SessionLimits { sessions, open_commands, answer_bytes } = SessionLimits::default();
+    let numbers = [sessions, open_commands, answer_bytes, 0].map(|number| number as u64);
+    [b"QSESSIO1".to_vec(), numbers.map(u64::to_le_bytes).concat()].concat()
+}
+
 pub(crate) struct Solo {
     pub(crate) node: RunningNode,
     pub(crate) disk: MemoryDisk,
@@ -195,6 +202,7 @@ impl Solo {
                 sent: sender,
             }),
             packets,
+            mail: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             machine,
         };
@@ -340,6 +348,7 @@ impl Solo {
     pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
         let configuration = Configuration::of((1..=3).map(NodeId));
         let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
+        let state = [&no_sessions(), state].concat();
         self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
     }
 
@@ -380,7 +389,8 @@ pub(crate) fn id(term: u64, index: u64) -> EntryId {
 }
 
 pub(crate) fn record(term: u64, index: u64) -> Record {
-    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
+    // The last byte says that it belongs to no session.
+    let content = Content::Command(Arc::from(format!("{index}@{term}\0").into_bytes()));
     Record { id: id(term, index), content }
 }
 

@@ -4,23 +4,26 @@
 //! It waits in one place, [`Driver::next_event`]; everything else is synchronous. So no step and
 //! no effect is ever left half done, wherever the task is cancelled.
 
+mod operate;
+mod perform;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_spec::durable::SnapshotWrite;
-use quorate_spec::{
-    Body, Duration, Effects, Index, Input, Instant, Moment, Node, NodeId, Persist, Protocol,
-    ReadView, Refusal, Target, WriteId,
-};
+use quorate_spec::{Effects, Index, Input, Instant, Node, NodeId, Protocol, ReadView, WriteId};
 use tokio::sync::{mpsc, watch};
+use tracing::info;
 
-use crate::apply::{Delivery, Missing};
+use crate::apply::{Complaint, Delivery};
 use crate::changes::Changes;
 use crate::clock::{Clock, until};
-use crate::handle::{ChangeError, Control, ProposeError, Status, StopReason};
-use crate::node::Limits;
-use crate::outbox::{Outbox, RequestRoom};
-use crate::pending::{Answer, Pending, Proposal};
+use crate::errors::{ProposeError, StopReason};
+use crate::handle::Control;
+use crate::limits::Limits;
+use crate::observe::Observer;
+use crate::order::{Order, Promise};
+use crate::outbox::Outbox;
+use crate::pending::{Pending, Proposal};
 use crate::published::Published;
 use crate::random::Random;
 use crate::reads::{Reader, Reads};
@@ -54,6 +57,9 @@ pub(crate) struct Driver<S> {
     pub(crate) moving: BTreeMap<NodeId, (Index, Instant)>,
     /// Packets that were dropped because their contents did not fit their entries.
     pub(crate) incomplete: u64,
+    pub(crate) observer: Observer,
+    pub(crate) complaint: Complaint,
+    pub(crate) order: Order,
 }
 
 /// Where a node's inputs come from, besides its clock.
@@ -88,12 +94,17 @@ impl<S: Storage> Driver<S> {
     /// Runs the node until it is shut down or has to stop. Then it finishes what is in the
     /// storage's queue, and answers every client.
     pub(crate) async fn run(mut self) -> StopReason {
+        self.observer.begins(self.clock.now());
+        if !self.order.keeps(Promise::StartsAtTheSnapshot) {
+            self.delivery.commit(self.node.log().last().index);
+        }
         let reason = loop {
             let event = self.next_event().await;
             if let Err(reason) = self.handle(event).and_then(|()| self.read()) {
                 break reason;
             }
         };
+        info!(%reason, "stops");
         self.refuse_proposals();
         self.inputs.readers.close();
         self.reads.forsake_all();
@@ -113,7 +124,9 @@ impl<S: Storage> Driver<S> {
             &mut self.inputs;
         let has_room = self.node.unwritten().len() < self.limits.unwritten_writes
             && self.pending.len() < self.limits.waiting_proposals;
-        let sleep = until(deadline, self.clock.now());
+        let now = self.clock.now();
+        self.observer.waits(now, deadline);
+        let sleep = until(deadline, now);
         let batch = self.limits.proposals_per_write;
         let most = self.limits.waiting_reads.max(1);
         tokio::select! {
@@ -130,42 +143,15 @@ impl<S: Storage> Driver<S> {
             Some(packet) = packets.recv() => Event::Packet(packet),
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
             1.. = readers.recv_many(came, most) => Event::Reads,
-            Some(state) = snapshots.recv() => Event::Snapshot(state),
+            // The thread that writes them ends with the machine's, or by a panic.
+            taken = snapshots.recv() => taken.map_or(Event::MachineGone, Event::Snapshot),
             () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
         }
     }
 
     fn handle(&mut self, event: Event) -> Result<(), StopReason> {
         match event {
-            Event::Control(Control::Status(answer)) => {
-                // Whoever asked may have gone, here and below.
-                let _ = answer.send(self.status());
-                Ok(())
-            }
-            Event::Control(Control::Campaign(answer)) => {
-                self.step(Input::Campaign, Source::Protocol)?;
-                let _ = answer.send(self.effects.refused.first().copied());
-                Ok(())
-            }
-            Event::Control(Control::ChangeMembers(target, answer)) => {
-                if let Some(unknown) = self.unknown_in(&target) {
-                    let _ = answer.send(Err(ChangeError::Unknown(unknown)));
-                    return Ok(());
-                }
-                self.step(Input::ChangeMembers(target.clone()), Source::Protocol)?;
-                let refused = self.effects.refused.first().copied();
-                self.changes.asked(&self.node, target, refused, answer);
-                self.changes.look(&self.node);
-                Ok(())
-            }
-            Event::Control(Control::Transfer(to, answer)) => {
-                self.step(Input::TransferLeadership(to), Source::Protocol)?;
-                let refused = self.effects.refused.first().copied();
-                self.transfers.asked(&self.node, to, refused, answer);
-                self.transfers.look(&self.node);
-                Ok(())
-            }
-            Event::Control(Control::Shutdown) => Err(StopReason::Shutdown),
+            Event::Control(asked) => self.asked(asked),
             Event::Written(progress) => self.written(progress),
             Event::Deadline => {
                 self.give_up_moving()?;
@@ -176,22 +162,19 @@ impl<S: Storage> Driver<S> {
             // `run` asks for them.
             Event::Reads => Ok(()),
             Event::Snapshot(state) => {
+                let index = state.last.index;
                 self.storage.keep(state);
-                Ok(())
+                match self.order.keeps(Promise::KeepsStateBeforeCompaction) {
+                    true => Ok(()),
+                    false => self.step(Input::SnapshotTaken { index }, Source::Protocol),
+                }
             }
             Event::Room => self.deliver(),
-            Event::MachineGone => Err(StopReason::MachineGone),
+            Event::MachineGone => Err(match self.complaint.get() {
+                Some(why) => StopReason::MachineFailed(why.clone()),
+                None => StopReason::MachineGone,
+            }),
         }
-    }
-
-    /// A server that this leader is asked to add, and that it has no way to.
-    fn unknown_in(&self, Target { voters, learners }: &Target) -> Option<NodeId> {
-        let present = |id: &NodeId| {
-            let mut members = self.node.log().configuration().members();
-            *id == self.node.id() || members.any(|member| member == *id)
-        };
-        let mut coming = voters.iter().chain(learners).copied().filter(|id| !present(id));
-        coming.find(|id| self.node.is_leader() && !self.outbox.knows(*id))
     }
 
     /// When something has to happen without being asked for.
@@ -220,9 +203,17 @@ impl<S: Storage> Driver<S> {
         &mut self,
         Progress { persisted, kept, failed }: Progress,
     ) -> Result<(), StopReason> {
+        let broken = |promise| !self.order.keeps(promise);
+        let (persisted, failed) = match (persisted, failed) {
+            (_, Some(_)) if broken(Promise::StopsAtFailure) => (self.node.last_write(), None),
+            (_, failed) if broken(Promise::ReportsNameWrites) => (self.node.last_write(), failed),
+            reported => reported,
+        };
         if persisted > WriteId::NONE {
             self.outbox.persisted(persisted, &self.storage);
-            self.step(Input::Persisted(persisted), Source::Protocol)?;
+            let now = self.take_step(Input::Persisted(persisted), Source::Protocol)?;
+            self.observer.persisted(persisted, now);
+            self.transmit(now);
         }
         if kept > self.kept {
             self.kept = kept;
@@ -234,6 +225,7 @@ impl<S: Storage> Driver<S> {
     fn receive(&mut self, packet: Packet) -> Result<(), StopReason> {
         if !packet.is_complete() {
             self.incomplete += 1;
+            self.observer.metrics.dropped.inc();
             return Ok(());
         }
         let Packet { envelope, records, state } = packet;
@@ -280,166 +272,12 @@ impl<S: Storage> Driver<S> {
         Ok(asked)
     }
 
-    /// One input, one step, its effects; then whatever may be sent to the peers.
-    fn step(&mut self, input: Input, source: Source) -> Result<(), StopReason> {
-        let now = self.take_step(input, source)?;
-        self.transmit(now);
-        Ok(())
-    }
-
-    fn take_step(&mut self, input: Input, source: Source) -> Result<Instant, StopReason> {
-        let moment = Moment { now: self.clock.now(), draw: self.random.next() };
-        let mut effects = std::mem::take(&mut self.effects);
-        self.protocol.step(&mut self.node, moment, input, &mut effects);
-        let performed = self.perform(&mut effects, source);
-        self.effects = effects;
-        performed?;
-        self.changes.look(&self.node);
-        self.transfers.look(&self.node);
-        Ok(moment.now)
-    }
-
-    /// Performs the effects of a step in the order of their fields.
-    fn perform(&mut self, effects: &mut Effects, source: Source) -> Result<(), StopReason> {
-        if let Some(fatal) = effects.fatal {
-            return Err(StopReason::SafetyViolated(fatal));
-        }
-        if let Some(persist) = effects.persist.take() {
-            self.persist(persist, source)?;
-        }
-        let is_led_anew = effects.publish.is_some_and(|view| self.publish(view));
-        for outgoing in effects.send.drain(..) {
-            self.outbox.post(outgoing, &self.storage);
-        }
-        if let Some(snapshot) = effects.install.take() {
-            let last = snapshot.last;
-            let state = self.storage.state(last).ok_or(StopReason::ContentMissing(last.index))?;
-            self.pending.covered(last.index);
-            self.delivery.restore(state);
-        }
-        if let Some(index) = effects.commit {
-            self.delivery.commit(index);
-            self.deliver()?;
-        }
-        let answers = self.inputs.taken.drain(..).map(|proposal| proposal.answer);
-        match effects.proposed {
-            Some(proposed) => self.pending.proposed(proposed, answers.collect()),
-            None => refuse(answers, &effects.refused),
-        }
-        if let Some(view) = effects.publish.filter(|_| is_led_anew) {
-            self.pending.viewed(self.node.id(), view);
-        }
-        for answer in effects.reads.drain(..) {
-            self.reads.answered(answer);
-        }
-        Ok(())
-    }
-
-    /// Shows readers this view. Those who follow it are woken for more than a longer lease, of which
-    /// there is one with every answer of a peer. Says whether another term or leader is shown now.
-    fn publish(&self, view: ReadView) -> bool {
-        self.published.publish(view);
-        let mut before = view;
-        self.view.send_if_modified(|shown| {
-            before = std::mem::replace(shown, view);
-            let still_held = before.lease_until.is_some() && view.lease_until.is_some();
-            !still_held || ReadView { lease_until: view.lease_until, ..before } != view
-        });
-        (before.term, before.leader) != (view.term, view.leader)
-    }
-
-    /// Puts a write into the storage's FIFO, the contents of its entries with it, and before a
-    /// snapshot of the leader the state that it covers.
-    fn persist(&mut self, persist: Persist, source: Source) -> Result<(), StopReason> {
-        if let Some(SnapshotWrite::Install(snapshot)) = &persist.write.snapshot {
-            let last = snapshot.last;
-            let Source::Snapshot(bytes) = source else {
-                return Err(StopReason::ContentMissing(last.index));
-            };
-            self.kept = last.index;
-            self.storage.keep(MachineState { last, bytes });
-            self.storage.submit(persist, Vec::new());
-            return Ok(());
-        }
-        let records = match &persist.write.log {
-            Some(log) => {
-                source.records(log).ok_or_else(|| StopReason::ContentMissing(log.keep.next()))?
-            }
-            None => Vec::new(),
-        };
-        self.storage.submit(persist, records);
-        Ok(())
-    }
-
-    /// Hands committed entries to the state machine, as many as it has room for.
-    fn deliver(&mut self) -> Result<(), StopReason> {
-        self.delivery
-            .advance(self.node.log(), &self.storage, &mut self.pending)
-            .map_err(|Missing(index)| StopReason::ContentMissing(index))
-    }
-
-    /// Sends every request that is due to a peer.
-    fn transmit(&mut self, now: Instant) {
-        for peer in self.protocol.recipients(&self.node) {
-            loop {
-                let room = RequestRoom { storage: &self.storage, limits: &self.limits };
-                let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
-                let Some(request) = request else { break };
-                if let Body::InstallSnapshot { snapshot } = &request.message.body {
-                    // Where nothing says that it has arrived by then, it is moved again.
-                    let patience = Duration(PATIENCE * self.protocol.params.election_timeout.0);
-                    self.moving.insert(peer, (snapshot.last.index, now.after(patience)));
-                }
-                self.outbox.post(request, &self.storage);
-            }
-        }
-    }
-
     /// Answers the clients whose proposals were not taken.
     fn refuse_proposals(&mut self) {
         self.inputs.proposals.close();
         while let Ok(Proposal { answer, .. }) = self.inputs.proposals.try_recv() {
             answer.send(Err(ProposeError::Stopped));
         }
-    }
-
-    fn status(&self) -> Status {
-        let node = &self.node;
-        Status {
-            id: node.id(),
-            role: node.role().name(),
-            term: node.current_term(),
-            voted_for: node.voted_for(),
-            leader: node.leader(),
-            base: node.log().base(),
-            configuration: node.log().configuration().clone(),
-            last: node.log().last(),
-            durable_index: node.durable_index(),
-            commit_index: node.commit_index(),
-            applied: *self.applied.borrow(),
-            unwritten: node.unwritten().len(),
-            held: self.outbox.held(),
-            waiting: self.pending.len(),
-            waiting_reads: self.reads.len(),
-            handing_over_to: node.leadership().and_then(|it| it.transfer).map(|it| it.to),
-            dropped: self.incomplete + self.outbox.dropped(),
-        }
-    }
-}
-
-/// How many election timeouts a snapshot may take to arrive.
-const PATIENCE: u64 = 8;
-
-/// Tells clients why the protocol did not take their proposals.
-fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {
-    let reason = refused.iter().find_map(|refusal| match refusal {
-        Refusal::NotLeader { leader } => Some(ProposeError::NotLeader { leader: *leader }),
-        Refusal::TransferInFlight => Some(ProposeError::HandingOver),
-        _ => None,
-    });
-    let reason = reason.unwrap_or(ProposeError::Overloaded);
-    for answer in answers {
-        answer.send(Err(reason.clone()));
     }
 }
 
