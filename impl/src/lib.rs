@@ -80,12 +80,14 @@
 //! * [`Handle`]: propose, read, change the members, hand leadership over, look at the published
 //!   view, wait for a node to stop.
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
+//! * [`DiskStorage`]: a log on a real disk; [`storage::conformance`] checks one of your own.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
 pub mod apply;
 mod changes;
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 mod driver;
 pub mod handle;
 pub mod memory;
@@ -104,6 +106,7 @@ pub mod transport;
 pub use apply::StateMachine;
 pub use clock::{Clock, MonotonicClock};
 pub use cluster::Cluster;
+pub use disk::{DiskStorage, OpenError};
 pub use handle::{CampaignError, ChangeError, Handle, ProposeError, Status, StopReason, Stopped};
 pub use memory::MemoryDisk;
 pub use network::Network;

@@ -1,0 +1,213 @@
+//! Looks at the engine's journal before the engine does.
+//!
+//! The engine replays its journal up to the first batch that it cannot read, and cuts off the rest:
+//! right for the tail that a crash tore, and silent loss where a bit has rotted before good batches.
+//! And where a crash wrote the end of a batch but not its middle it does not open at all. So the
+//! journal is read here first, in the engine's own format, by these rules:
+//!
+//! * A batch that cannot be read, with a later one that can: damage. Groups are synced one after the
+//!   other, so the earlier one had been durable.
+//! * The same in a journal that is not the last one: damage. The engine syncs it before the next.
+//! * Else it is a torn tail, unless the mark says that more was durable; it is cut off here.
+//!
+//! Nothing is changed before all journals have been read.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use quorate_spec::EntryId;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::disk::codec::Codec;
+use crate::disk::engine;
+use crate::disk::error::OpenError;
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const MAGIC: [u8; 4] = *b"FJL\x03";
+
+/// The last group of writes that a journal tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LastGroup {
+    pub(super) group: u64,
+    /// The end of the log after it.
+    pub(super) last: EntryId,
+}
+
+/// Where the last journal has a torn tail.
+#[derive(Debug)]
+struct Tail {
+    path: PathBuf,
+    at: usize,
+}
+
+/// Reads the journals of the engine in `folder`, and cuts off a torn tail. `marked` is the last
+/// group that is known to have been durable.
+///
+/// # Errors
+/// A journal is damaged: it says less than it did when it was synced.
+pub(super) fn inspect(folder: &Path, codec: Codec, marked: u64) -> Result<(), OpenError> {
+    let journals = list(folder).map_err(OpenError::io("list", folder))?;
+    let mut scan = Scan { codec, seqno: None, last: None, tail: None };
+    for (position, path) in journals.iter().enumerate() {
+        let bytes = fs::read(path).map_err(OpenError::io("read", path))?;
+        scan.journal(path, &bytes, position + 1 == journals.len())?;
+    }
+    let Some(Tail { path, at }) = scan.tail.take() else { return Ok(()) };
+    if let Some(LastGroup { group, .. }) = scan.last.filter(|last| last.group < marked) {
+        let what = format!(
+            "the batch at byte {at} cannot be read, and groups {}..={marked} of writes had been \
+             durable{}",
+            group + 1,
+            scan.after()
+        );
+        return Err(OpenError::Damaged { path, what });
+    }
+    let cut = || {
+        let file = OpenOptions::new().write(true).open(&path)?;
+        file.set_len(at as u64)?;
+        file.sync_all()
+    };
+    cut().map_err(OpenError::io("cut the torn tail off", &path))
+}
+
+/// The journals, oldest first.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut journals = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_suffix(".jnl")?.parse::<u64>().ok());
+        journals.extend(number.map(|number| (number, path)));
+    }
+    journals.sort();
+    Ok(journals.into_iter().map(|(_, path)| path).collect())
+}
+
+struct Scan {
+    codec: Codec,
+    /// The engine's number of the batch before. It rises from batch to batch; the engine has no
+    /// checksum over it.
+    seqno: Option<u64>,
+    last: Option<LastGroup>,
+    tail: Option<Tail>,
+}
+
+impl Scan {
+    fn journal(&mut self, path: &Path, bytes: &[u8], is_last: bool) -> Result<(), OpenError> {
+        let mut at = 0;
+        while let Some(batch) = self.next(&bytes[at..]) {
+            at += batch.length;
+            self.seqno = Some(batch.seqno);
+            self.last = batch.last.or(self.last);
+        }
+        let rest = &bytes[at..];
+        if rest.iter().all(|byte| *byte == 0) {
+            return Ok(());
+        }
+        let later = (1..rest.len()).find_map(|from| self.next(&rest[from..])?.last);
+        if later.is_none() && is_last {
+            self.tail = Some(Tail { path: path.to_path_buf(), at });
+            return Ok(());
+        }
+        let that = match later {
+            Some(later) => format!(", and group {} of writes after it can", later.group),
+            None => ", and the journal was complete".to_owned(),
+        };
+        let what = format!("the batch at byte {at} cannot be read{that}{}", self.after());
+        Err(OpenError::damaged(path, what))
+    }
+
+    /// The batch that these bytes begin with, if it can follow what was read.
+    fn next(&self, bytes: &[u8]) -> Option<Batch> {
+        let rises = |batch: &Batch| self.seqno.is_none_or(|before| before < batch.seqno);
+        let last = self.last.map(|last| last.group);
+        let follows =
+            |batch: &Batch| batch.last.is_none_or(|next| last.is_none_or(|it| it < next.group));
+        batch(bytes, self.codec).filter(rises).filter(follows)
+    }
+
+    /// Up to where the log is whole, in words.
+    fn after(&self) -> String {
+        match self.last {
+            Some(LastGroup { group, last: EntryId { term, index } }) => {
+                format!(
+                    "; the last good group is {group}, with the log up to entry {index} of term {term}"
+                )
+            }
+            None => String::new(),
+        }
+    }
+}
+
+/// A batch of the engine.
+#[derive(Debug)]
+struct Batch {
+    length: usize,
+    seqno: u64,
+    /// What its head says; none if it has none, because it only cleans up.
+    last: Option<LastGroup>,
+}
+
+/// The whole batch that these bytes begin with, if they do.
+fn batch(bytes: &[u8], codec: Codec) -> Option<Batch> {
+    let mut rest = Rest(bytes);
+    if rest.byte()? != START {
+        return None;
+    }
+    let (count, seqno) = (rest.short()?, rest.long()?);
+    let (items, mut last) = (rest.0, None);
+    for _ in 0..count {
+        let (key, value) = rest.item()?;
+        if key == engine::HEAD {
+            let head = codec.read_head(value).ok()?;
+            last = Some(LastGroup { group: head.group, last: head.last });
+        }
+    }
+    let items = &items[..items.len() - rest.0.len()];
+    let whole = rest.byte()? == END && rest.long()? == xxh3_64(items) && rest.0.starts_with(&MAGIC);
+    let length = bytes.len() - rest.0.len() + MAGIC.len();
+    whole.then_some(Batch { length, seqno, last })
+}
+
+/// The bytes that are left of a batch.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (chunk, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*chunk)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.chunk().map(|[byte]| byte)
+    }
+
+    fn short(&mut self) -> Option<u32> {
+        self.chunk().map(u32::from_le_bytes)
+    }
+
+    fn long(&mut self) -> Option<u64> {
+        self.chunk().map(u64::from_le_bytes)
+    }
+
+    fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (slice, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(slice)
+    }
+
+    /// A key and its value. They are stored as they are: compression is off.
+    fn item(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let [tag, kind, compression] = self.chunk()?;
+        let _keyspace = self.long()?;
+        let key = usize::from(self.chunk().map(u16::from_le_bytes)?);
+        let (length, stored) = (self.short()?, self.short()?);
+        let plain = tag == ITEM && kind <= 2 && compression == 0 && length == stored;
+        let slices = (self.slice(key)?, self.slice(usize::try_from(length).ok()?)?);
+        plain.then_some(slices)
+    }
+}
