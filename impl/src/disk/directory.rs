@@ -171,60 +171,67 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_keeps_its_identity_and_a_new_one_is_another() {
-        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let first = open(one.path()).unwrap().identity;
-        assert_eq!(open(one.path()).unwrap().identity, first);
-        assert_ne!(open(two.path()).unwrap().identity.incarnation, first.incarnation);
+    fn a_directory_keeps_its_identity_and_a_new_one_is_another()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let (one, two) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let first = open(one.path())?.identity;
+        assert_eq!(open(one.path())?.identity, first);
+        assert_ne!(open(two.path())?.identity.incarnation, first.incarnation);
+        Ok(())
     }
 
     #[test]
-    fn an_open_directory_is_not_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let held = open(folder.path()).unwrap();
+    fn an_open_directory_is_not_opened_again() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let held = open(folder.path())?;
         assert!(matches!(open(folder.path()), Err(OpenError::InUse(_))));
         drop(held);
-        open(folder.path()).unwrap();
+        open(folder.path())?;
+        Ok(())
     }
 
     #[test]
-    fn a_directory_of_something_else_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.tex"), "").unwrap();
+    fn a_directory_of_something_else_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("thesis.tex"), "")?;
         assert!(
             matches!(open(folder.path()), Err(OpenError::NotOurs { found, .. }) if found == "thesis.tex")
         );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "not even a lock is left");
+        assert_eq!(fs::read_dir(folder.path())?.count(), 1, "not even a lock is left");
+        Ok(())
     }
 
     #[test]
-    fn a_directory_of_another_cluster_or_node_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        open(folder.path()).unwrap();
+    fn a_directory_of_another_cluster_or_node_is_refused() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let folder = tempfile::tempdir()?;
+        open(folder.path())?;
         let other = Directory::open(folder.path(), CLUSTER + 1, NodeId(1));
         assert!(matches!(other, Err(OpenError::OtherCluster { found: CLUSTER, .. })));
         let other = Directory::open(folder.path(), CLUSTER, NodeId(2));
         assert!(matches!(other, Err(OpenError::OtherNode { found: NodeId(1), .. })));
+        Ok(())
     }
 
     #[test]
-    fn a_newer_format_is_told_from_damage() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_newer_format_is_told_from_damage() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
         let path = folder.path().join(IDENTITY);
-        fs::write(&path, "quorate format 2\nwhatever it says\n").unwrap();
+        fs::write(&path, "quorate format 2\nwhatever it says\n")?;
         assert!(matches!(
             open(folder.path()),
             Err(OpenError::NewerFormat { found: 2, known: 1, .. })
         ));
         for damaged in ["", "quorate format 1\n", "\u{0}"] {
-            fs::write(&path, damaged).unwrap();
+            fs::write(&path, damaged)?;
             assert!(matches!(open(folder.path()), Err(OpenError::Damaged { .. })));
+            Ok(())
         }
         let mut text = print(&Identity { cluster: CLUSTER, node: NodeId(1), incarnation: 5 });
-        fs::write(&path, &text).unwrap();
-        open(folder.path()).unwrap();
+        fs::write(&path, &text)?;
+        open(folder.path())?;
         text = text.replace("incarnation 0000000000000005", "incarnation 0000000000000006");
-        fs::write(&path, &text).unwrap();
+        fs::write(&path, &text)?;
         assert!(matches!(open(folder.path()), Err(OpenError::Damaged { .. })));
     }
 }

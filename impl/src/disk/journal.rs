@@ -28,6 +28,9 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const MAGIC: [u8; 4] = *b"FJL\x03";
 
+/// The engine's numbers rise by a few from batch to batch.
+const LARGEST_STEP: u64 = 1 << 32;
+
 /// The last group of writes that a journal tells of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LastGroup {
@@ -107,7 +110,7 @@ impl Scan {
         if rest.iter().all(|byte| *byte == 0) {
             return Ok(());
         }
-        let later = (1..rest.len()).find_map(|from| self.next(&rest[from..])?.last);
+        let later = (1..rest.len()).find_map(|from| self.later(&rest[from..]));
         if later.is_none() && is_last {
             self.tail = Some(Tail { path: path.to_path_buf(), at });
             return Ok(());
@@ -122,11 +125,21 @@ impl Scan {
 
     /// The batch that these bytes begin with, if it can follow what was read.
     fn next(&self, bytes: &[u8]) -> Option<Batch> {
-        let rises = |batch: &Batch| self.seqno.is_none_or(|before| before < batch.seqno);
-        let last = self.last.map(|last| last.group);
-        let follows =
-            |batch: &Batch| batch.last.is_none_or(|next| last.is_none_or(|it| it < next.group));
-        batch(bytes, self.codec).filter(rises).filter(follows)
+        let before = self.seqno.unwrap_or(0);
+        let rises = |seqno: u64| seqno > before || self.seqno.is_none();
+        batch(bytes, self.codec)
+            .filter(|batch| rises(batch.seqno) && batch.seqno - before < LARGEST_STEP)
+            .filter(|batch| batch.last.is_none_or(|next| self.is_later(next)))
+    }
+
+    /// The group of writes that these bytes begin with, if it is later than what was read. The
+    /// engine's number is not asked: it may be what has rotted.
+    fn later(&self, bytes: &[u8]) -> Option<LastGroup> {
+        batch(bytes, self.codec)?.last.filter(|group| self.is_later(*group))
+    }
+
+    fn is_later(&self, next: LastGroup) -> bool {
+        self.last.is_none_or(|last| last.group < next.group)
     }
 
     /// Up to where the log is whole, in words.

@@ -73,30 +73,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_mark_is_read_and_an_earlier_one_where_that_is_torn() {
-        let folder = tempfile::tempdir().unwrap();
+    fn the_latest_mark_is_read_and_an_earlier_one_where_that_is_torn()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
         let path = folder.path().join("mark");
-        fs::write(&path, Mark::fresh(7, 0)).unwrap();
-        let mut mark = Mark::open(&path, 7).unwrap();
-        assert_eq!(mark.read().unwrap(), Some(0));
+        fs::write(&path, Mark::fresh(7, 0))?;
+        let mut mark = Mark::open(&path, 7)?;
+        assert_eq!(mark.read()?, Some(0));
         for group in 1..=5 {
-            mark.advance(group).unwrap();
+            mark.advance(group)?;
+            Ok(())
         }
-        assert_eq!(Mark::open(&path, 7).unwrap().read().unwrap(), Some(5));
-        let mut bytes = fs::read(&path).unwrap();
+        assert_eq!(Mark::open(&path, 7)?.read()?, Some(5));
+        let mut bytes = fs::read(&path)?;
         bytes[SECTOR as usize + 3] ^= 1;
-        fs::write(&path, &bytes).unwrap();
-        assert_eq!(Mark::open(&path, 7).unwrap().read().unwrap(), Some(4));
+        fs::write(&path, &bytes)?;
+        assert_eq!(Mark::open(&path, 7)?.read()?, Some(4));
         bytes[3] ^= 1;
-        fs::write(&path, &bytes).unwrap();
-        assert_eq!(Mark::open(&path, 7).unwrap().read().unwrap(), None);
+        fs::write(&path, &bytes)?;
+        assert_eq!(Mark::open(&path, 7)?.read()?, None);
     }
 
     #[test]
-    fn a_mark_of_another_directory_is_none() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_mark_of_another_directory_is_none() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
         let path = folder.path().join("mark");
-        fs::write(&path, Mark::fresh(7, 9)).unwrap();
-        assert_eq!(Mark::open(&path, 8).unwrap().read().unwrap(), None);
+        fs::write(&path, Mark::fresh(7, 9))?;
+        assert_eq!(Mark::open(&path, 8)?.read()?, None);
+        Ok(())
     }
 }

@@ -18,10 +18,10 @@
 //! all that comes after a rotten byte. And the [mark](mark::Mark) says which group was durable at
 //! last, so that what is missing at the end shows as well.
 //!
-//! **What is not seen.** After a loss of power the mark may be an older one. Then a last group that
-//! was acknowledged and has rotted since looks like one that the crash tore. Nor does a directory
-//! show that is as a whole an older copy of itself: an identity belongs to one disk, and a copy of
-//! yesterday has forgotten votes.
+//! **What is not seen.** After a loss of power the mark may be an older one. Then the very end of the
+//! journal, if it was acknowledged and has rotted since, looks like a tail that the crash tore: no
+//! whole group comes after it. Nor does a directory show that is as a whole an older copy of itself:
+//! an identity belongs to one disk, and a copy of yesterday has forgotten votes.
 
 mod codec;
 mod directory;

@@ -39,7 +39,7 @@ impl CrashingDisk for Copies {
     type Storage = DiskStorage;
 
     fn open(&mut self) -> DiskStorage {
-        self.open().expect("what a crash leaves is opened")
+        Copies::open(self).expect("what a crash leaves is opened")
     }
 
     fn crash(&mut self, running: DiskStorage) {
