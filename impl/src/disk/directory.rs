@@ -225,7 +225,6 @@ mod tests {
         for damaged in ["", "quorate format 1\n", "\u{0}"] {
             fs::write(&path, damaged)?;
             assert!(matches!(open(folder.path()), Err(OpenError::Damaged { .. })));
-            Ok(())
         }
         let mut text = print(&Identity { cluster: CLUSTER, node: NodeId(1), incarnation: 5 });
         fs::write(&path, &text)?;
@@ -233,5 +232,6 @@ mod tests {
         text = text.replace("incarnation 0000000000000005", "incarnation 0000000000000006");
         fs::write(&path, &text)?;
         assert!(matches!(open(folder.path()), Err(OpenError::Damaged { .. })));
+        Ok(())
     }
 }

@@ -224,3 +224,98 @@ impl<'a> Rest<'a> {
         plain.then_some(slices)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::{Configuration, Durable, Index, NodeId, Term};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::disk::codec::Head;
+    use crate::disk::engine::Engine;
+
+    const CODEC: Codec = Codec { seed: 7 };
+    const GROUPS: u64 = 5;
+
+    /// A journal with groups of writes in it, and where each ends.
+    fn written() -> (TempDir, PathBuf, Vec<usize>) {
+        let folder = tempfile::tempdir().expect("there is room");
+        let engine = Engine::open(folder.path()).expect("it is new");
+        let path = list(folder.path()).expect("it is listed").remove(0);
+        let mut ends = Vec::new();
+        for group in 1..=GROUPS {
+            let durable = Durable::genesis(Configuration::of([NodeId(1)]));
+            let last = EntryId { term: Term(1), index: Index(group) };
+            let (hard_state, base) = (durable.hard_state, durable.log.snapshot());
+            let mut batch = engine.batch();
+            batch.put_entry(Index(group), vec![b'x'; 5000]);
+            batch.remove_entry(Index(group - 1));
+            batch.head(CODEC.head(&Head { group, hard_state, base, last }));
+            batch.commit().expect("there is room");
+            let bytes = fs::read(&path).expect("it is there");
+            ends.push(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        }
+        (folder, path, ends)
+    }
+
+    fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = fs::read(path).expect("it is there");
+        change(&mut bytes);
+        fs::write(path, bytes).expect("there is room");
+    }
+
+    /// The last group that the engine knows of.
+    fn replayed(folder: &Path) -> Result<u64, String> {
+        let head = Engine::open(folder)?.head()?.ok_or("no head")?;
+        CODEC.read_head(&head).map(|head| head.group).map_err(|error| error.to_string())
+    }
+
+    fn scanned(path: &Path) -> Scan {
+        let mut scan = Scan { codec: CODEC, seqno: None, last: None, tail: None };
+        let bytes = fs::read(path).expect("it is there");
+        scan.journal(path, &bytes, true).expect("it is whole, or torn");
+        scan
+    }
+
+    #[test]
+    fn a_journal_is_read_as_the_engine_writes_it() {
+        let (_folder, path, ends) = written();
+        let scan = scanned(&path);
+        assert_eq!(scan.last.map(|last| last.group), Some(GROUPS));
+        assert!(scan.tail.is_none());
+        damage(&path, |bytes| bytes.truncate(ends[2] - 1));
+        let scan = scanned(&path);
+        assert_eq!(scan.last.map(|last| last.group), Some(2));
+        assert_eq!(scan.tail.map(|tail| tail.at), Some(ends[1]));
+    }
+
+    #[test]
+    fn the_engine_alone_forgets_what_follows_a_rotten_byte_and_is_not_asked() {
+        let (folder, path, ends) = written();
+        damage(&path, |bytes| bytes[ends[1]] ^= 0x40);
+        let refused = inspect(folder.path(), CODEC, 0).expect_err("three groups are lost");
+        assert!(refused.to_string().contains("the last good group is 2"), "{refused}");
+        assert_eq!(replayed(folder.path()), Ok(2), "the engine says nothing");
+    }
+
+    #[test]
+    fn the_engine_alone_does_not_open_after_a_torn_batch_whose_end_was_written() {
+        let (folder, path, ends) = written();
+        let last = GROUPS as usize - 1;
+        let hole = ends[last - 1] + 1000..ends[last - 1] + 2000;
+        damage(&path, |bytes| bytes[hole].fill(0));
+        assert!(replayed(folder.path()).is_err_and(|error| error.contains("ChecksumMismatch")));
+        assert!(matches!(inspect(folder.path(), CODEC, GROUPS), Err(OpenError::Damaged { .. })));
+        inspect(folder.path(), CODEC, GROUPS - 1).expect("nothing is lost that was durable");
+        assert_eq!(replayed(folder.path()), Ok(GROUPS - 1));
+    }
+
+    #[test]
+    fn a_journal_that_is_not_the_last_one_has_no_torn_tail() {
+        let (folder, path, ends) = written();
+        damage(&path, |bytes| bytes.truncate(ends[4] - 1));
+        fs::write(folder.path().join("1.jnl"), [0; 64]).expect("there is room");
+        let refused = inspect(folder.path(), CODEC, 0).expect_err("the engine had synced it");
+        assert!(refused.to_string().contains("the journal was complete"), "{refused}");
+    }
+}

@@ -82,7 +82,6 @@ mod tests {
         assert_eq!(mark.read()?, Some(0));
         for group in 1..=5 {
             mark.advance(group)?;
-            Ok(())
         }
         assert_eq!(Mark::open(&path, 7)?.read()?, Some(5));
         let mut bytes = fs::read(&path)?;
@@ -92,6 +91,7 @@ mod tests {
         bytes[3] ^= 1;
         fs::write(&path, &bytes)?;
         assert_eq!(Mark::open(&path, 7)?.read()?, None);
+        Ok(())
     }
 
     #[test]

@@ -14,8 +14,8 @@
 //!
 //! **What is seen when the directory is opened.** Every record is read: its checksum, its own name,
 //! the term of its predecessor; the log has to go from where the head says to where it says. The
-//! [journal](journal) of the engine is read before the engine replays it, because that would cut off
-//! all that comes after a rotten byte. And the [mark](mark::Mark) says which group was durable at
+//! [journal](journal) of the engine and its [lists of tables](trees) are read before the engine does
+//! it, which would cut off all that comes after a rotten byte. And the [mark](mark::Mark) says which group was durable at
 //! last, so that what is missing at the end shows as well.
 //!
 //! **What is not seen.** After a loss of power the mark may be an older one. Then the very end of the
@@ -32,6 +32,7 @@ mod mark;
 mod recent;
 mod recovery;
 mod states;
+mod trees;
 mod writer;
 
 use std::fs;
@@ -253,6 +254,7 @@ fn recover(
         create(&log, codec, configuration)?;
     }
     let marked = found.as_ref().map_or(0, |(_, group)| *group);
+    trees::inspect(&log)?;
     journal::inspect(&log, codec, marked)?;
     let damaged = |what| OpenError::damaged(&log, what);
     let engine = Engine::open(&log).map_err(damaged)?;

@@ -47,7 +47,10 @@ pub(super) fn recover(engine: &Engine, codec: Codec) -> Result<Option<Recovered>
 fn log(engine: &Engine, codec: Codec, head: &Head) -> Result<Log, EngineError> {
     let mut log = Log::from_snapshot(head.base.clone());
     for entry in engine.entries(log.base().index.next()..=Index(u64::MAX)) {
-        let (index, value) = entry.map_err(|error| format!("{error}, {}", whole_up_to(&log)))?;
+        let (index, value) = entry.map_err(|error| {
+            let next = log.last().index.next();
+            format!("entry {next} or a later one cannot be read: {error}; {}", whole_up_to(&log))
+        })?;
         let stored = codec.read_entry(&value);
         let stored =
             stored.map_err(|error| format!("entry {index}: {error}; {}", whole_up_to(&log)))?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use quorate::storage::conformance::{Action, Script};
 use quorate::{DiskStorage, OpenError, Storage, StorageError};
 use quorate_spec::Index;
@@ -61,28 +62,26 @@ fn opens_unchanged_or_is_refused(disk: &Copies, script: &Script, flipped: &str) 
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_flipped_bit_anywhere_changes_nothing_or_is_refused(
-        file in any::<prop::sample::Index>(),
-        at in any::<prop::sample::Index>(),
-        bit in 0u32..8,
-    ) {
-        Runtime::new().expect("there are threads").block_on(async {
-            let (disk, script) = written(&actions()).await;
-            // The lock has no bytes, and those of the journal have tests of their own.
+#[test]
+fn a_flipped_bit_anywhere_changes_nothing_or_is_refused() {
+    let runtime = Runtime::new().expect("there are threads");
+    let (original, script) = runtime.block_on(written(&actions()));
+    let config =
+        ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() };
+    let somewhere = any::<prop::sample::Index>;
+    let checked =
+        TestRunner::new(config).run(&(somewhere(), somewhere(), 0u32..8), |(file, at, bit)| {
+            let disk = original.copy();
             let mut files = files(disk.path());
             files.retain(|path| fs::metadata(path).is_ok_and(|it| it.len() > 0));
             let path = file.get(&files);
-            let length = fs::metadata(path).expect("it is there").len() as usize;
-            let at = at.index(length);
+            let at = at.index(fs::metadata(path).expect("it is there").len() as usize);
             flip(path, at, bit);
             let flipped = format!("{} at {at}", path.display());
             opens_unchanged_or_is_refused(&disk, &script, &flipped);
+            Ok(())
         });
-    }
+    checked.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// A directory whose entries are in tables of the engine, and no longer in a journal alone.
@@ -124,6 +123,8 @@ async fn rot_in_a_table_is_refused_with_the_name_of_an_entry_and_found_by_a_read
     healthy.close().await;
     let refused = DiskStorage::open(disk.path(), options()).err().expect("it is damaged");
     let said = refused.to_string();
-    let before = Index(missing.index.0 - 1);
-    assert!(said.contains(&format!("whole up to entry {before} ")), "{missing:?}: {said}");
+    // A read may find a block in the engine's cache, and an opening reads them all.
+    let whole = said.split_once("the log is whole up to entry ").map(|(_, rest)| rest.split(' '));
+    let whole: Option<u64> = whole.and_then(|mut rest| rest.next()?.parse().ok());
+    assert!(whole.is_some_and(|whole| Index(whole) < missing.index), "{missing:?}: {said}");
 }

@@ -93,12 +93,21 @@ async fn reported_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
 
 async fn prefix_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
     let mut run = Run::start(disk, 2);
+    for action in script::one_of_each() {
+        run.perform(&Action::Append(vec![40, 3, 700]));
+        run.perform(&action);
+        let reported = run.all_reported().await?;
+        run = run.crash(disk, reported)?;
+    }
     for seed in 0..CRASHES {
         let mut random = Random::seeded(seed);
         for _ in 0..random.next() % 12 {
             run.perform(&script::random(&mut random));
             match random.next() % 8 {
-                0 => drop(run.all_reported().await?),
+                0 => {
+                    disk.release();
+                    run.all_reported().await?;
+                }
                 1 => drop(disk.hold()),
                 2 => disk.release(),
                 _ => tokio::task::yield_now().await,

@@ -224,6 +224,20 @@ fn state(last: EntryId) -> Step {
     Step::Keep(MachineState { last, bytes: bytes.into() })
 }
 
+/// An action of each kind.
+pub(super) fn one_of_each() -> [Action; 8] {
+    [
+        Action::Append(vec![5]),
+        Action::Vote,
+        Action::Overwrite(2, Vec::new()),
+        Action::Overwrite(1, vec![8]),
+        Action::Configure(2),
+        Action::Keep(1),
+        Action::Compact,
+        Action::Install(2),
+    ]
+}
+
 /// A random action.
 pub(super) fn random(random: &mut Random) -> Action {
     let mut below = |limit: u64| (random.next() % limit) as u8;
