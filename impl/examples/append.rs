@@ -5,6 +5,8 @@
 //! cargo run --release -p quorate --example append -- [FOLDER] [--json]
 //! ```
 //!
+//! And what it costs while a state of the machine of 256 MiB is written.
+//!
 //! It writes some hundred MiB into a new folder inside FOLDER (the present one, if none is named) and
 //! removes it. Exit code 0; 1 where the disk refuses something.
 
@@ -16,9 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate::disk::DiskOptions;
-use quorate::{Content, DiskStorage, Record, Storage};
+use quorate::{Content, DiskStorage, MachineState, Progress, Record, Storage};
 use quorate_spec::durable::{LogWrite, Write};
 use quorate_spec::{Configuration, Entries, EntryId, Index, NodeId, Persist, Term, WriteId};
+use tokio::sync::watch;
 
 const LENGTH: usize = 256;
 const GROUPS: [u64; 4] = [1, 16, 64, 256];
@@ -46,13 +49,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let sync = median(syncs);
+    let beside = Beside::measured(&folder.path().join("state")).await?;
     let lines = GROUPS.iter().zip(commits).map(|(group, rates)| (*group, median(rates)));
     if json {
         let lines = lines.map(|(group, rate)| {
             serde_json::json!({ "entries": group, "commits_per_second": rate, "of_fdatasync": rate / sync })
         });
         let lines: Vec<_> = lines.collect();
-        println!("{}", serde_json::json!({ "fdatasync_per_second": sync, "groups": lines }));
+        let beside = serde_json::json!({
+            "seconds": beside.took.as_secs_f64(),
+            "commits": beside.commits,
+            "longest_commit_seconds": beside.longest.as_secs_f64(),
+            "owner_seconds": beside.owner.as_secs_f64(),
+        });
+        let all = serde_json::json!({
+            "fdatasync_per_second": sync, "groups": lines, "beside_a_state_of_256_mib": beside
+        });
+        println!("{all}");
         return Ok(());
     }
     println!("fdatasync of {LENGTH} bytes, in place    {sync:>9.0}/s");
@@ -61,6 +74,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let entries = rate * group as f64;
         println!("{group:>15} {rate:>12.0} {entries:>13.0} {:>15.2}", rate / sync);
     }
+    println!(
+        "a state of 256 MiB took {:.1} s; {} writes of an entry meanwhile, the longest {:.0} ms; \
+         the owner was held up {:.0} \u{b5}s at most",
+        beside.took.as_secs_f64(),
+        beside.commits,
+        beside.longest.as_secs_f64() * 1e3,
+        beside.owner.as_secs_f64() * 1e6,
+    );
     Ok(())
 }
 
@@ -84,29 +105,92 @@ fn sync_rate(folder: &Path) -> Result<f64, Box<dyn Error>> {
     Ok(count as f64 / begun.elapsed().as_secs_f64())
 }
 
+/// What writes cost while a large state is written.
+struct Beside {
+    took: Duration,
+    commits: u64,
+    longest: Duration,
+    /// The longest that a call took, which the owner of a node would have waited for.
+    owner: Duration,
+}
+
+impl Beside {
+    async fn measured(path: &Path) -> Result<Beside, Box<dyn Error>> {
+        let mut log = Log::open(path)?;
+        log.append(1).await?;
+        let last = EntryId { term: Term(0), index: Index(1) };
+        let state = MachineState { last, bytes: vec![7; 256 << 20].into() };
+        let begun = Instant::now();
+        log.storage.keep(state);
+        let (mut longest, mut owner, mut commits) = (Duration::ZERO, begun.elapsed(), 0);
+        while log.progress.borrow().kept < last.index {
+            let before = Instant::now();
+            owner = owner.max(log.submit(1));
+            log.written().await?;
+            longest = longest.max(before.elapsed());
+            commits += 1;
+        }
+        let took = begun.elapsed();
+        log.storage.close().await;
+        Ok(Beside { took, commits, longest, owner })
+    }
+}
+
 /// How many writes of `group` entries become durable in a second, one after the other.
 async fn commit_rate(path: &Path, group: u64) -> Result<f64, Box<dyn Error>> {
-    let options = DiskOptions::new(1, NodeId(1), Configuration::of([NodeId(1)]));
-    let mut storage = DiskStorage::open(path, options)?;
-    let mut progress = storage.progress();
-    let content = Content::Command(Arc::from([7; LENGTH]));
-    let (begun, mut id, mut keep) = (Instant::now(), WriteId::NONE, Index::ZERO);
+    let mut log = Log::open(path)?;
+    let begun = Instant::now();
     while begun.elapsed() < SPAN {
-        id = id.next();
-        let entries = Entries::of_term(keep, Term(0), group);
-        let record = |id: EntryId| Record { id, content: content.clone() };
-        let records = entries.ids(keep).map(record).collect();
-        let last = entries.last_index(keep);
-        let log = Some(LogWrite { keep, entries });
-        keep = last;
-        storage.submit(Persist { id, write: Write { log, ..Write::default() } }, records);
-        let written = progress.wait_for(|it| it.persisted >= id || it.failed.is_some()).await?;
-        if let Some(failed) = written.failed.clone() {
-            return Err(failed.into());
-        }
-        drop(written);
+        log.append(group).await?;
     }
-    let rate = id.0 as f64 / begun.elapsed().as_secs_f64();
-    storage.close().await;
+    let rate = log.id.0 as f64 / begun.elapsed().as_secs_f64();
+    log.storage.close().await;
     Ok(rate)
+}
+
+/// A storage and the end of its log.
+struct Log {
+    storage: DiskStorage,
+    progress: watch::Receiver<Progress>,
+    id: WriteId,
+    keep: Index,
+    content: Content,
+}
+
+impl Log {
+    fn open(path: &Path) -> Result<Log, Box<dyn Error>> {
+        let options = DiskOptions::new(1, NodeId(1), Configuration::of([NodeId(1)]));
+        let storage = DiskStorage::open(path, options)?;
+        let content = Content::Command(Arc::from([7; LENGTH]));
+        let progress = storage.progress();
+        Ok(Log { storage, progress, id: WriteId::NONE, keep: Index::ZERO, content })
+    }
+
+    async fn append(&mut self, count: u64) -> Result<(), Box<dyn Error>> {
+        self.submit(count);
+        self.written().await
+    }
+
+    /// Says how long the call took.
+    fn submit(&mut self, count: u64) -> Duration {
+        self.id = self.id.next();
+        let (id, keep) = (self.id, self.keep);
+        let entries = Entries::of_term(keep, Term(0), count);
+        let record = |id: EntryId| Record { id, content: self.content.clone() };
+        let records = entries.ids(keep).map(record).collect();
+        self.keep = entries.last_index(keep);
+        let log = Some(LogWrite { keep, entries });
+        let before = Instant::now();
+        self.storage.submit(Persist { id, write: Write { log, ..Write::default() } }, records);
+        before.elapsed()
+    }
+
+    async fn written(&mut self) -> Result<(), Box<dyn Error>> {
+        let id = self.id;
+        let written = self.progress.wait_for(|it| it.persisted >= id || it.failed.is_some());
+        match written.await?.failed.clone() {
+            Some(failed) => Err(failed.into()),
+            None => Ok(()),
+        }
+    }
 }

@@ -227,12 +227,14 @@ impl<'a> Rest<'a> {
 
 #[cfg(test)]
 mod tests {
+    use quickcheck::quickcheck;
     use quorate_spec::{Configuration, Durable, Index, NodeId, Term};
     use tempfile::TempDir;
 
     use super::*;
     use crate::disk::codec::Head;
     use crate::disk::engine::Engine;
+    use crate::random::Random;
 
     const CODEC: Codec = Codec { seed: 7 };
     const GROUPS: u64 = 5;
@@ -308,6 +310,33 @@ mod tests {
         assert!(matches!(inspect(folder.path(), CODEC, GROUPS), Err(OpenError::Damaged { .. })));
         inspect(folder.path(), CODEC, GROUPS - 1).expect("nothing is lost that was durable");
         assert_eq!(replayed(folder.path()), Ok(GROUPS - 1));
+    }
+
+    quickcheck! {
+        fn hostile_bytes_are_an_end_a_tail_or_damage(bytes: Vec<u8>, is_last: bool) -> bool {
+            let mut scan = Scan { codec: CODEC, seqno: None, last: None, tail: None };
+            let read = scan.journal(Path::new("0.jnl"), &bytes, is_last);
+            let clean = bytes.iter().all(|byte| *byte == 0);
+            clean == (read.is_ok() && scan.tail.is_none())
+        }
+    }
+
+    #[test]
+    fn a_byte_that_has_changed_takes_the_last_group_at_most() {
+        let (_folder, path, ends) = written();
+        let whole = fs::read(&path).expect("it is there");
+        let whole = &whole[..ends[4]];
+        let mut random = Random::seeded(1);
+        for _ in 0..2000 {
+            let mut bytes = whole.to_vec();
+            let at = (random.next() % bytes.len() as u64) as usize;
+            bytes[at] = random.next() as u8;
+            let mut scan = Scan { codec: CODEC, seqno: None, last: None, tail: None };
+            if scan.journal(&path, &bytes, true).is_ok() {
+                // Only the last group may look torn.
+                assert!(scan.last.is_some_and(|last| last.group >= GROUPS - 1));
+            }
+        }
     }
 
     #[test]

@@ -267,3 +267,44 @@ impl Written {
 
 /// What becomes of which entry: a new value, or none.
 type Entries = BTreeMap<Index, Option<Vec<u8>>>;
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::{Configuration, Snapshot, Term};
+
+    use super::*;
+
+    fn id(term: u64, index: u64) -> EntryId {
+        EntryId { term: Term(term), index: Index(index) }
+    }
+
+    fn install(last: EntryId) -> Write {
+        let snapshot = Snapshot { last, configuration: Configuration::default() };
+        Write { snapshot: Some(SnapshotWrite::Install(snapshot)), ..Write::default() }
+    }
+
+    fn queue(writes: impl IntoIterator<Item = Write>) -> Queue {
+        let numbered = writes.into_iter().zip(1..).map(|(write, id)| {
+            let persist = Persist { id: WriteId(id), write };
+            (Box::new(persist), Vec::new())
+        });
+        Queue { writes: numbered.collect(), ..Queue::default() }
+    }
+
+    #[test]
+    fn a_write_waits_for_the_state_that_it_begins_the_log_with_and_for_no_other() {
+        let queue = queue([install(id(2, 9)), Write::default()]);
+        let mut states = BTreeMap::from([(Index(5), id(1, 5))]);
+        assert!(!queue.is_ready(&states), "the state is not there");
+        states.insert(Index(9), id(1, 9));
+        assert!(!queue.is_ready(&states), "a state of another entry is there");
+        states.insert(Index(9), id(2, 9));
+        assert!(queue.is_ready(&states));
+    }
+
+    #[test]
+    fn a_state_that_is_being_written_holds_up_no_entries() {
+        let queue = queue([Write::default(), install(id(2, 9))]);
+        assert!(queue.is_ready(&BTreeMap::new()));
+    }
+}
