@@ -12,8 +12,8 @@
 //!
 //! Nothing is changed before all journals have been read.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use quorate_spec::EntryId;
@@ -55,7 +55,7 @@ pub(super) fn inspect(folder: &Path, codec: Codec, marked: u64) -> Result<(), Op
     let journals = list(folder).map_err(OpenError::io("list", folder))?;
     let mut scan = Scan { codec, seqno: None, last: None, tail: None };
     for (position, path) in journals.iter().enumerate() {
-        let bytes = fs::read(path).map_err(OpenError::io("read", path))?;
+        let bytes = read(path).map_err(OpenError::io("read", path))?;
         scan.journal(path, &bytes, position + 1 == journals.len())?;
     }
     let Some(Tail { path, at }) = scan.tail.take() else { return Ok(()) };
@@ -74,6 +74,17 @@ pub(super) fn inspect(folder: &Path, codec: Codec, marked: u64) -> Result<(), Op
         file.sync_all()
     };
     cut().map_err(OpenError::io("cut the torn tail off", &path))
+}
+
+/// Reads a journal from the disk itself. After a failed sync the system may hold pages in memory that
+/// never reached the disk, and takes them for written: a tail that only memory has is none.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The journals, oldest first.

@@ -133,7 +133,12 @@ impl DiskStorage {
                 codec,
                 durable: durable.clone(),
                 group,
-                states: states.iter().map(|state| (state.last.index, state.last)).collect(),
+                states: state.iter().map(|state| (state.last.index, state.last)).collect(),
+                unused: states
+                    .iter()
+                    .map(|it| it.last.index)
+                    .filter(|it| *it != base.index)
+                    .collect(),
                 purged: (base.index > Index::ZERO).then_some(Index::ZERO),
             },
             _directory: directory,

@@ -101,3 +101,89 @@ fn whole_up_to(log: &Log) -> String {
     let EntryId { term, index } = log.last();
     format!("the log is whole up to entry {index} of term {term}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quorate_spec::{Configuration, NodeId, Term};
+
+    use super::*;
+    use crate::disk::engine::Batch;
+    use crate::record::{Content, Record};
+
+    const CODEC: Codec = Codec { seed: 7 };
+
+    fn id(term: u64, index: u64) -> EntryId {
+        EntryId { term: Term(term), index: Index(index) }
+    }
+
+    /// The value of entry `name`, written after an entry of term `previous`.
+    fn entry(name: EntryId, previous: u64) -> Vec<u8> {
+        let record = Record { id: name, content: Content::Command(Arc::from([1, 2, 3])) };
+        CODEC.entry(&record, Term(previous), None)
+    }
+
+    fn head(term: u64, last: EntryId) -> Vec<u8> {
+        let Durable { mut hard_state, log } = Durable::genesis(Configuration::of([NodeId(1)]));
+        hard_state.current_term = Term(term);
+        CODEC.head(&Head { group: 3, hard_state, base: log.snapshot(), last })
+    }
+
+    /// What is recovered of a whole log of three entries after this change.
+    fn after(change: impl FnOnce(&mut Batch)) -> Result<EntryId, String> {
+        let folder = tempfile::tempdir().expect("there is room");
+        let engine = Engine::open(folder.path()).expect("it is new");
+        let mut batch = engine.batch();
+        batch.head(head(4, id(2, 3)));
+        batch.put_entry(Index(1), entry(id(1, 1), 0));
+        batch.put_entry(Index(2), entry(id(2, 2), 1));
+        batch.put_entry(Index(3), entry(id(2, 3), 2));
+        batch.commit().expect("there is room");
+        let mut batch = engine.batch();
+        change(&mut batch);
+        batch.commit().expect("there is room");
+        recover(&engine, CODEC).map(|it| it.expect("it has a head").durable.log.last())
+    }
+
+    fn is_refused(change: impl FnOnce(&mut Batch), said: &str) {
+        let refused = after(change).expect_err("it is damaged");
+        assert!(refused.contains(said), "{refused:?} instead of {said:?}");
+    }
+
+    #[test]
+    fn a_whole_log_is_recovered() {
+        assert_eq!(after(|_| ()), Ok(id(2, 3)));
+    }
+
+    #[test]
+    fn a_log_that_is_not_the_one_that_was_written_is_refused_by_the_name_of_an_entry() {
+        is_refused(|it| it.remove_entry(Index(2)), "entry 3 follows entry 1");
+        is_refused(|it| it.remove_entry(Index(1)), "entry 2 follows entry 0");
+        is_refused(|it| it.remove_entry(Index(3)), "the log went up to entry 3 of term 2");
+        // As if a batch had been lost that replaced entry 2, or one that removed entry 4.
+        is_refused(|it| it.put_entry(Index(2), entry(id(1, 2), 1)), "entry 3 was written after");
+        is_refused(|it| it.put_entry(Index(4), entry(id(2, 4), 2)), "entry 4 of term 2 cannot be");
+        is_refused(|it| it.put_entry(Index(3), entry(id(2, 2), 2)), "calls itself 2");
+        is_refused(|it| it.put_entry(Index(3), entry(id(1, 3), 2)), "entry 3 of term 1 cannot be");
+        is_refused(|it| it.head(head(4, id(3, 3))), "the log went up to entry 3 of term 3");
+        is_refused(|it| it.head(head(1, id(2, 3))), "its term is 1, and entry 3 has term 2");
+        let rotten = |it: &mut Batch| {
+            let mut value = entry(id(2, 2), 1);
+            value[20] ^= 1;
+            it.put_entry(Index(2), value);
+        };
+        is_refused(rotten, "entry 2: its checksum does not fit; the log is whole up to entry 1");
+    }
+
+    #[test]
+    fn entries_without_a_head_are_no_empty_log() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let engine = Engine::open(folder.path()).expect("it is new");
+        assert!(matches!(recover(&engine, CODEC), Ok(None)));
+        let mut batch = engine.batch();
+        batch.put_entry(Index(1), entry(id(1, 1), 0));
+        batch.commit().expect("there is room");
+        assert!(recover(&engine, CODEC).is_err());
+    }
+}

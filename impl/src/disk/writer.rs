@@ -61,8 +61,10 @@ pub(super) struct Written {
     pub(super) durable: Durable,
     /// The number of the last group.
     pub(super) group: u64,
-    /// The states that are named there.
+    /// The states that are named there, and whose files are there.
     pub(super) states: BTreeMap<Index, EntryId>,
+    /// States that are named there and that an earlier opening left unused: their files are gone.
+    pub(super) unused: Vec<Index>,
     /// From here to the beginning of the log there may be entries that nobody needs.
     pub(super) purged: Option<Index>,
 }
@@ -195,6 +197,9 @@ impl Written {
         // What cannot be read now can be purged later.
         let _ = self.purge(&mut batch, engine, PURGED_PER_GROUP);
         self.states.range(..base).for_each(|(index, _)| batch.remove_state(*index));
+        let kept_again = |unused: &Index| kept.iter().any(|it| it.last.index == *unused);
+        let unused = self.unused.drain(..).filter(|unused| *unused > base && !kept_again(unused));
+        unused.for_each(|unused| batch.remove_state(unused));
         for manifest in kept.iter().filter(|manifest| manifest.last.index >= base) {
             batch.put_state(manifest.last.index, self.codec.manifest(manifest));
         }

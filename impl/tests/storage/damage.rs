@@ -84,6 +84,25 @@ fn a_flipped_bit_anywhere_changes_nothing_or_is_refused() {
     checked.unwrap_or_else(|error| panic!("{error}"));
 }
 
+#[tokio::test]
+async fn rot_in_a_list_of_tables_is_refused_before_the_engine_sees_it() {
+    let (disk, _) = written(&actions()).await;
+    let lists = files(&disk.path().join("log").join("keyspaces")).into_iter().filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name == "current" || name.starts_with('v'))
+    });
+    for list in lists {
+        let length = fs::metadata(&list).expect("it is there").len() as usize;
+        for at in 0..length {
+            flip(&list, at, at as u32 % 8);
+            let refused = disk.open().err().expect("it is damaged");
+            assert!(matches!(refused, OpenError::Damaged { .. }), "{refused} at {at}");
+            flip(&list, at, at as u32 % 8);
+        }
+    }
+    disk.open().expect("it is as it was").close().await;
+}
+
 /// A directory whose entries are in tables of the engine, and no longer in a journal alone.
 async fn in_tables() -> (Copies, PathBuf) {
     let disk = Copies::new();
