@@ -7,16 +7,15 @@
 //!    └───── read ────▶ Recent, else a point read of the engine
 //! ```
 //!
-//! **A group of writes** is one batch of the engine: the entries, and a [head](codec::Head) that
-//! says where the log begins and ends, what the hard state is, and which group this is. So whatever
-//! happens to the files, the state after some group is recovered as a whole, or the directory is
-//! refused.
+//! **A group of writes** is one batch of the engine: the entries, and a head that says where the log
+//! begins and ends, what the hard state is, and which group this is. So whatever happens to the files,
+//! the state after some group is recovered as a whole, or the directory is refused.
 //!
 //! **What is seen when the directory is opened.** Every record is read: its checksum, its own name,
 //! the term of its predecessor; the log has to go from where the head says to where it says. The
-//! [journal](journal) of the engine and its [lists of tables](trees) are read before the engine does
-//! it, which would cut off all that comes after a rotten byte. And the [mark](mark::Mark) says which group was durable at
-//! last, so that what is missing at the end shows as well.
+//! journal of the engine and its lists of tables are read before the engine reads them, which would
+//! cut off all that comes after a rotten byte. And the mark says which group was durable at last, so
+//! that what is missing at the end shows as well.
 //!
 //! **What is not seen.** After a loss of power the mark may be an older one. Then the very end of the
 //! journal, if it was acknowledged and has rotted since, looks like a tail that the crash tore: no
