@@ -110,6 +110,7 @@
 //!   published view or the vitals, render the metrics, wait for a node to stop.
 //! * [`StateMachine`]: what is replicated. [`Builder`]: one node in a few lines.
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
+//! * [`DiskStorage`]: a log on a real disk; [`storage::conformance`] checks one of your own.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
 mod apply;
@@ -117,6 +118,7 @@ pub mod builder;
 mod changes;
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 mod driver;
 pub mod errors;
 pub mod exchange;
@@ -147,6 +149,7 @@ pub mod vitals;
 pub use builder::{Builder, Wire};
 pub use clock::{Clock, MonotonicClock};
 pub use cluster::Cluster;
+pub use disk::{DiskStorage, OpenError};
 pub use errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
 pub use exchange::Exchange;
 pub use forward::{Mail, Post};
