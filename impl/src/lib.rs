@@ -89,6 +89,7 @@ pub mod cluster;
 mod driver;
 pub mod handle;
 pub mod memory;
+pub mod net;
 pub mod network;
 pub mod node;
 mod outbox;
