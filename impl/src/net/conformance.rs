@@ -121,21 +121,20 @@ pub struct Seen {
     pub states: u64,
 }
 
-/// How long something may take that is repeated until it happens, or has to happen by itself.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Packets of every link while all nodes are there.
 const TRAFFIC: u64 = 400;
 /// Packets to a node that is gone.
 const SHOUTS: u64 = 20_000;
 
-/// Checks the network, which has no nodes yet.
+/// Checks the network, which has no nodes yet. What is repeated until it arrives, and `send` to a node
+/// that is gone, may take as long as `patience`: half a minute is enough on any machine.
 ///
 /// # Errors
 /// The first violation that was seen.
-pub async fn check(network: &mut impl Network) -> Result<Seen, Violation> {
+pub async fn check(network: &mut impl Network, patience: Duration) -> Result<Seen, Violation> {
     let ids = [NodeId(1), NodeId(2), NodeId(3)];
     let (first, second, third) = (ids[0], ids[1], ids[2]);
-    let mut bench = Bench::default();
+    let mut bench = Bench::new(patience);
     for id in ids {
         bench.seat(id, network.join(id).await);
     }
@@ -174,20 +173,20 @@ fn links(ids: &[NodeId]) -> Vec<(NodeId, NodeId)> {
 
 /// The nodes, and what arrives at them.
 struct Bench {
+    patience: Duration,
     transports: BTreeMap<NodeId, (Arc<dyn Transport>, AbortHandle)>,
     arrived_in: mpsc::UnboundedSender<(NodeId, Packet)>,
     arrived: mpsc::UnboundedReceiver<(NodeId, Packet)>,
     judge: Judge,
 }
 
-impl Default for Bench {
-    fn default() -> Bench {
-        let (arrived_in, arrived) = mpsc::unbounded_channel();
-        Bench { transports: BTreeMap::new(), arrived_in, arrived, judge: Judge::default() }
-    }
-}
-
 impl Bench {
+    fn new(patience: Duration) -> Bench {
+        let (arrived_in, arrived) = mpsc::unbounded_channel();
+        let (transports, judge) = (BTreeMap::new(), Judge::default());
+        Bench { patience, transports, arrived_in, arrived, judge }
+    }
+
     fn seat(&mut self, id: NodeId, Member { transport, mut packets }: Member) {
         let arrived = self.arrived_in.clone();
         let hears = tokio::spawn(async move {
@@ -246,6 +245,7 @@ impl Bench {
     async fn reach(&mut self, from: NodeId, to: NodeId) -> Result<(), Violation> {
         let since = self.say(from, to);
         let has_come = |judge: &Judge| judge.latest.get(&(from, to)).is_some_and(|at| *at >= since);
+        let patience = self.patience;
         let repeated = async {
             while !has_come(&self.judge) {
                 let wait = Duration::from_millis(5);
@@ -257,43 +257,44 @@ impl Bench {
             }
             Ok(())
         };
-        timeout(PATIENCE, repeated).await.unwrap_or(Err(Violation::Deaf { from, to }))
+        timeout(patience, repeated).await.unwrap_or(Err(Violation::Deaf { from, to }))
     }
 
     /// Repeats a state until it arrives.
     async fn move_state(&mut self, from: NodeId, to: NodeId) -> Result<(), Violation> {
         let state: Payload = (0..3_000_000_u32).map(|i| (i / 7).to_le_bytes()[0]).collect();
+        let patience = self.patience;
         let repeated = async {
             while self.judge.seen.states == 0 {
                 let number = self.judge.sent.entry((from, to)).or_default().len() as u64 + 1;
                 self.send(with_state(from, to, number, &state));
-                let wait = Duration::from_secs(1);
+                let wait = patience / 30;
                 while let Ok(Some((at, packet))) = timeout(wait, self.arrived.recv()).await {
                     self.judge.received(at, packet)?;
                 }
             }
             Ok(())
         };
-        timeout(PATIENCE, repeated).await.unwrap_or(Err(Violation::NoState { from, to }))
+        timeout(patience, repeated).await.unwrap_or(Err(Violation::NoState { from, to }))
     }
 
     /// Sends more than anything can hold to a node that is gone.
     async fn shout(&mut self, from: NodeId, to: NodeId) -> Result<(), Violation> {
         let Some((transport, _)) = self.transports.get(&from) else { return Ok(()) };
-        let first = self.judge.sent.entry((from, to)).or_default().len() as u64 + 1;
-        let packets: Vec<Packet> = (first..).take(50).map(|n| plain(from, to, n)).collect();
-        self.judge.sent.entry((from, to)).or_default().extend(packets.clone());
+        let sent = self.judge.sent.entry((from, to)).or_default();
+        let first = sent.len() as u64 + 1;
+        let packets: Vec<Packet> =
+            (first..first + SHOUTS).map(|number| plain(from, to, number)).collect();
+        sent.extend(packets.iter().cloned());
+        self.judge.seen.sent += SHOUTS;
         let transport = Arc::clone(transport);
-        // Beyond the first ones they are the same again: nobody is there to hear them twice.
         let (done_in, done) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
-            for packet in packets.iter().cycle().take(usize::try_from(SHOUTS).unwrap_or(0)) {
-                transport.send(packet.clone());
-            }
+            packets.into_iter().for_each(|packet| transport.send(packet));
             // The suite may have given up.
             let _ = done_in.send(());
         });
-        match timeout(PATIENCE, done).await {
+        match timeout(self.patience, done).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Violation::Waits(to)),
         }
@@ -373,7 +374,7 @@ fn plain(from: NodeId, to: NodeId, number: u64) -> Packet {
             let entries = Entries::of_configuration(prev.index, Term(7), configuration);
             append(entries, vec![Record { id: id(1), content: Content::Configuration }])
         }
-        _ if number % 50 == 4 => append(of_term(1), vec![command(1, 200_000)]),
+        _ if number % 50 == 4 => append(of_term(1), vec![command(1, 50_000)]),
         _ => append(of_term(1), vec![Record { id: id(1), content: Content::NoOp }]),
     };
     Packet { envelope: envelope(from, to, number, body), records, state: None }
