@@ -1,13 +1,14 @@
 //! Packets as bytes.
 //!
 //! ```text
-//!  envelope       of the specification, as postcard writes it
-//!  count          of the records
-//!  name, shape    of each record; the shape of a command has its length
-//!  bytes          of each command, one after the other
+//!  length         of the head, 4 bytes
+//!  head           the envelope of the specification as postcard writes it, the number of records,
+//!                 and of each its name and its shape; the shape of a command has its length
+//!  commands       their bytes, one after the other
 //! ```
 //! Commands are copied once on either side: into the buffer that is written as a whole, and out of
-//! the one that was read into the memory that the log then shares.
+//! the one that was read into the memory that the log then shares. What is in the head may take many
+//! times its bytes in memory, so it is short; the commands take as much as they do in the frame.
 
 use std::sync::Arc;
 
@@ -32,19 +33,24 @@ enum Shape {
     Command(u32),
 }
 
+/// The most bytes of a head: names of some hundred thousand entries.
+pub const MAX_HEAD: usize = 1 << 20;
+
 /// What a record takes at least: a term, an index, a shape.
 const LEAST_RECORD: usize = 3;
+const LENGTH: usize = 4;
 
 /// Appends the packet as one frame. The state of a snapshot is not part of it: it travels in chunks.
 ///
 /// # Errors
-/// [`WireError::TooLong`] where its body is longer than `limit`; the buffer is then as it was.
+/// [`WireError::TooLong`] where its body is longer than `limit`, or its head than [`MAX_HEAD`]; the
+/// buffer is then as it was.
 pub fn encode(packet: &Packet, limit: usize, buffer: &mut Vec<u8>) -> Result<(), WireError> {
     frame::append(buffer, (VERSION, Kind::Packet), limit, |buffer| put_packet(packet, buffer))
 }
 
-/// The packet that these bytes are, one whole frame. Its memory is bounded by that of the bytes, up
-/// to a small factor: a record takes a few bytes there, and a few words here.
+/// The packet that these bytes are, one whole frame. It takes the memory of its commands, and some
+/// dozens of bytes for each of its head's.
 ///
 /// # Errors
 /// Why they are none that an honest node sends.
@@ -57,19 +63,19 @@ pub fn decode(bytes: &[u8], limit: usize) -> Result<Packet, WireError> {
 
 /// The packet that is the body of a frame.
 pub(crate) fn decode_body(body: &[u8]) -> Result<Packet, WireError> {
-    let (envelope, rest) = take::<Envelope>(body)?;
-    let (records, rest) = take_records(rest)?;
+    let (length, rest) = body.split_first_chunk::<LENGTH>().ok_or(WireError::Malformed)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let (head, commands) = rest.split_at_checked(length).ok_or(WireError::Malformed)?;
+    let (envelope, names) = take_envelope(head)?;
+    let records = take_records(names, commands)?;
     let packet = Packet { envelope, records, state: None };
-    match rest {
-        [] if is_plausible(&packet.envelope.message) && packet.is_complete() => Ok(packet),
-        [] => Err(WireError::Implausible),
-        _ => Err(WireError::Malformed),
-    }
+    let honest = is_plausible(&packet.envelope.message) && packet.is_complete();
+    honest.then_some(packet).ok_or(WireError::Implausible)
 }
 
 /// The message of a snapshot whose state travels apart.
 pub(crate) fn decode_install(body: &[u8]) -> Result<Envelope, WireError> {
-    let (envelope, rest) = take::<Envelope>(body)?;
+    let (envelope, rest) = take_envelope(body)?;
     let installs = matches!(envelope.message.body, Body::InstallSnapshot { .. });
     match rest {
         [] if installs && is_plausible(&envelope.message) => Ok(envelope),
@@ -82,6 +88,8 @@ fn put_packet(
     Packet { envelope, records, .. }: &Packet,
     to: &mut Vec<u8>,
 ) -> Result<(), WireError> {
+    let start = to.len();
+    to.extend_from_slice(&[0; LENGTH]);
     put(envelope, to)?;
     put(&(records.len() as u64), to)?;
     for Record { id, content } in records {
@@ -95,6 +103,10 @@ fn put_packet(
         };
         put(&(*id, shape), to)?;
     }
+    let length = to.len() - start - LENGTH;
+    let fits = u32::try_from(length).ok().filter(|_| length <= MAX_HEAD);
+    let fits = fits.ok_or(WireError::TooLong { length, limit: MAX_HEAD })?;
+    to[start..start + LENGTH].copy_from_slice(&fits.to_le_bytes());
     for record in records {
         if let Content::Command(payload) = &record.content {
             to.extend_from_slice(payload);
@@ -103,33 +115,39 @@ fn put_packet(
     Ok(())
 }
 
-fn take_records(bytes: &[u8]) -> Result<(Vec<Record>, &[u8]), WireError> {
-    let (count, mut rest) = take::<u64>(bytes)?;
+fn take_envelope(head: &[u8]) -> Result<(Envelope, &[u8]), WireError> {
+    if head.len() > MAX_HEAD {
+        return Err(WireError::TooLong { length: head.len(), limit: MAX_HEAD });
+    }
+    take(head)
+}
+
+/// The records of these names and shapes, which are all that is left of the head, with these bytes,
+/// which are all of their commands.
+fn take_records(names: &[u8], mut commands: &[u8]) -> Result<Vec<Record>, WireError> {
+    let (count, mut names) = take::<u64>(names)?;
     let count = usize::try_from(count).map_err(|_| WireError::Malformed)?;
-    if count > rest.len() / LEAST_RECORD {
+    if count > names.len() / LEAST_RECORD {
         return Err(WireError::Malformed);
     }
-    let mut shapes = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (named, after) = take::<(EntryId, Shape)>(rest)?;
-        shapes.push(named);
-        rest = after;
-    }
     let mut records = Vec::with_capacity(count);
-    for (id, shape) in shapes {
+    for _ in 0..count {
+        let ((id, shape), after) = take::<(EntryId, Shape)>(names)?;
+        names = after;
         let content = match shape {
             Shape::NoOp => Content::NoOp,
             Shape::Configuration => Content::Configuration,
             Shape::Command(length) => {
                 let length = usize::try_from(length).map_err(|_| WireError::Malformed)?;
-                let (payload, after) = rest.split_at_checked(length).ok_or(WireError::Malformed)?;
-                rest = after;
-                Content::Command(Arc::from(payload))
+                let split = commands.split_at_checked(length).ok_or(WireError::Malformed)?;
+                commands = split.1;
+                Content::Command(Arc::from(split.0))
             }
         };
         records.push(Record { id, content });
     }
-    Ok((records, rest))
+    let nothing_left = names.is_empty() && commands.is_empty();
+    nothing_left.then_some(records).ok_or(WireError::Malformed)
 }
 
 /// Whether an honest node can say this. The specification refuses the rest, too; here it ends the

@@ -79,6 +79,7 @@ async fn what_cannot_be_sent_is_dropped_and_counted() {
     let one = End::start(TcpOptions { limits: small, ..options(1, Security::Open) }).await;
     let mut two = End::open(2).await;
     one.transport.addresses().set(NodeId(2), "127.0.0.1:9");
+    one.down(NodeId(2), |fault| matches!(fault, Fault::Unreachable { .. })).await;
     for number in 0..10 {
         one.transport.send(packet(NodeId(1), NodeId(2), number));
     }
