@@ -55,7 +55,8 @@ async fn start(
         security,
         limits: NetLimits::default(),
     };
-    Ok(TcpTransport::start(options).await?)
+    let (transport, arrivals) = TcpTransport::start(options).await?;
+    Ok((transport, arrivals.packets))
 }
 
 fn certificate(id: NodeId) -> Result<Tls, Failure> {

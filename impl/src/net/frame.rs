@@ -38,10 +38,12 @@ pub(crate) enum Kind {
     Done = 8,
     /// "I do not take it, because …"
     Declined = 9,
+    /// Something that one node says to another beside the protocol.
+    Letter = 10,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Packet,
         Kind::Ping,
         Kind::Pong,
@@ -51,6 +53,7 @@ impl Kind {
         Kind::Finish,
         Kind::Done,
         Kind::Declined,
+        Kind::Letter,
     ];
 
     fn of(byte: u8) -> Result<Kind, WireError> {

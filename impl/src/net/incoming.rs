@@ -189,6 +189,11 @@ async fn hear_packets(shared: &Shared, mut frames: FrameReader<Stream>, from: No
     loop {
         let packet = match frames.next().await {
             Ok((Kind::Packet, body)) => codec::decode_body(body).map_err(Fault::from),
+            Ok((Kind::Letter, body)) => {
+                // Where nobody reads them they are lost: nothing waits behind letters.
+                let _ = shared.letters.try_send((from, body.into()));
+                continue;
+            }
             Ok((Kind::Ping, _)) => {
                 match write(frames.stream(), &pong, shared.limits.silence).await {
                     Ok(()) => continue,

@@ -47,6 +47,6 @@ pub use greeting::Objection;
 pub use identity::{BadClusterId, ClusterId, Identity, Incarnation, NoRandomness};
 pub use limits::NetLimits;
 pub use status::{Heard, LinkState, PeerStatus, Transfer, TransportStatus};
-pub use tcp::{TcpOptions, TcpTransport, TransportError};
+pub use tcp::{Arrivals, TcpOptions, TcpTransport, TransportError};
 pub use tls::{Security, Tls, TlsError, TlsFault};
 pub use wire::WireError;

@@ -14,10 +14,11 @@ use super::fault::Fault;
 use super::frame::{self, FrameReader, Kind};
 use super::greeting::Purpose;
 use super::link::{self, Link};
-use super::queue::Queue;
+use super::queue::{Parcel, Queue};
 use super::shared::Shared;
 use super::snapshot;
 use super::status::{LinkState, PeerStatus};
+use crate::record::Payload;
 use crate::transport::Packet;
 
 /// What is on its way to one node.
@@ -46,7 +47,16 @@ impl Peer {
 
     /// Takes the packet, or drops it.
     pub(crate) fn send(&self, packet: Packet) {
-        if packet.state.is_some() { self.slot.put(packet) } else { self.queue.put(packet) }
+        if packet.state.is_some() {
+            self.slot.put(packet);
+        } else {
+            self.queue.put(Parcel::Packet(packet));
+        }
+    }
+
+    /// Takes the letter, or drops it. Says whether it may arrive.
+    pub(crate) fn post(&self, letter: Payload) -> bool {
+        self.queue.put(Parcel::Letter(letter))
     }
 
     pub(crate) fn status(&self) -> PeerStatus {
@@ -124,8 +134,8 @@ async fn talk(shared: &Shared, peer: &Peer, link: Link) -> Fault {
         let mut count = 0;
         tokio::select! {
             fault = &mut answers => return fault,
-            packets = peer.queue.take(limits.batch_bytes) => {
-                count = encode(shared, peer, &packets, &mut buffer);
+            parcels = peer.queue.take(limits.batch_bytes) => {
+                count = encode(shared, peer, &parcels, &mut buffer);
             }
             _ = ping.tick() => {
                 if pongs.load(Ordering::Relaxed) >= pings {
@@ -150,11 +160,20 @@ async fn talk(shared: &Shared, peer: &Peer, link: Link) -> Fault {
 /// More memory than this is given back once the packets that needed it are written.
 const KEPT: usize = 1 << 20;
 
-/// The packets as frames. One that is too long is dropped here: the other side would not take it.
-fn encode(shared: &Shared, peer: &Peer, packets: &[Packet], buffer: &mut Vec<u8>) -> u64 {
-    let mut count = 0;
-    for packet in packets {
-        match codec::encode(packet, shared.limits.max_frame, buffer) {
+/// The parcels as frames. One that is too long is dropped here: the other side would not take it.
+fn encode(shared: &Shared, peer: &Peer, parcels: &[Parcel], buffer: &mut Vec<u8>) -> u64 {
+    let (mut count, limit) = (0, shared.limits.max_frame);
+    for parcel in parcels {
+        let encoded = match parcel {
+            Parcel::Packet(packet) => codec::encode(packet, limit, buffer),
+            Parcel::Letter(letter) => {
+                frame::append(buffer, (codec::VERSION, Kind::Letter), limit, |body| {
+                    body.extend_from_slice(letter);
+                    Ok(())
+                })
+            }
+        };
+        match encoded {
             Ok(()) => count += 1,
             Err(error) => {
                 peer.unsendable.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The packets that wait for one peer.
+//! What waits for one peer.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::limits::NetLimits;
+use crate::record::Payload;
 use crate::transport::Packet;
+
+/// What goes to a peer on the connection for packets.
+#[derive(Debug)]
+pub(crate) enum Parcel {
+    /// A packet of the protocol.
+    Packet(Packet),
+    /// Something beside the protocol.
+    Letter(Payload),
+}
 
 /// A bounded queue. Putting something in never waits: what does not fit is dropped, and so is what
 /// comes while there is no connection, for it would be old when there is one again. The protocol
@@ -15,19 +25,19 @@ use crate::transport::Packet;
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     came: Notify,
-    packets: usize,
+    parcels: usize,
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    packets: VecDeque<Packet>,
+    parcels: VecDeque<Parcel>,
     bytes: usize,
     open: bool,
     dropped: u64,
 }
 
-/// What a packet counts beside its commands: what it takes in memory, more or less.
+/// What a parcel counts beside its bytes: what it takes in memory, more or less.
 const OVERHEAD: usize = 128;
 
 impl Queue {
@@ -35,24 +45,26 @@ impl Queue {
         Queue {
             waiting: Mutex::default(),
             came: Notify::new(),
-            packets: limits.queued_packets,
+            parcels: limits.queued_packets,
             bytes: limits.queued_bytes,
         }
     }
 
-    /// Puts the packet in, or drops it.
-    pub(crate) fn put(&self, packet: Packet) {
+    /// Puts the parcel in, or drops it. Says whether it may arrive.
+    pub(crate) fn put(&self, parcel: Parcel) -> bool {
         let mut waiting = self.lock();
-        let bytes = size(&packet);
-        let fits = waiting.packets.len() < self.packets && waiting.bytes + bytes <= self.bytes;
-        if waiting.open && (fits || waiting.packets.is_empty()) {
-            waiting.packets.push_back(packet);
+        let bytes = size(&parcel);
+        let fits = waiting.parcels.len() < self.parcels && waiting.bytes + bytes <= self.bytes;
+        let taken = waiting.open && (fits || waiting.parcels.is_empty());
+        if taken {
+            waiting.parcels.push_back(parcel);
             waiting.bytes += bytes;
             drop(waiting);
             self.came.notify_one();
         } else {
             waiting.dropped += 1;
         }
+        taken
     }
 
     /// Opens the queue, until what is returned is dropped.
@@ -61,8 +73,8 @@ impl Queue {
         Open(self)
     }
 
-    /// Waits for packets, and takes the first and as many more as have `bytes` together.
-    pub(crate) async fn take(&self, bytes: usize) -> Vec<Packet> {
+    /// Waits for parcels, and takes the first and as many more as have `bytes` together.
+    pub(crate) async fn take(&self, bytes: usize) -> Vec<Parcel> {
         loop {
             let taken = self.lock().take(bytes);
             if !taken.is_empty() {
@@ -72,10 +84,10 @@ impl Queue {
         }
     }
 
-    /// How many packets wait, and how many were dropped.
+    /// How many parcels wait, and how many were dropped.
     pub(crate) fn counts(&self) -> (usize, u64) {
         let waiting = self.lock();
-        (waiting.packets.len(), waiting.dropped)
+        (waiting.parcels.len(), waiting.dropped)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -84,23 +96,28 @@ impl Queue {
 }
 
 impl Waiting {
-    fn take(&mut self, bytes: usize) -> Vec<Packet> {
+    fn take(&mut self, bytes: usize) -> Vec<Parcel> {
         let (mut taken, mut sum) = (Vec::new(), 0);
-        while let Some(packet) = self.packets.front() {
-            sum += size(packet);
+        while let Some(parcel) = self.parcels.front() {
+            sum += size(parcel);
             if !taken.is_empty() && sum > bytes {
                 break;
             }
-            self.bytes -= size(packet);
-            taken.extend(self.packets.pop_front());
+            self.bytes -= size(parcel);
+            taken.extend(self.parcels.pop_front());
         }
         taken
     }
 }
 
-fn size(packet: &Packet) -> usize {
-    let records = packet.records.iter().map(|record| OVERHEAD / 2 + record.len());
-    OVERHEAD + records.sum::<usize>()
+fn size(parcel: &Parcel) -> usize {
+    let bytes = match parcel {
+        Parcel::Packet(packet) => {
+            packet.records.iter().map(|record| OVERHEAD / 2 + record.len()).sum()
+        }
+        Parcel::Letter(letter) => letter.len(),
+    };
+    OVERHEAD + bytes
 }
 
 /// The queue takes packets while this is there.
@@ -109,8 +126,8 @@ pub(crate) struct Open<'a>(&'a Queue);
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         let mut waiting = self.0.lock();
-        waiting.dropped += waiting.packets.len() as u64;
-        waiting.packets.clear();
+        waiting.dropped += waiting.parcels.len() as u64;
+        waiting.parcels.clear();
         (waiting.bytes, waiting.open) = (0, false);
     }
 }
@@ -124,27 +141,33 @@ mod tests {
     use super::*;
     use crate::record::{Content, Record};
 
-    fn packet(term: u64, bytes: usize) -> Packet {
+    fn packet(term: u64, bytes: usize) -> Parcel {
         let message = Message::new(Term(term), Body::TimeoutNow);
         let id = EntryId { term: Term(1), index: Index(1) };
         let content = Content::Command(Arc::from(vec![7; bytes]));
         let envelope = Envelope { from: NodeId(1), to: NodeId(2), message };
-        Packet { envelope, records: vec![Record { id, content }], state: None }
+        Parcel::Packet(Packet { envelope, records: vec![Record { id, content }], state: None })
     }
 
     fn queue(queued_packets: usize, queued_bytes: usize) -> Queue {
         Queue::new(&NetLimits { queued_packets, queued_bytes, ..NetLimits::default() })
     }
 
-    fn terms(packets: &[Packet]) -> Vec<u64> {
-        packets.iter().map(|packet| packet.envelope.message.term.0).collect()
+    fn terms(parcels: &[Parcel]) -> Vec<u64> {
+        let term = |parcel: &Parcel| match parcel {
+            Parcel::Packet(packet) => packet.envelope.message.term.0,
+            Parcel::Letter(_) => 0,
+        };
+        parcels.iter().map(term).collect()
     }
 
     #[tokio::test]
     async fn packets_come_out_in_order_and_what_does_not_fit_is_dropped() {
         let queue = queue(3, 1 << 20);
         let _open = queue.open();
-        (1..=5).for_each(|term| queue.put(packet(term, 1)));
+        for term in 1..=5 {
+            assert_eq!(queue.put(packet(term, 1)), term <= 3);
+        }
         assert_eq!(queue.counts(), (3, 2));
         assert_eq!(terms(&queue.take(usize::MAX).await), [1, 2, 3]);
     }
@@ -156,7 +179,9 @@ mod tests {
         queue.put(packet(1, 50_000));
         queue.put(packet(2, 1));
         assert_eq!(terms(&queue.take(1).await), [1]);
-        (3..=5).for_each(|term| queue.put(packet(term, 4_000)));
+        for term in 3..=5 {
+            assert_eq!(queue.put(packet(term, 4_000)), term <= 4);
+        }
         assert_eq!(queue.counts(), (2, 2));
         assert_eq!(terms(&queue.take(1).await), [3], "a batch has a size, too");
     }

@@ -24,6 +24,7 @@ use super::shared::{Shared, Visits};
 use super::snapshot::Shelf;
 use super::status::TransportStatus;
 use super::tls::{Security, TlsError};
+use crate::record::Payload;
 use crate::transport::{Packet, Transport};
 
 /// What a transport is started with.
@@ -62,6 +63,15 @@ pub enum TransportError {
     Randomness(#[from] NoRandomness),
 }
 
+/// What arrives for a node. Where a receiver is dropped, nobody is heard any more, or no letter is.
+#[derive(Debug)]
+pub struct Arrivals {
+    /// Packets of the protocol.
+    pub packets: mpsc::Receiver<Packet>,
+    /// What other nodes say beside the protocol: who, and what.
+    pub letters: mpsc::Receiver<(NodeId, Payload)>,
+}
+
 /// Nodes that reach each other over TCP. Dropping it ends every connection.
 pub struct TcpTransport {
     shared: Arc<Shared>,
@@ -70,17 +80,14 @@ pub struct TcpTransport {
 }
 
 impl TcpTransport {
-    /// Starts to listen and to connect, on the present tokio runtime. What arrives for the node comes
-    /// out of the receiver; when that is dropped nobody is heard any more.
+    /// Starts to listen and to connect, on the present tokio runtime.
     ///
     /// # Errors
     /// It cannot listen there, or the certificate is not that of the node.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn start(
-        options: TcpOptions,
-    ) -> Result<(TcpTransport, mpsc::Receiver<Packet>), TransportError> {
+    pub async fn start(options: TcpOptions) -> Result<(TcpTransport, Arrivals), TransportError> {
         let TcpOptions { cluster, id, listen, addresses, security, limits } = options;
         if let Security::Tls(tls) = &security {
             tls.is_of(&cluster, id)?;
@@ -100,12 +107,14 @@ impl TcpTransport {
             }
         }
         let (inbox, packets) = mpsc::channel(limits.inbox.max(1));
+        let (letters_in, letters) = mpsc::channel(limits.inbox.max(1));
         let shared = Arc::new(Shared {
             me,
             security,
             limits,
             addresses,
             inbox,
+            letters: letters_in,
             seats: Seats::default(),
             shelf: Shelf::default(),
             peers: Mutex::default(),
@@ -115,7 +124,7 @@ impl TcpTransport {
         roads.follow(&shared, &shared.addresses.watch().borrow().clone());
         let root = tokio::spawn(run(Arc::clone(&shared), listener, roads));
         let root = Mutex::new(Some(root));
-        Ok((TcpTransport { shared, listening, root }, packets))
+        Ok((TcpTransport { shared, listening, root }, Arrivals { packets, letters }))
     }
 
     /// Where it listens.
@@ -134,6 +143,13 @@ impl TcpTransport {
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.shared.addresses
+    }
+
+    /// Says something to a node beside the protocol, in order with the packets, once or not at all. It
+    /// never waits. Where it says `false`, it certainly does not arrive.
+    #[must_use]
+    pub fn post(&self, to: NodeId, letter: Payload) -> bool {
+        self.shared.peer(to).is_some_and(|peer| peer.post(letter))
     }
 
     /// What it does at this moment.

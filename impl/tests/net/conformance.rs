@@ -34,11 +34,11 @@ impl conformance::Network for Tcp {
             None => Security::Open,
         };
         let options = TcpOptions { addresses: self.addresses.clone(), ..options(id.0, security) };
-        let (transport, packets) = TcpTransport::start(options).await.expect("it can listen");
+        let (transport, arrivals) = TcpTransport::start(options).await.expect("it can listen");
         self.addresses.set(id, transport.listening().to_string());
         let transport = Arc::new(transport);
         self.running.insert(id, Arc::clone(&transport));
-        Member { transport, packets }
+        Member { transport, packets: arrivals.packets }
     }
 
     async fn leave(&mut self, id: NodeId) {

@@ -98,7 +98,7 @@ impl Cluster {
         if let Some(listen) = self.listen.get(&id) {
             options.listen.clone_from(listen);
         }
-        let (transport, packets) = TcpTransport::start(options).await.expect("it can listen");
+        let (transport, arrivals) = TcpTransport::start(options).await.expect("it can listen");
         self.listen.insert(id, transport.listening().to_string());
         let (transport, journal) = (Arc::new(transport), Journal::default());
         self.seed += 1;
@@ -108,7 +108,7 @@ impl Cluster {
         let parts = Parts {
             storage: self.disks[&id].open(),
             transport: Arc::clone(&transport) as Arc<dyn Transport>,
-            packets,
+            packets: arrivals.packets,
             clock: Arc::new(MonotonicClock::new()),
             machine: journal.clone(),
         };

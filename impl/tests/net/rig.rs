@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use quorate::net::tls::certificate_name;
 use quorate::net::{
-    Addresses, ClusterId, Fault, LinkState, NetLimits, Security, TcpOptions, TcpTransport, Tls,
+    Addresses, Arrivals, ClusterId, Fault, LinkState, NetLimits, Security, TcpOptions,
+    TcpTransport, Tls,
 };
-use quorate::{Packet, Transport};
+use quorate::{Packet, Payload, Transport};
 use quorate_spec::{Body, EntryId, Envelope, Index, Instant, Message, NodeId, Term};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::sync::mpsc;
@@ -62,12 +63,14 @@ pub(crate) fn options(id: u64, security: Security) -> TcpOptions {
 pub(crate) struct End {
     pub(crate) transport: Arc<TcpTransport>,
     pub(crate) packets: mpsc::Receiver<Packet>,
+    pub(crate) letters: mpsc::Receiver<(NodeId, Payload)>,
 }
 
 impl End {
     pub(crate) async fn start(options: TcpOptions) -> End {
-        let (transport, packets) = TcpTransport::start(options).await.expect("it can listen");
-        End { transport: Arc::new(transport), packets }
+        let (transport, arrivals) = TcpTransport::start(options).await.expect("it can listen");
+        let Arrivals { packets, letters } = arrivals;
+        End { transport: Arc::new(transport), packets, letters }
     }
 
     pub(crate) async fn open(id: u64) -> End {

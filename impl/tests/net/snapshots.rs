@@ -176,6 +176,7 @@ async fn a_state_that_is_too_large_is_declined_and_the_sender_knows_why() {
 async fn an_empty_state_is_one_too() {
     let (one, mut two) = (open(1, limits()).await, open(2, limits()).await);
     one.learn(&two);
+    one.reaches(&mut two).await;
     let sent = install(2, 9, &Payload::from([]));
     one.transport.send(sent.clone());
     assert_eq!(next_state(&mut two).await, sent);

@@ -3,7 +3,7 @@
 use quorate::net::{
     Fault, LinkState, NetLimits, Security, TcpOptions, TcpTransport, TransportError,
 };
-use quorate::{Content, Record, Transport};
+use quorate::{Content, Payload, Record, Transport};
 use quorate_spec::{Body, Entries, EntryId, Index, NodeId, Term};
 
 use crate::proxy::{Proxy, Weather};
@@ -116,4 +116,22 @@ async fn a_node_that_has_stopped_is_heard_by_nobody_and_hears_nobody() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
     one.transport.send(packet(NodeId(1), NodeId(2), 1));
     two.down(NodeId(1), |_| true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_arrive_once_in_order_and_from_whom_they_are_or_it_is_said_that_they_do_not() {
+    let (one, mut two) = pair().await;
+    one.reaches(&mut two).await;
+    let letter = |number: u32| Payload::from(number.to_le_bytes());
+    for number in 0..100 {
+        assert!(one.transport.post(NodeId(2), letter(number)));
+    }
+    for number in 0..100 {
+        let came = crate::rig::soon("a letter arrives", two.letters.recv()).await;
+        assert_eq!(came, Some((NodeId(1), letter(number))));
+    }
+    assert!(!one.transport.post(NodeId(3), letter(0)), "nobody knows node 3");
+    two.transport.shutdown().await;
+    one.down(NodeId(2), |_| true).await;
+    assert!(!one.transport.post(NodeId(2), letter(0)), "there is no connection");
 }
