@@ -80,6 +80,7 @@
 //! * [`Handle`]: propose, read, change the members, hand leadership over, look at the published
 //!   view, wait for a node to stop.
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
+//! * [`net::TcpTransport`]: nodes in processes of their own, over TCP and TLS.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
 pub mod apply;

@@ -44,12 +44,12 @@ pub(crate) async fn serve(
     match admitted {
         Ok(visitor) => converse(&shared, visitor, from).await,
         Err(fault) => {
-            if fault.needs_attention() {
+            // Whoever comes again and again is told of once.
+            if shared.visits.turned_away(from, fault.clone()) && fault.needs_attention() {
                 tracing::warn!(node = %shared.me.id, %from, "turned away: {fault}");
             } else {
                 tracing::debug!(node = %shared.me.id, %from, "turned away: {fault}");
             }
-            shared.visits.turned_away(from, fault);
         }
     }
 }

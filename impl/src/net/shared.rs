@@ -91,10 +91,15 @@ impl Visits {
         }
     }
 
-    /// A connection was turned away.
-    pub(crate) fn turned_away(&self, from: SocketAddr, fault: Fault) {
+    /// A connection was turned away. Says whether for another reason, or from another machine, than
+    /// the one before.
+    pub(crate) fn turned_away(&self, from: SocketAddr, fault: Fault) -> bool {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
-        *lock(&self.last_turned_away) = Some((from, fault));
+        let mut last = lock(&self.last_turned_away);
+        let name = |(from, fault): &(SocketAddr, Fault)| (from.ip(), fault.clone());
+        let is_new = last.as_ref().map(name) != Some((from.ip(), fault.clone()));
+        *last = Some((from, fault));
+        is_new
     }
 
     pub(crate) fn heard(&self) -> BTreeMap<NodeId, Heard> {
