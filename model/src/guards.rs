@@ -60,6 +60,7 @@ impl Guard {
             Guard::leave_joint => Some("what follows a joint configuration is simple"),
             Guard::continues_change => Some("every leader goes on with what it finds"),
             Guard::promise_on_restart => Some("every restart begins with a promise"),
+            Guard::asks_whom_it_tells => Some("whoever is told to campaign is asked for answers"),
             Guard::fails_reads => Some("a leader that leads no more answers no read"),
             Guard::lease_start => Some("a lease begins with its request"),
             Guard::lease_end => Some("a lease has its length"),
@@ -146,6 +147,7 @@ guards! {
     fn claims_handover(&self, told: bool) -> bool => |out| out;
     fn disk_keeps_up(&self, now: Instant, due_by: Option<Instant>) -> bool => |out| out;
     fn read_index(&self, commit: Index, first_of_term: Index) -> Index => |out| out == commit;
+    fn may_answer_read(&self, index: Index, commit: Index) -> bool => |out| out;
     fn confirms_round(&self, round: u64, reached: u64) -> bool => |out| out;
     fn round_of_read(&self, latest: u64, was_asked: bool) -> u64 => |out| out == latest;
     fn confirms(&self, answer: Kind) -> bool => |out| out;
@@ -156,6 +158,7 @@ guards! {
     fn lease_survives(&self, transferring: bool, handed_over: bool) -> Result<(), Refusal> => |out| out.is_ok();
     fn may_propose(&self, transferring: bool) -> Result<(), Refusal> => |out| out.is_ok();
     fn may_hand_over(&self, matched: Index, last: Index) -> bool => |out| out;
+    fn asks_whom_it_tells(&self) -> bool => |out| out;
     fn obeys_timeout_now(&self, leader_term: Term, current: Term) -> Result<(), Refusal> => |out| out.is_ok();
     fn gives_up_transfer(&self, now: Instant, deadline: Instant) -> bool => |out| out;
     fn keeps_leading(&self, now: Instant, contact: Option<Instant>, e: Duration) -> bool => |out| out;

@@ -343,6 +343,10 @@ pub(crate) fn read_index(_: Mutation, commit: Index, _: Index) -> Index {
     commit
 }
 
+pub(crate) fn may_answer_read(_: Mutation, _: Index, _: Index) -> bool {
+    true
+}
+
 pub(crate) fn confirms_round(m: Mutation, round: u64, reached: u64) -> bool {
     m == Mutation::ReadsUnconfirmed || reached.saturating_add(1) >= round
 }
@@ -384,6 +388,10 @@ pub(crate) fn may_propose(_: Mutation, _: bool) -> Allowed {
 
 pub(crate) fn may_hand_over(_: Mutation, _: Index, _: Index) -> bool {
     true
+}
+
+pub(crate) fn asks_whom_it_tells(_: Mutation) -> bool {
+    false
 }
 
 pub(crate) fn obeys_timeout_now(_: Mutation, leader_term: Term, current: Term) -> Allowed {

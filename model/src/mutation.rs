@@ -1,28 +1,6 @@
 //! The mutants: the specification with one guard broken, each as some real system had it.
 //!
-//! Some bugs of elections, reads, membership changes, snapshots and disks have none, for no guard
-//! could be broken like that:
-//!
-//! | bugs | why |
-//! |---|---|
-//! | E7, G2, G14 | a configuration, and the term at the boundary, are read off the log: to forget them is to forget the entry or the snapshot |
-//! | E13, E15 | whoever votes or takes a snapshot does not look up whether it is a member |
-//! | E23 | nobody joins by itself: a leader names its members, and the lost have other identities |
-//! | G9, G17, C14, C15 | what contradicts a committed entry, and a failed write, stop the node |
-//! | G12 | an installed snapshot counts at once; nothing of it waits to be applied |
-//! | G18, H8 | a snapshot and the end of what it covers are one write, and term and vote another part of it |
-//! | G21 | a leader sends the very snapshot that its log begins after |
-//! | H6 | the commit index is not written |
-//! | B2, B4 | every message carries its sender's own term, and a rejection raises the asker's |
-//! | B9, B12, B13 | the promise is an instant: whom a server takes for its leader does not matter to it |
-//! | B15, B16, B17 | any answer of the term is contact, only voters are counted, and the table of roles says who campaigns |
-//! | F2 | the index that is served is the one that was chosen when the read came |
-//! | F9 | no ticks are counted; a clock's granularity is in the longest lease (`Lease::longest`) |
-//! | F14 | a round is counted by the configuration in force when an answer comes |
-//! | F22 | only a leader of the term renews a promise, and each ends by itself |
-//!
-//! Not of the specification are offsets in a snapshot's transfer (G13) and the order within one write
-//! (H7); time alone shows that heartbeats go on beside a snapshot (G20, `spec/tests/snapshots.rs`).
+//! The real bugs that have none are in [`EXEMPT`](crate::exempt::EXEMPT), with the reason.
 
 use quorate_spec::property::Claim;
 
@@ -170,6 +148,8 @@ mutations! {
         "H11 hashicorp/raft#503", "A leader whose disk has stalled leads on.";
     ReadsBeforeOwnCommit: read_index, LinearizableRead, ["reads"],
         "F1 etcd#7331, F18 redisraft#326", "A new leader serves reads before it has committed an entry of its term.";
+    AnswersUncommitted: may_answer_read, LinearizableRead, ["reads"],
+        "R4, thesis §6.4", "A read is answered at an index that is not committed yet.";
     ReadsUnconfirmed: confirms_round, LinearizableRead, ["reads"],
         "F17 xraft#40", "A leader serves reads without asking anyone whether it leads still.";
     ConfirmsByEarlierRound: confirms_round, LinearizableRead, ["reads"],
@@ -194,6 +174,8 @@ mutations! {
         "F16 hashicorp/raft#581", "A leader takes commands while it hands its leadership over.";
     HandsOverTooEarly: may_hand_over, TransferProgress, ["transfer"],
         "thesis §3.10", "A server is told to campaign before it has all of the leader's log.";
+    TransferStarvesTarget: asks_whom_it_tells, TransferProgress, ["transfer-unreachable"],
+        "thesis §3.10", "The target of a transfer is told to campaign in the place of every heartbeat, and the leader loses its contact.";
     ObeysPastLeaders: obeys_timeout_now, LeaseExclusive, ["lease-transfer"],
         "F6 raft-rs#234", "A server campaigns because a leader of the past told it to.";
     NeverGivesUpTransfer: gives_up_transfer, TransferProgress, ["transfer-unreachable"],

@@ -85,6 +85,7 @@ fn broken_in_turn(model: &SliceModel, state: &State, order: &[NodeId]) -> ClaimS
             links: Budget { cut, ..Budget::default() },
             heard: vec![false; order.len()],
             answered: Vec::new(),
+            loses: None,
         };
         run.write_everything();
         run.stop_moving_snapshots();
@@ -121,6 +122,8 @@ struct Run<'a> {
     heard: Vec<bool>,
     /// The reads that were answered in the run, by server.
     answered: Vec<(NodeId, Token)>,
+    /// What is lost on every link.
+    loses: Option<Kind>,
 }
 
 impl<'a> Run<'a> {
@@ -206,6 +209,9 @@ impl<'a> Run<'a> {
             return;
         }
         let kind = request.message.body.kind();
+        if self.loses == Some(kind) {
+            return;
+        }
         let append = matches!(kind, Kind::AppendEntries | Kind::InstallSnapshot);
         let answer = self.act(to, Operation::Receive(request));
         if append && self.servers[to.0 as usize].node.leader() == Some(from) {
@@ -307,7 +313,8 @@ impl<'a> Run<'a> {
     }
 
     /// Whether no transfer of leadership is left under way, and one to each voter that the leader
-    /// reaches makes that the leader, which takes a last command along.
+    /// reaches makes that the leader, which takes a last command along; and costs the leader nothing
+    /// where the other is told in vain.
     fn hands_over(&mut self, leader: NodeId) -> bool {
         let servers = self.servers.clone();
         let stuck = |id: NodeId| {
@@ -325,8 +332,23 @@ impl<'a> Run<'a> {
             self.exchange();
             all &= self.servers[to.0 as usize].node.is_leader();
             self.servers.clone_from(&servers);
+            all &= self.outlasts_transfer(leader, to);
+            self.servers.clone_from(&servers);
         }
         all
+    }
+
+    /// Whether the leader still leads when it had an election timeout to tell this server to
+    /// campaign, and nothing of that arrived.
+    fn outlasts_transfer(&mut self, leader: NodeId, to: NodeId) -> bool {
+        self.act(leader, Operation::Transfer(to));
+        self.loses = Some(Kind::TimeoutNow);
+        // On its clock: the others hear it again before their promises end.
+        self.act(leader, Operation::Lapse);
+        self.exchange();
+        self.look_at_leaders();
+        self.loses = None;
+        self.servers[leader.0 as usize].node.is_leader()
     }
 
     /// The leader that a quorum follows, with everyone whom it reaches and who reaches it.

@@ -12,7 +12,7 @@ use quorate_spec::property::reads::published_in_time;
 use quorate_spec::property::release::{SentVote, broken_by_release, vote_in};
 use quorate_spec::property::restart::{durable_index_sound, restart_recovers};
 use quorate_spec::property::step::{
-    broken_by_effects, broken_by_restart, broken_by_step, leader_writes,
+    broken_by_effects, broken_by_restart, broken_by_step, leader_is_heard, leader_writes,
 };
 use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::role::Pace;
@@ -119,8 +119,9 @@ impl Server {
         let (after, params) = (&self.node, &protocol.params);
         let mut broken = broken_by_step(params, &before, &input, after);
         broken = broken.union(broken_by_effects(effects));
+        let heard = leader_is_heard(params, moment.now, &input, &before, after);
         let writes = leader_writes(params, moment.now, &input, after);
-        broken.require(Claim::CheckQuorumSoundness, writes);
+        broken.require(Claim::CheckQuorumSoundness, heard && writes);
         let published = published_in_time(view, protocol.read_view(after), effects);
         broken.require(Claim::PublishedInTime, published);
         let mut happened: Vec<Event> = asked(after.id(), &input, effects).into_iter().collect();

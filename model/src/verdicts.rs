@@ -148,9 +148,8 @@ fn holds(model: &SliceModel, state: &State, claim: Claim) -> bool {
         Claim::NonDisruption => leader_undisturbed(leader(0), Term(1)),
         Claim::LinearizableRead => lease_reads(model, state)
             .all(|(_, index)| lease_read_is_linearizable(&state.history, index)),
-        Claim::LeaseExclusive => {
-            lease_reads(model, state).all(|(holder, _)| lease_exclusive(holder, nodes()))
-        }
+        Claim::LeaseExclusive => lease_reads(model, state)
+            .all(|(holder, _)| lease_exclusive(holder, state.history.leaders.keys().copied())),
         Claim::ReadProgress => state
             .history
             .reads

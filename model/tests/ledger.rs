@@ -3,8 +3,11 @@
 #![allow(missing_docs)]
 
 use quorate_model::check::{Checked, Killed, Memory, TRACE_LIMIT, Watch, check, kill};
+use quorate_model::ledger::deep::{Found, Record};
+use quorate_model::ledger::{self, Findings};
 use quorate_model::mutation::Mutation;
-use quorate_model::{ledger, slices};
+use quorate_model::slices;
+use quorate_spec::property::Claim;
 
 fn run(name: &str, time_limit: Option<std::time::Duration>) -> Checked {
     let slice = slices::named(name).expect("it is in the catalogue");
@@ -16,7 +19,8 @@ fn run(name: &str, time_limit: Option<std::time::Duration>) -> Checked {
 }
 
 fn render(checked: &[Checked], killed: &[Killed]) -> String {
-    ledger::render(checked, killed, &[])
+    let deep = Record::default();
+    ledger::render(&Findings { checked, killed, cells: &[], deep: &deep })
 }
 
 /// The lines of a claim's section.
@@ -34,14 +38,22 @@ fn a_slice_counts_for_a_claim_only_with_a_verdict_on_it() {
     let none = Some(std::time::Duration::ZERO);
     let checked = [run("election-two", None), run("isolated-naive", None), run("election", none)];
     let text = render(&checked, &[]);
-    assert!(row(&text, "| [ElectionSafety]").ends_with("| 2 | 0 |"), "election was given up");
-    assert!(row(&text, "| [NonDisruption]").ends_with("| 1 | 0 |"));
-    assert!(row(&text, "| [NoDeadlock]").ends_with("| 1 | 0 |"));
+    assert!(row(&text, "| [ElectionSafety]").ends_with("| 2 | 0 | 0 |"), "election was given up");
+    assert!(row(&text, "| [NonDisruption]").ends_with("| 1 | 0 | 0 |"));
+    assert!(row(&text, "| [NoDeadlock]").ends_with("| 1 | 0 | 0 |"));
     let disruption = section(&text, "NonDisruption");
-    assert!(disruption.contains("VIOLATED, as declared, in: `isolated-naive` after 3 steps."));
+    assert!(
+        disruption.contains(
+            "VIOLATED, as declared, in 1 of the [slices](#slices): `isolated-naive` after"
+        )
+    );
     assert!(!disruption.contains("EXHAUSTED in"), "{disruption}");
     let safety = section(&text, "ElectionSafety");
-    assert!(safety.contains("EXHAUSTED in: `election-two`, `isolated-naive`."), "{safety}");
+    assert!(
+        safety
+            .contains("EXHAUSTED in 2 of the [slices](#slices): `election-two`, `isolated-naive`."),
+        "{safety}"
+    );
     assert!(
         row(&text, "| `isolated-naive`").contains("VIOLATED NonDisruption; the others EXHAUSTED")
     );
@@ -58,6 +70,67 @@ fn a_claim_is_run_again_where_its_mutants_die_or_where_three_servers_are() {
     let monotonic = section(&text, "TermMonotonic");
     assert!(monotonic.contains("-- check election-async`."), "{monotonic}");
     assert!(monotonic.contains("(spec/tests/refuted/main.rs) refutes it"), "{monotonic}");
+}
+
+/// What was seen in a claim's slices stands with the claim, and so does what was not.
+#[test]
+fn a_claim_says_what_was_seen_in_its_slices_and_what_was_not() {
+    let checked = [run("election-two", None)];
+    let text = render(&checked, &[]);
+    let safety = section(&text, "ElectionSafety");
+    let states = checked[0].unique;
+    for part in [
+        "2 servers, 3 terms, 1 crashes, PULL-0, ASYNC".to_owned(),
+        format!("{states} unique states"),
+        "NOT checked together with: commands, changes of the members, snapshots, reads, transfers, \
+         pre-vote, leases and clocks, links that are cut."
+            .to_owned(),
+        "kinds of messages (not PreVote".to_owned(),
+        "`leads_after_restart`".to_owned(),
+        "`may_install`".to_owned(),
+        "[`transition/request_vote`](spec/src/transition/request_vote.rs)".to_owned(),
+    ] {
+        let constant = part == "`leads_after_restart`";
+        assert_eq!(safety.contains(&part), !constant, "{part}: {safety}");
+    }
+}
+
+/// A result counts as one of the present specification or says that it is older.
+#[test]
+fn what_was_found_on_another_specification_says_so() {
+    let mut run = run("election-two", None);
+    run.slice = slices::named("deep-pre-vote").expect("it is in the catalogue");
+    let found = Found::of(&run);
+    assert!(found.is_of(&run.slice));
+    let row_of = |found: &Found| {
+        let mut deep = Record::default();
+        deep.take(found.clone());
+        let text = ledger::render(&Findings { checked: &[], killed: &[], cells: &[], deep: &deep });
+        row(&text, "| `deep-pre-vote`").to_owned()
+    };
+    assert!(row_of(&found).ends_with("` |"), "{}", row_of(&found));
+    let older = Found { specification: "0123456789ab".to_owned(), ..found.clone() };
+    assert!(
+        !older.is_of(&run.slice)
+            && row_of(&older).ends_with("`0123456789ab`, an older specification |")
+    );
+    let other = Found { bounds: "3 voters".to_owned(), ..found.clone() };
+    assert!(!other.is_of(&run.slice) && row_of(&other).ends_with(", other bounds |"));
+    // A slice that the catalogue does not have any more is forgotten.
+    let mut deep = Record::default();
+    deep.take(Found { slice: "no-more".to_owned(), ..found });
+    assert_eq!(deep, Record::default());
+}
+
+/// Whoever breaks a claim's code is led there.
+#[test]
+fn the_code_that_a_claim_constrains_is_there() {
+    let spec = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/src");
+    for claim in Claim::ALL {
+        let files = ledger::transitions_of(claim);
+        assert!(!files.is_empty());
+        files.iter().for_each(|file| assert!(spec.join(format!("{file}.rs")).is_file(), "{file}"));
+    }
 }
 
 /// An auditor follows them, in the ledger that is there and in one with nothing in it.

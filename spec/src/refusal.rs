@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::types::{EntryId, NodeId, Term, Token};
+use crate::types::{EntryId, Instant, NodeId, Term, Token};
 
 /// The reason why an input, or a part of it, had no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -188,3 +188,13 @@ impl fmt::Display for Refusal {
 }
 
 impl core::error::Error for Refusal {}
+
+/// Refuses what was said in another term than the present one.
+pub(crate) fn in_this_term(message: Term, current: Term) -> Result<(), Refusal> {
+    if message == current { Ok(()) } else { Err(Refusal::StaleTerm { message, current }) }
+}
+
+/// Refuses while a promise not to vote is in force.
+pub(crate) fn promise_is_over(now: Instant, promised_until: Instant) -> Result<(), Refusal> {
+    if now >= promised_until { Ok(()) } else { Err(Refusal::PromiseInForce) }
+}

@@ -88,6 +88,8 @@ pub struct Transfer {
     pub to: NodeId,
     /// When it is given up.
     pub deadline: Instant,
+    /// Whether the server was told to campaign since it was last asked for an answer.
+    pub told: bool,
 }
 
 /// What a leader knows of one follower.

@@ -11,7 +11,7 @@ use crate::configuration::{Configuration, Target};
 use crate::durable::HardState;
 use crate::message::Kind;
 pub use crate::pledge::{Pledge, Unwritten};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, in_this_term, promise_is_over};
 use crate::types::{Duration, EntryId, Index, Instant, NodeId, Term, WriteId};
 
 /// The guards. Each returns a value, or says why it refuses.
@@ -207,8 +207,7 @@ pub trait Rules {
         quorum_contact.is_some_and(|at| !now.is_past(at, e))
     }
 
-    /// Whether a leader stays whose disk has to report a write of its own by `due_by`: it does not
-    /// lead on while it cannot write (bug H11).
+    /// Whether a leader stays whose disk owes it a write by `due_by` (bug H11).
     fn disk_keeps_up(&self, now: Instant, due_by: Option<Instant>) -> bool {
         due_by.is_none_or(|due_by| now < due_by)
     }
@@ -220,6 +219,11 @@ pub trait Rules {
     /// to be committed before that is (rules R1, R2, R9; bugs F1, F2, F18, F19).
     fn read_index(&self, commit: Index, first_of_term: Index) -> Index {
         commit.max(first_of_term)
+    }
+
+    /// A read is answered at a committed index: another entry may never be (rule R4).
+    fn may_answer_read(&self, index: Index, commit: Index) -> bool {
+        index <= commit
     }
 
     /// Whether reads of `round` are confirmed once a quorum has answered `reached`: a request that
@@ -272,8 +276,7 @@ pub trait Rules {
 
     // Transfer of leadership: thesis §3.10.
 
-    /// A leader takes no commands while it hands its leadership over: the target could not catch up
-    /// with them (bug F16).
+    /// A leader takes nothing new while it hands over: its target could not catch up (bug F16).
     fn may_propose(&self, transferring: bool) -> Result<(), Refusal> {
         if transferring { Err(Refusal::TransferInFlight) } else { Ok(()) }
     }
@@ -281,6 +284,11 @@ pub trait Rules {
     /// A leader tells only a server to campaign that has all of its log: another could not win.
     fn may_hand_over(&self, matched: Index, last: Index) -> bool {
         matched == last
+    }
+
+    /// The target of a transfer is asked for answers meanwhile, or its leader would lose contact to it.
+    fn asks_whom_it_tells(&self) -> bool {
+        true
     }
 
     /// A server campaigns for the leader of its term, and not for one of the past: others may hold
@@ -483,14 +491,6 @@ pub trait Rules {
     fn has_arrived(&self, snapshot: Index, acknowledged: Index) -> bool {
         acknowledged >= snapshot
     }
-}
-
-fn in_this_term(message: Term, current: Term) -> Result<(), Refusal> {
-    if message == current { Ok(()) } else { Err(Refusal::StaleTerm { message, current }) }
-}
-
-fn promise_is_over(now: Instant, promised_until: Instant) -> Result<(), Refusal> {
-    if now >= promised_until { Ok(()) } else { Err(Refusal::PromiseInForce) }
 }
 
 /// The rules as they are.

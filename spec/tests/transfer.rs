@@ -7,7 +7,7 @@ use common::cluster::Cluster;
 use common::*;
 use quorate_spec::role::Cause;
 use quorate_spec::{
-    Body, Configuration, Input, Message, Params, Refusal, RoleName, Target, Term, WriteId,
+    Body, Configuration, Input, Message, Params, Refusal, RoleName, Target, Term, Token, WriteId,
 };
 
 fn transfer_to(id: u64) -> Input {
@@ -184,26 +184,72 @@ fn a_leader_is_called_when_a_transfer_has_to_be_given_up() {
 #[test]
 fn a_transfer_to_a_server_that_is_removed_ends_with_its_time() {
     let mut server = leader();
-    server.step(Input::Propose { count: 1 });
+    server.step(ask_for(&[1, 2, 4], &[]));
     server.sync();
     server.step(transfer_to(3)); // It lags behind.
     let begun = server.now;
-    server.step(ask_for(&[1, 2], &[]));
-    server.sync();
-    (0..2).for_each(|_| {
-        round_trip(&mut server, 2);
-        server.sync();
-    });
-    let removed = Target { voters: voters(&[1, 2]).voters, learners: voters(&[]).voters };
-    assert_eq!(server.node.settled_members(), Some(removed));
+    let changed = Target { voters: voters(&[1, 2, 4]).voters, learners: voters(&[]).voters };
+    while server.node.settled_members() != Some(changed.clone()) {
+        server.now += HEARTBEAT;
+        for peer in [2, 4] {
+            while let Some(request) = server.poll(peer) {
+                server.hears_answer(peer, &request.message);
+                server.sync();
+            }
+        }
+    }
     assert!(server.node.is_leader() && !server.leadership().peers.contains_key(&n(3)));
     server.now = begun + E - 1;
-    drop(server.poll_all(2));
-    server.receive(2, 1, accepted(4));
+    for peer in [2, 4] {
+        drop(server.poll_all(peer));
+        let last = server.node.log().last().index.0;
+        server.receive(peer, 1, accepted(last));
+    }
     assert_eq!((server.poll(3), server.next_deadline()), (None, begun + E));
     server.tick_at(begun + E);
     assert!(server.node.is_leader() && server.leadership().transfer.is_none());
     assert!(!server.leadership().handed_over);
+}
+
+/// A change of the members would be one more entry that the target lacks (bug F16).
+#[test]
+fn the_members_do_not_change_while_leadership_is_handed_over() {
+    let mut server = leader();
+    server.step(transfer_to(3));
+    let effects = server.step(ask_for(&[1, 2], &[]));
+    assert!(refused(&effects, Refusal::TransferInFlight));
+    server.now += E - 1;
+    [2, 3].iter().for_each(|peer| drop(server.receive(*peer, 1, accepted(1))));
+    server.tick_at(server.now + 1);
+    assert!(server.step(ask_for(&[1, 2], &[])).refused.is_empty(), "it was given up");
+}
+
+/// A TimeoutNow has no answer. Where none arrives, heartbeats beside them keep the leader in contact
+/// with its quorum, and confirm reads.
+#[test]
+fn a_leader_that_hands_over_in_vain_goes_on_hearing_its_target() {
+    let mut server = Setup { configuration: voters(&[1, 2]), ..Setup::default() }.lead(&[2]);
+    round_trip(&mut server, 2);
+    let begun = server.now;
+    server.step(transfer_to(2));
+    let mut told = 0;
+    for now in (begun..begun + E).step_by(HEARTBEAT as usize) {
+        server.now = now;
+        server.step(Input::Tick);
+        while let Some(request) = server.poll(2) {
+            match request.message.body {
+                Body::TimeoutNow => told += 1,
+                _ => drop(server.hears_answer(2, &request.message)),
+            }
+        }
+    }
+    assert_eq!(told, E.div_ceil(HEARTBEAT), "once before each heartbeat");
+    server.step(Input::Read(Token(7)));
+    assert_eq!(server.poll(2).unwrap().message.body, Body::TimeoutNow);
+    let effects = round_trip(&mut server, 2);
+    assert_eq!(effects.reads.len(), 1);
+    server.tick_at(begun + E);
+    assert!(server.node.is_leader() && server.leadership().transfer.is_none());
 }
 
 /// A leader that `C_new` does not name may hand over to one that it names, before it has to go

@@ -104,7 +104,8 @@ fn of_leases<M: Cluster>() -> Vec<Property<M>> {
     vec![
         Property::always("LeaseExclusive", |model: &M, state| {
             readers(model, state).all(|(holder, _)| {
-                lease_exclusive(holder, members(state).map(|member| &member.server.node))
+                let nodes = members(state).map(|member| &member.server.node);
+                lease_exclusive(holder, nodes.filter(|n| n.is_leader()).map(Node::current_term))
             })
         }),
         Property::always("LinearizableRead", |model: &M, state| {

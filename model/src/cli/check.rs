@@ -17,6 +17,7 @@ use quorate_model::{action::ACTION_KINDS, enumeration, narrate, slices};
 use quorate_spec::role::TRANSITIONS;
 use quorate_spec::{Kind, Sound};
 
+use super::deep::Recorder;
 use super::links;
 use super::{
     AS_DECLARED, INCOMPLETE, Usage, VIOLATED, counted, grouped, leases, number_of_threads, numbers,
@@ -36,6 +37,10 @@ pub(super) struct Arguments {
     /// Check the slices with larger bounds too
     #[arg(long)]
     deep: bool,
+    /// With --deep: of the slices with larger bounds run those alone that this file has no result
+    /// of, for the present specification and bounds, and add each result to it as it comes
+    #[arg(long, value_name = "FILE", requires = "deep")]
+    record: Option<PathBuf>,
     /// Write the report to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -59,7 +64,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let threads = threads(arguments.threads);
     writable(&arguments.json)?;
     let limit = arguments.time_limit.map(Duration::from_secs);
-    let checked = check_all(&chosen, threads, limit);
+    let mut recorder = arguments.record.as_deref().map(Recorder::open).transpose()?;
+    let chosen = recorder.as_ref().map_or(chosen.clone(), |record| record.missing(&chosen));
+    let checked = check_all(&chosen, threads, limit, |run| {
+        if let Some(record) = &mut recorder {
+            record.take(run);
+        }
+    });
     if !checked.is_empty() {
         print_table(&checked);
         leases::print(&checked);
@@ -67,9 +78,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     for run in &checked {
         print_traces(run);
     }
-    if all {
+    let whole = all && recorder.is_none();
+    if whole {
         print_unseen(&checked);
     }
+    let patterns = if recorder.is_some() { Vec::new() } else { patterns };
     let cells = links::check(&patterns, threads);
     let report = Report {
         slices: checked.iter().map(Into::into).collect(),
@@ -77,7 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
         ..Report::default()
     };
     write_report(&arguments.json, &report)?;
-    let mut code = enumerate(all);
+    let mut code = enumerate(whole);
     if !checked.is_empty() {
         code = worse(code, conclude(&checked));
     }
@@ -128,6 +141,7 @@ pub(super) fn check_all(
     slices: &[Slice],
     threads: usize,
     time_limit: Option<Duration>,
+    mut finished: impl FnMut(&Checked),
 ) -> Vec<Checked> {
     let bar = ProgressBar::new_spinner();
     bar.set_style(
@@ -156,7 +170,9 @@ pub(super) fn check_all(
         bar.set_prefix(format!("{}/{} {}", i + 1, slices.len(), slice.name));
         bar.set_message("");
         bar.tick();
-        check(*slice, &watch)
+        let run = check(*slice, &watch);
+        finished(&run);
+        run
     };
     let checked = slices.iter().enumerate().map(run).collect();
     bar.finish_and_clear();

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use quorate_model::ledger::{self, Findings, deep::Record};
 use quorate_model::links::pattern::PATTERNS;
 use quorate_model::mutation::Mutation;
-use quorate_model::{ledger, slices};
+use quorate_model::slices;
 
 use super::check::{check_all, conclude, enumerate};
 use super::links;
@@ -19,6 +20,9 @@ pub(super) struct Arguments {
     /// The ledger
     #[arg(long, value_name = "FILE", default_value = "CLAIMS.md")]
     file: PathBuf,
+    /// The results of the slices with larger bounds, as `check --deep --record` has written them
+    #[arg(long, value_name = "FILE", default_value = "model/deep.json")]
+    deep: PathBuf,
     /// How many checker threads to use; without it one for each core
     #[arg(long, value_name = "N", value_parser = number_of_threads)]
     threads: Option<usize>,
@@ -34,8 +38,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     if arguments.check && present.is_err() {
         return Err(refused("read", present.expect_err("it was just tested")));
     }
+    let deep = Record::load(&arguments.deep).map_err(|error| {
+        let path = arguments.deep.display();
+        Usage(format!("cannot read {path}: {error}; `check --deep --record` writes it"))
+    })?;
     let default: Vec<_> = slices::all().into_iter().filter(|slice| !slice.deep).collect();
-    let checked = check_all(&default, threads, None);
+    let checked = check_all(&default, threads, None, |_| {});
     let killed = kill_all(Mutation::ALL);
     let cells = links::check(&PATTERNS.iter().collect::<Vec<_>>(), threads);
     let runs = worse(conclude(&checked), mutants::conclude(&killed));
@@ -45,7 +53,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
         say!("{} is not {verb}: not everything is as declared", path.display());
         return Ok(code);
     }
-    let fresh = ledger::render(&checked, &killed, &cells);
+    let findings = Findings { checked: &checked, killed: &killed, cells: &cells, deep: &deep };
+    let fresh = ledger::render(&findings);
     if !arguments.check {
         std::fs::write(path, fresh).map_err(|error| refused("write", error))?;
         say!("{} is written", path.display());

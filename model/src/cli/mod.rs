@@ -7,6 +7,7 @@ macro_rules! say {
 
 mod check;
 mod claims;
+mod deep;
 mod explore;
 mod leases;
 mod links;

@@ -88,7 +88,8 @@ fn leases(found: &mut Findings, cluster: &Cluster) {
         let Ok(served_at) = cluster.lease_read(id) else { continue };
         let linearizable = lease_read_is_linearizable(cluster.history(), served_at);
         found.require_claim(Claim::LinearizableRead, linearizable);
-        found.require_claim(Claim::LeaseExclusive, lease_exclusive(node, nodes()));
+        let led = cluster.history().leaders.keys().copied();
+        found.require_claim(Claim::LeaseExclusive, lease_exclusive(node, led));
     }
 }
 

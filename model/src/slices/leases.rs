@@ -88,7 +88,7 @@ fn crossings() -> Vec<Slice> {
         },
         Slice {
             name: "lease-transfer",
-            pinned: Some(1_834_523),
+            pinned: Some(2_051_929),
             about: "a lease, and leadership that is handed over late, in vain, or with success",
             transfers: 1,
             max_term: 3,
@@ -96,7 +96,7 @@ fn crossings() -> Vec<Slice> {
         },
         Slice {
             name: "lease-crossing",
-            pinned: Some(321_472),
+            pinned: Some(373_738),
             about: "a lease, a command, a transfer of leadership and a restart",
             transfers: 1,
             commands: 1,

@@ -155,7 +155,7 @@ pub fn all() -> Vec<Slice> {
     slices.extend(snapshots::slices());
     slices.extend(reads::slices());
     slices.extend(leases::slices());
-    slices.extend(deep::slices());
+    slices.extend(deep::slices(&slices));
     for slice in &mut slices {
         slice.claims = refutable(slice);
     }

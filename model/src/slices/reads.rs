@@ -81,7 +81,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-change",
-            pinned: Some(79_061),
+            pinned: Some(83_759),
             about: "leadership is handed over while one of two voters is replaced",
             joiners: 1,
             changes: const { &[to(&[1, 2])] },
@@ -90,7 +90,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-remove",
-            pinned: Some(222_823),
+            pinned: Some(203_173),
             about: "leadership is handed over to the voter that alone remains, with a crash",
             servers: 2,
             crashes: 1,
@@ -100,7 +100,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer",
-            pinned: Some(335_717),
+            pinned: Some(378_246),
             about: "leadership is handed over, late, in vain, or with success",
             max_term: 2,
             ..transfer
@@ -113,7 +113,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-unreachable",
-            pinned: Some(12_064),
+            pinned: Some(13_316),
             about: "leadership is to be handed over to a server that nobody reaches",
             cuts: &[(0, 2), (1, 2), (2, 0), (2, 1)],
             max_term: 2,

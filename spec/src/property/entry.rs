@@ -175,9 +175,9 @@ impl Claim {
                 "",
             ),
             Claim::CheckQuorumSoundness => (
-                "A leader counts as contact to its quorum only answers of its own term, and the votes that elected it; and it leads no more once its own disk owes it a write for an election timeout.",
+                "A leader counts as contact to its quorum only answers of its own term, and the votes that elected it; and when it looks at its timers it leads no more where a majority of either half has not answered within an election timeout, or its own disk owes it a write for as long.",
                 "§6.2",
-                "step::check_quorum_sound, step::leader_writes",
+                "step::check_quorum_sound, step::leader_is_heard, step::leader_writes",
                 "",
             ),
             Claim::AckDurability => (
@@ -307,7 +307,7 @@ impl Claim {
                 "Leases: clocks within the declared bound. The state read is that after the index has been applied.",
             ),
             Claim::LeaseExclusive => (
-                "While a server may serve lease reads by what it has published, nobody leads a later term.",
+                "While a server may serve lease reads by what it has published, nobody leads a later term, or has led one.",
                 "§6.4.1",
                 "reads::lease_exclusive",
                 "Clocks within the declared bound; time in which a machine is suspended is counted.",
@@ -331,7 +331,7 @@ impl Claim {
                 "As for NoDeadlock. A crash takes the reads of its server along.",
             ),
             Claim::TransferProgress => (
-                "In that run no transfer of leadership is left under way, and one to a voter that the leader reaches makes it leader.",
+                "In that run no transfer of leadership is left under way, and one to a voter that the leader reaches makes that voter leader, or costs the leader nothing where its TimeoutNow are lost.",
                 "§3.10",
                 "quorate_model::progress::Benign::progress",
                 "As for NoDeadlock.",

@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::property::history::History;
 use crate::read_view::ReadView;
 use crate::role::PendingRead;
-use crate::types::{Index, NodeId, Token};
+use crate::types::{Index, NodeId, Term, Token};
 
 /// Whoever may serve a lease read now serves it at an index that covers every entry committed so
 /// far by anyone: none that a client can know of is missing (§6.4.1).
@@ -16,10 +16,11 @@ pub fn lease_read_is_linearizable(history: &History, served_at: Index) -> bool {
     served_at >= history.last_committed()
 }
 
-/// Where a server may serve lease reads, nobody leads a later term (§6.4.1).
+/// Where a server may serve lease reads, nobody leads a later term (§6.4.1): `led` are the terms that
+/// have a leader, or had one.
 #[must_use]
-pub fn lease_exclusive<'a>(holder: &Node, mut nodes: impl Iterator<Item = &'a Node>) -> bool {
-    nodes.all(|other| !other.is_leader() || other.current_term() <= holder.current_term())
+pub fn lease_exclusive(holder: &Node, mut led: impl Iterator<Item = Term>) -> bool {
+    led.all(|term| term <= holder.current_term())
 }
 
 /// What readers may rely on is published in the very step that changes it, so before any message of

@@ -1,6 +1,8 @@
 //! What every step of one server keeps, whatever the others do: statements about the node before
 //! and after, decided without the transition functions.
 
+use alloc::collections::BTreeSet;
+
 use crate::durable::Durable;
 use crate::effects::{Effects, Fatal, Input};
 use crate::log::Log;
@@ -215,6 +217,31 @@ pub fn leader_writes(params: &Params, now: Instant, input: &Input, after: &Node)
     let looks = params.check_quorum && *input == Input::Tick && after.is_leader();
     let mut owed = after.unwritten().iter().filter_map(|write| write.due_by);
     !looks || owed.all(|due_by| due_by > now)
+}
+
+/// A leader that looks at its timers leads no more where no quorum has answered it within an
+/// election timeout: a majority of its voters, and of either half of a joint configuration, the
+/// leader itself included (§6.2).
+#[must_use]
+pub fn leader_is_heard(
+    params: &Params,
+    now: Instant,
+    input: &Input,
+    before: &Node,
+    after: &Node,
+) -> bool {
+    let Role::Leader(leadership) = after.role() else { return true };
+    let lately = |at: Instant| now.0.saturating_sub(at.0) < params.election_timeout.0;
+    let heard = |id: &NodeId| {
+        let contact = leadership.peers.get(id).and_then(|peer| peer.last_contact);
+        *id == after.id() || contact.is_some_and(lately)
+    };
+    let majority = |half: &BTreeSet<NodeId>| {
+        half.is_empty() || 2 * half.iter().filter(|id| heard(id)).count() > half.len()
+    };
+    let configuration = before.log().configuration();
+    let looks = params.check_quorum && *input == Input::Tick;
+    !looks || (majority(&configuration.voters) && majority(&configuration.outgoing))
 }
 
 /// Whether this input is an answer of `from` to the leader of the present term.

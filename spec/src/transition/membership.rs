@@ -31,6 +31,9 @@ impl<R: Rules> Step<'_, R> {
         if !self.node.is_leader() {
             return self.refuse(Refusal::NotLeader { leader: self.node.leader() });
         }
+        if let Err(refusal) = self.may_propose() {
+            return self.refuse(refusal);
+        }
         match self.first_configuration(target) {
             Ok(configuration) => self.append_configuration(configuration),
             Err(refusal) => self.refuse(refusal),

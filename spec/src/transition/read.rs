@@ -111,9 +111,9 @@ impl<R: Rules> Step<'_, R> {
         let commit = self.node.commit_index;
         let Role::Leader(leadership) = &mut self.node.role else { return };
         let all = core::mem::take(&mut leadership.reads).into_iter();
-        // An entry that is not committed yet may never be, and a reader would wait for its index.
-        let (settled, open): (Vec<_>, Vec<_>) =
-            all.partition(|read| read.index <= commit && rules.confirms_round(read.round, reached));
+        let (settled, open): (Vec<_>, Vec<_>) = all.partition(|read| {
+            rules.may_answer_read(read.index, commit) && rules.confirms_round(read.round, reached)
+        });
         leadership.reads = open;
         for PendingRead { token, forwarded_by, index, .. } in settled {
             match forwarded_by {

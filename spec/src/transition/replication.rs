@@ -18,8 +18,7 @@ impl<R: Rules> Step<'_, R> {
         if !self.node.is_leader() {
             return self.refuse(Refusal::NotLeader { leader: self.node.leader() });
         }
-        let transferring = self.node.leadership().is_some_and(|it| it.transfer.is_some());
-        if let Err(refusal) = self.rules().may_propose(transferring) {
+        if let Err(refusal) = self.may_propose() {
             return self.refuse(refusal);
         }
         let last = self.node.log.last().index;

@@ -12,7 +12,9 @@ use crate::types::{NodeId, Term};
 
 impl<R: Rules> Step<'_, R> {
     /// Begins to hand leadership over to this voter: it gets what it lacks of the log, and is then
-    /// told to campaign, by [`Protocol::poll_transmit`](crate::Protocol::poll_transmit).
+    /// told to campaign, by [`Protocol::poll_transmit`](crate::Protocol::poll_transmit), before each
+    /// of its other requests: a TimeoutNow has no answer, and without answers the leader would lose
+    /// its target's contact, and reads would wait.
     pub(crate) fn transfer_leadership(&mut self, to: NodeId) {
         let leads = self.configuration().voters.contains(&to) && to != self.node.id;
         let deadline = self.now().after(self.params().election_timeout);
@@ -27,7 +29,13 @@ impl<R: Rules> Step<'_, R> {
             return self.refuse(Refusal::CannotLead(to));
         };
         peer.sent_at = None;
-        leadership.transfer = Some(Transfer { to, deadline });
+        leadership.transfer = Some(Transfer { to, deadline, told: false });
+    }
+
+    /// Whether the leader takes commands, and changes of the members, at present.
+    pub(crate) fn may_propose(&self) -> Result<(), Refusal> {
+        let transferring = self.node.leadership().is_some_and(|it| it.transfer.is_some());
+        self.rules().may_propose(transferring)
     }
 
     /// Gives a transfer up that had an election timeout to succeed.

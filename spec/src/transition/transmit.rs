@@ -73,7 +73,8 @@ impl<R: Rules> Protocol<R> {
             }
             Role::Leader(_) => {
                 let body = self.next_request(node, peer, now, voter, &room)?;
-                let stamp = self.stamp(node, peer, now);
+                let answered = body != Body::TimeoutNow;
+                let stamp = if answered { self.stamp(node, peer, now) } else { Stamp::NONE };
                 let mut outgoing = self.address(node, peer, Pledge::Term, body);
                 outgoing.message.stamp = stamp;
                 Some(outgoing)
@@ -128,13 +129,17 @@ impl<R: Rules> Protocol<R> {
         let due = progress.sent_at.is_none_or(|at| now.is_past(at, self.params.heartbeat_interval))
             || (confirms && progress.asked < leadership.round);
         let (base, last) = (node.log.base(), node.log.last().index);
-        if leadership.transfer.is_some_and(|transfer| transfer.to == peer)
-            && due
-            && self.rules.may_hand_over(progress.match_index, last)
-        {
-            progress.sent_at = Some(now);
-            leadership.handed_over = true;
-            return Some(Body::TimeoutNow);
+        if let Some(transfer) = leadership.transfer.as_mut().filter(|it| it.to == peer) {
+            let tells = due && !transfer.told;
+            if tells && self.rules.may_hand_over(progress.match_index, last) {
+                transfer.told = self.rules.asks_whom_it_tells();
+                if !transfer.told {
+                    progress.sent_at = Some(now);
+                }
+                leadership.handed_over = true;
+                return Some(Body::TimeoutNow);
+            }
+            transfer.told = false;
         }
         if self.rules.needs_snapshot(progress.next_index, base.index) {
             if !due {

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use quorate_spec::property::Claim;
 use quorate_spec::property::history::{Event, asked};
 use quorate_spec::property::reads::{published_in_time, waits_for};
-use quorate_spec::property::step::{broken_by_restart, broken_by_step, leader_writes};
+use quorate_spec::property::step::{
+    broken_by_restart, broken_by_step, leader_is_heard, leader_writes,
+};
 use quorate_spec::role::{Leadership, Progress};
 use quorate_spec::{
     Body, Configuration, Durable, Effects, EntryId, Envelope, HardState, Input, Instant, Limit,
@@ -97,8 +99,9 @@ impl Server {
         self.protocol.step(&mut self.node, moment, input.clone(), &mut effects);
         let params = &self.protocol.params;
         let mut broken = broken_by_step(params, &before, &input, &self.node);
+        let heard = leader_is_heard(params, moment.now, &input, &before, &self.node);
         let writes = leader_writes(params, moment.now, &input, &self.node);
-        broken.require(Claim::CheckQuorumSoundness, writes);
+        broken.require(Claim::CheckQuorumSoundness, heard && writes);
         let published = published_in_time(seen, self.read_view(), &effects);
         broken.require(Claim::PublishedInTime, published);
         broken.require(Claim::ReadProgress, self.waits_for_reads(&input, &effects));

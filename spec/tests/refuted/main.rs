@@ -15,8 +15,8 @@ use between::{
     logs_match, match_index, non_disruption,
 };
 use check_quorum::{
-    contact_without_vote, leads_with_a_disk_that_was_stuck_before, leads_with_a_stuck_disk,
-    old_answer, old_vote,
+    contact_without_vote, leads_unheard, leads_with_a_disk_that_was_stuck_before,
+    leads_with_a_stuck_disk, leads_with_half_a_quorum, old_answer, old_vote,
 };
 use common::*;
 use membership::{
@@ -81,6 +81,8 @@ fn cases(claim: Claim) -> Vec<Case> {
             old_answer(),
             old_vote(),
             contact_without_vote(),
+            leads_unheard(),
+            leads_with_half_a_quorum(),
             leads_with_a_stuck_disk(),
             leads_with_a_disk_that_was_stuck_before(),
         ],

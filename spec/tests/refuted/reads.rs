@@ -60,14 +60,15 @@ pub(crate) fn lease_read_of_the_past() -> Case {
     Case { near: with(2), refuted: with(1) }
 }
 
-/// A leader of an earlier term may not have heard of this one; one of a later term has a quorum.
+/// A leader of an earlier term may not have heard of this one; one of a later term has, or had, a
+/// quorum.
 pub(crate) fn lease_beside_a_later_leader() -> Case {
     let holder = leader(2);
-    let with = |other: Server| {
-        let nodes = [&holder.node, &other.node];
-        where_it(Claim::LeaseExclusive, lease_exclusive(&holder.node, nodes.into_iter()))
+    let with = |other: u64| {
+        let led = [Term(2), Term(other)];
+        where_it(Claim::LeaseExclusive, lease_exclusive(&holder.node, led.into_iter()))
     };
-    Case { near: with(leader(1)), refuted: with(leader(3)) }
+    Case { near: with(1), refuted: with(3) }
 }
 
 /// The step in which a leader of two voters commits its no-op: the views, and what it asks for.
