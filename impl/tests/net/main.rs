@@ -5,6 +5,7 @@ mod conformance;
 mod nodes;
 mod proxy;
 mod rig;
+mod said;
 mod snapshots;
 mod strangers;
 mod tcp;

@@ -175,3 +175,27 @@ async fn those_who_connect_and_say_nothing_keep_nobody_out() {
     }
     assert!(matches!(two.link(NodeId(1)), Some(LinkState::Connected(_))));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_connection_takes_the_place_of_an_earlier_one_of_the_same_node() {
+    let (mut one, mut two) = pair().await;
+    let connect = async || {
+        let mut stream = TcpStream::connect(one.address()).await.expect("it listens");
+        stream.write_all(&hello(3, 1)).await.expect("it reads");
+        let mut answer = [0; 106];
+        stream.read_exact(&mut answer).await.expect("it answers");
+        assert_eq!(verdict(&answer), Some(0));
+        stream
+    };
+    let mut earlier = connect().await;
+    let mut later = connect().await;
+    let mut byte = [0];
+    let ended = soon("the earlier one ends", earlier.read(&mut byte)).await;
+    assert!(!matches!(ended, Ok(1)), "it is not spoken to");
+    // What is still written to it is not heard.
+    let _ = earlier.write_all(&frame(&packet(NodeId(3), NodeId(1), 1))).await;
+    later.write_all(&frame(&packet(NodeId(3), NodeId(1), 2))).await.expect("it is heard");
+    let came = soon("the later one is heard", one.packets.recv()).await;
+    assert_eq!(came, Some(packet(NodeId(3), NodeId(1), 2)));
+    one.reaches(&mut two).await;
+}
