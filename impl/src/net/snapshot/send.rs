@@ -178,7 +178,7 @@ async fn attempt(
                 transfer.bytes += bytes.len() as u64;
             }
         });
-        pace.keep(bytes.len()).await;
+        sleep_until(pace.after(bytes.len(), Instant::now())).await;
     }
 
     let Some(packet) = peer.slot.latest(state) else { return Ok(None) };
@@ -224,18 +224,35 @@ impl Wire {
     }
 }
 
-/// Keeps to a rate: after each chunk it waits until the next one is due.
+/// Keeps to a rate: says after each chunk when the next one is due.
 struct Pace {
     rate: u64,
     next: Instant,
 }
 
 impl Pace {
-    async fn keep(&mut self, bytes: usize) {
+    fn after(&mut self, bytes: usize, now: Instant) -> Instant {
         let takes = Duration::from_secs_f64(bytes as f64 / self.rate as f64);
         // What was missed while the other side was slow is not made up for.
-        let earliest = Instant::now().checked_sub(takes).unwrap_or(self.next);
+        let earliest = now.checked_sub(takes).unwrap_or(self.next);
         self.next = self.next.max(earliest) + takes;
-        sleep_until(self.next).await;
+        self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_keep_to_the_rate_and_what_was_missed_is_not_made_up_for() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut pace = Pace { rate: 1_000, next: start };
+        assert_eq!(pace.after(1_000, start), start + second);
+        assert_eq!(pace.after(500, start + second), start + second * 3 / 2);
+        // The other side took nothing for a while.
+        let later = start + second * 60;
+        assert_eq!(pace.after(1_000, later), later, "it was due, and is now");
+        assert_eq!(pace.after(1_000, later), later + second, "the one after waits its time");
     }
 }
