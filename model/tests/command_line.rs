@@ -18,7 +18,7 @@ fn a_wrong_number_is_one_clear_line() {
     assert!(refusal(&["check", "--time-limit", "soon"]).contains("give whole seconds"));
     assert!(refusal(&["check", "--thread", "2"]).contains("'--threads'"));
     assert!(refusal(&["chekc"]).contains("'check'"));
-    assert!(refusal(&[]).contains("check, list, mutants, claims or explore"));
+    assert!(refusal(&[]).contains("check, list, mutants, claims, explore or math"));
 }
 
 #[test]
@@ -48,6 +48,41 @@ fn one_slice_is_as_declared_and_two_are() {
     let two = said(&["check", "isolated", "n-deaf-naive"]);
     assert!(two.contains("\n2 slices as declared,"), "{two}");
     assert!(two.contains("n-deaf-naive is VIOLATED NonDisruption on purpose, after 2 steps"));
+}
+
+/// An hour of checks is not lost where it is broken off: what is recorded is not run again.
+#[test]
+fn a_recorded_slice_is_not_run_again() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("deep.json");
+    let path = file.to_str().expect("UTF-8");
+    let said = || {
+        let output =
+            quorate_model(&["check", "deep-isolated", "single", "--deep", "--record", path]);
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let first = said();
+    assert!(first.starts_with("0 of 1 slices are in") && first.contains("1 slice as declared"));
+    let record = std::fs::read_to_string(&file).expect("it was written");
+    assert!(record.contains("\"slice\": \"deep-isolated\"") && !record.contains("single"));
+    let again = said();
+    assert!(again.starts_with("1 of 1 slices are in") && !again.contains("as declared"), "{again}");
+    std::fs::write(&file, "{").expect("it can be written");
+    let text = refusal(&["check", "--deep", "--record", path]);
+    assert!(
+        text.contains("cannot read") && text.contains("choose another --record file"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_claim_that_holds_or_is_not_checked_is_not_explored() {
+    let text = refusal(&["explore", "single", "--claim", "NonDisruption"]);
+    assert!(text.contains("NonDisruption is not checked in slice single"), "{text}");
+    let text = refusal(&["explore", "single", "--claim", "VoteStable"]);
+    assert!(text.contains("no trace of slice single on which VoteStable fails"), "{text}");
+    assert!(refusal(&["explore", "--claim", "VoteStable"]).contains("SLICE"));
 }
 
 #[test]

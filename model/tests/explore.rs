@@ -358,3 +358,15 @@ fn a_trace_that_cannot_be_shown_is_refused_in_one_line() {
     assert!(all.contains("leave out the slice and --mutant and --actors"), "{all}");
     assert!(both(&["--address", "0.0.0.0:0"]).contains("--allow-remote"));
 }
+
+/// What `check` finds opens on its violation, too: here one that is declared.
+#[test]
+fn a_violation_under_the_present_rules_is_its_own_counterexample() {
+    let slice = slices::named("isolated-naive").expect("it is in the catalogue");
+    let found = Counterexample::under_present_rules(slice, Claim::NonDisruption);
+    let found = found.expect("naive elections depose the leader");
+    let link = hash(&found.walk, &found.walk.header(), &found.actions()).expect("it has one");
+    let last = follow(&found.walk, &link).expect("it leads to the violation");
+    assert_eq!(false_claims(&found.walk, &last), ["NonDisruption"]);
+    assert!(Counterexample::under_present_rules(slice, Claim::VoteStable).is_none());
+}

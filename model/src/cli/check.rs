@@ -233,7 +233,10 @@ fn print_traces(run: &Checked) {
         say!("\n{claim} of {name}{about}:");
         match &violation.trace {
             Some(_) if steps > SHOWN => say!("   too long to print"),
-            Some(trace) => say!("{}", narrate::trace(&model, trace, claim)),
+            Some(trace) => {
+                say!("{}", narrate::trace(&model, trace, claim));
+                say!("   in a browser: quorate-model explore {name} --claim {claim}");
+            }
             None => say!("   its steps cannot be told in the servers' own names"),
         }
     }

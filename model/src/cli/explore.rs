@@ -14,6 +14,7 @@ use quorate_model::mutation::Mutation;
 use quorate_model::simulation::{Trace, run as simulate};
 use quorate_model::slice::Slice;
 use quorate_model::{narrate, slices};
+use quorate_spec::property::Claim;
 
 use super::{AS_DECLARED, Usage, unknown};
 
@@ -27,6 +28,10 @@ pub(super) struct Arguments {
     /// Break a guard, find the shortest counterexample, and open on it
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
+    /// Find the shortest trace of the slice on which this claim fails, under the rules as they are
+    /// here, and open on it
+    #[arg(long, value_name = "NAME", requires = "slice", conflicts_with_all = ["mutant", "actors", "trace"])]
+    claim: Option<String>,
     /// Explore Stateright's actor model of the slice instead of the direct one
     #[arg(long)]
     actors: bool,
@@ -49,6 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     let mutation = arguments.mutant.as_deref().map(mutation_named).transpose()?;
     let slices = candidates(slice, mutation, arguments.actors)?;
     let at = address(arguments)?;
+    if let Some(name) = &arguments.claim {
+        return open_violation(slices[0], claim_named(name)?, at);
+    }
     match (mutation, arguments.actors) {
         (None, false) => open(SliceWalk::sound(slices[0]), at),
         (Some(mutation), false) => open_counterexample(mutation, &slices, at),
@@ -70,6 +78,11 @@ fn mutation_named(name: &str) -> Result<Mutation, Usage> {
     let known: Vec<&str> = Mutation::ALL.iter().map(|mutation| mutation.name()).collect();
     let found = Mutation::ALL.iter().find(|mutation| mutation.name() == name);
     found.copied().ok_or_else(|| unknown("mutant", name, &known))
+}
+
+fn claim_named(name: &str) -> Result<Claim, Usage> {
+    let found = Claim::ALL.iter().find(|claim| claim.name() == name);
+    found.copied().ok_or_else(|| unknown("claim", name, &Claim::ALL.map(Claim::name)))
 }
 
 /// The slices that fit what was asked for, at least one.
@@ -103,20 +116,44 @@ fn candidates(
     Ok(slices)
 }
 
-fn open_counterexample(mutation: Mutation, slices: &[Slice], at: SocketAddr) -> Result<u8, Usage> {
+/// What is found while a line says that it is looked for.
+fn searched(search: impl FnOnce() -> Option<Counterexample>) -> Option<Counterexample> {
     let bar = ProgressBar::new_spinner().with_message("searching for the shortest trace");
     bar.enable_steady_tick(Duration::from_millis(200));
-    let found = Counterexample::find(mutation, slices);
+    let found = search();
     bar.finish_and_clear();
+    found
+}
+
+fn open_violation(slice: Slice, claim: Claim, at: SocketAddr) -> Result<u8, Usage> {
+    let name = slice.name;
+    if !slice.claims.contains(claim) {
+        return Err(Usage(format!(
+            "{claim} is not checked in slice {name}: CLAIMS.md says where it is"
+        )));
+    }
+    let found = searched(|| Counterexample::under_present_rules(slice, claim));
     let Some(found) = found else {
+        return Err(Usage(format!("no trace of slice {name} on which {claim} fails was found")));
+    };
+    show(found, at)
+}
+
+/// Tells the trace, and serves it.
+fn show(found: Counterexample, at: SocketAddr) -> Result<u8, Usage> {
+    say!("{}\n", narrate::trace(found.walk.model(), &found.trace, found.claim));
+    say!("The violation in the Explorer: {}", link(&found.walk, at, &found.actions()));
+    serve_until_told(found.walk, at)
+}
+
+fn open_counterexample(mutation: Mutation, slices: &[Slice], at: SocketAddr) -> Result<u8, Usage> {
+    let Some(found) = searched(|| Counterexample::find(mutation, slices)) else {
         let names: Vec<_> = slices.iter().map(|slice| slice.name).collect();
         let (mutant, names) = (mutation.name(), names.join(", "));
         return Err(Usage(format!("{mutant} survives {names}: there is nothing to show")));
     };
-    let text = narrate::trace(found.walk.model(), &found.trace, mutation.killer());
-    say!("{}: {}\n{text}\n", mutation.name(), mutation.about());
-    say!("The violation in the Explorer: {}", link(&found.walk, at, &found.actions()));
-    serve_until_told(found.walk, at)
+    say!("{}: {}", mutation.name(), mutation.about());
+    show(found, at)
 }
 
 fn open_actors(slices: &[Slice], mutation: Option<Mutation>, at: SocketAddr) -> Result<u8, Usage> {

@@ -1,6 +1,6 @@
 //! A slice in the Explorer: plain states of a [`SliceModel`], under the sound rules or a mutant.
 
-use quorate_spec::property::ClaimSet;
+use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Index, NodeId};
 
 use super::link;
@@ -23,13 +23,13 @@ pub struct SliceWalk {
     initial: State,
 }
 
-/// A mutant's counterexample, and the slice that it was found in.
+/// A counterexample, and the slice that it was found in.
 pub struct Counterexample {
-    /// The slice under the mutant's rules.
+    /// The slice under the rules that it was found under.
     pub walk: SliceWalk,
-    /// The mutant.
-    pub mutation: Mutation,
-    /// The shortest trace to a state in which the mutant's claim is false.
+    /// The claim that is false at its end.
+    pub claim: Claim,
+    /// The shortest trace to such a state.
     pub trace: Trace,
 }
 
@@ -39,12 +39,22 @@ impl Counterexample {
     pub fn find(mutation: Mutation, slices: &[Slice]) -> Option<Counterexample> {
         slices.iter().find_map(|slice| {
             let model = SliceModel::new(*slice, Guards::broken(mutation));
-            let trace = shortest(&model, mutation.killer(), TRACE_LIMIT).1?;
-            let mut walk = SliceWalk::of(model, Some(mutation));
-            walk.initial = trace.initial.clone();
-            walk.header.trace = link::hash(&walk, &walk.header, &actions(&trace));
-            Some(Counterexample { walk, mutation, trace })
+            Counterexample::on(SliceWalk::of(model, Some(mutation)), mutation.killer())
         })
+    }
+
+    /// Searches the slice for the shortest trace on which this claim fails, under the rules as they
+    /// are in this copy of the specification.
+    #[must_use]
+    pub fn under_present_rules(slice: Slice, claim: Claim) -> Option<Counterexample> {
+        Counterexample::on(SliceWalk::sound(slice), claim)
+    }
+
+    fn on(mut walk: SliceWalk, claim: Claim) -> Option<Counterexample> {
+        let trace = shortest(&walk.model, claim, TRACE_LIMIT).1?;
+        walk.initial = trace.initial.clone();
+        walk.header.trace = link::hash(&walk, &walk.header, &actions(&trace));
+        Some(Counterexample { walk, claim, trace })
     }
 
     /// The actions that lead to the violation.
