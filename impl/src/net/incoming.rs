@@ -80,8 +80,8 @@ async fn admit(shared: &Shared, stream: TcpStream) -> Result<Visitor, Fault> {
         (Security::Tls(tls), true) => match tls.accept(stream).await {
             Ok(stream) => {
                 let shown = stream.get_ref().1.peer_certificates();
-                let shown = shown.and_then(<[_]>::first).map(CertificateDer::clone);
-                let shown: Option<CertificateDer<'static>> = shown.map(CertificateDer::into_owned);
+                let shown = shown.and_then(<[_]>::first).cloned();
+                let shown = shown.map(CertificateDer::into_owned);
                 let cluster = &shared.me.cluster;
                 let is = |id| shown.as_ref().is_some_and(|it| tls::proves(it, cluster, id));
                 welcome(shared, Box::new(stream), is).await

@@ -119,7 +119,7 @@ impl Dice<'_> {
 
     fn packet(&mut self, prev: EntryId, entries: Entries) -> Packet {
         let (at, index, token) = (Instant(self.draw()), Index(self.draw()), Token(self.draw()));
-        let (flag, last) = (self.draw() % 2 == 0, self.entry());
+        let (flag, last) = (self.draw().is_multiple_of(2), self.entry());
         let snapshot = Snapshot { last, configuration: self.configuration() };
         let conflict = AppendOutcome::Conflict { prev_index: index, hint: last };
         let bodies = [

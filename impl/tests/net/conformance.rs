@@ -166,7 +166,7 @@ impl Transport for Faulty {
     fn send(&self, mut packet: Packet) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.count += 1;
-        let strikes = held.count % 7 == 0;
+        let strikes = held.count.is_multiple_of(7);
         let to = packet.envelope.to;
         match self.fault {
             Fault::Repeats if strikes => self.network.send(packet.clone()),
@@ -191,8 +191,10 @@ impl Transport for Faulty {
             Fault::Waits if to == NodeId(3) => {
                 held.to_third += 1;
                 // As if its queue were full for good.
-                while held.to_third > 5_000 {
-                    std::thread::park();
+                if held.to_third > 5_000 {
+                    loop {
+                        std::thread::park();
+                    }
                 }
             }
             _ => {}
