@@ -5,7 +5,6 @@ mod conformance;
 mod nodes;
 mod proxy;
 mod rig;
-mod said;
 mod snapshots;
 mod strangers;
 mod tcp;
