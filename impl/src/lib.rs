@@ -111,6 +111,7 @@
 //! * [`StateMachine`]: what is replicated. [`Builder`]: one node in a few lines.
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
 //! * [`DiskStorage`]: a log on a real disk; [`storage::conformance`] checks one of your own.
+//! * [`net::TcpTransport`]: nodes in processes of their own, over TCP and TLS.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
 mod apply;
@@ -128,6 +129,7 @@ mod limits;
 pub mod machine;
 pub mod memory;
 mod metrics;
+pub mod net;
 pub mod network;
 pub mod node;
 mod observe;

@@ -78,6 +78,11 @@ impl Outbox {
         self.transport.knows(id)
     }
 
+    /// See [`Transport::moved`].
+    pub(crate) fn moved(&self, to: NodeId) -> u64 {
+        self.transport.moved(to)
+    }
+
     /// How many messages wait for a write.
     pub(crate) fn held(&self) -> usize {
         self.gate.held().count()

@@ -10,7 +10,9 @@ mod perform;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_spec::{Effects, Index, Input, Instant, Node, NodeId, Protocol, ReadView, WriteId};
+use quorate_spec::{
+    Duration, Effects, Index, Input, Instant, Node, NodeId, Protocol, ReadView, WriteId,
+};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
@@ -53,8 +55,8 @@ pub(crate) struct Driver<S> {
     pub(crate) effects: Effects,
     /// The last entry of the latest state of the machine that is known to be durable.
     pub(crate) kept: Index,
-    /// Which snapshots are on their way to whom, up to which entry, and when they are given up.
-    pub(crate) moving: BTreeMap<NodeId, (Index, Instant)>,
+    /// The snapshots that are on their way, by whom they are for.
+    pub(crate) moving: BTreeMap<NodeId, Moving>,
     /// Packets that were dropped because their contents did not fit their entries.
     pub(crate) incomplete: u64,
     pub(crate) observer: Observer,
@@ -75,6 +77,16 @@ pub(crate) struct Inputs {
     pub(crate) taken: Vec<Proposal>,
     /// Reads that were taken from the queue for the next step.
     pub(crate) came: Vec<Reader>,
+}
+
+/// A snapshot on its way.
+pub(crate) struct Moving {
+    /// The last entry that it covers.
+    last: Index,
+    /// How many bytes the transport had moved when it was looked at.
+    moved: u64,
+    /// When it is looked at again, and given up where nothing has moved.
+    until: Instant,
 }
 
 /// Something that the owner has to deal with.
@@ -179,22 +191,34 @@ impl<S: Storage> Driver<S> {
 
     /// When something has to happen without being asked for.
     fn next_deadline(&self) -> Instant {
-        let given_up = self.moving.values().map(|(_, until)| *until).min();
+        let given_up = self.moving.values().map(|moving| moving.until).min();
         let protocol = self.protocol.next_deadline(&self.node);
         given_up.map_or(protocol, |at| at.min(protocol))
     }
 
-    /// Tells the node of snapshots that had long enough to arrive.
+    /// Tells the node of snapshots that had long enough to arrive, and of which nothing has moved
+    /// meanwhile.
     fn give_up_moving(&mut self) -> Result<(), StopReason> {
-        let now = self.clock.now();
-        let over: Vec<NodeId> =
-            self.moving.iter().filter(|(_, (_, until))| *until <= now).map(|(id, _)| *id).collect();
-        for peer in over {
-            if let Some((index, _)) = self.moving.remove(&peer) {
-                self.step(Input::SnapshotReported { peer, index }, Source::Protocol)?;
+        let (now, patience) = (self.clock.now(), self.patience());
+        let mut over = Vec::new();
+        for (peer, moving) in self.moving.iter_mut().filter(|(_, it)| it.until <= now) {
+            let moved = self.outbox.moved(*peer);
+            if moved == moving.moved {
+                over.push((*peer, moving.last));
+            } else {
+                (moving.moved, moving.until) = (moved, now.after(patience));
             }
         }
+        for (peer, index) in over {
+            self.moving.remove(&peer);
+            self.step(Input::SnapshotReported { peer, index }, Source::Protocol)?;
+        }
         Ok(())
+    }
+
+    /// How long nothing of a snapshot may move.
+    fn patience(&self) -> Duration {
+        Duration(PATIENCE * self.protocol.params.election_timeout.0)
     }
 
     /// What waited for the writes leaves, then the node hears of them, and of the state of its
@@ -280,6 +304,9 @@ impl<S: Storage> Driver<S> {
         }
     }
 }
+
+/// How many election timeouts nothing of a snapshot may move.
+const PATIENCE: u64 = 8;
 
 /// The last report of a writer that is no more.
 fn gone(last: &Progress) -> Progress {

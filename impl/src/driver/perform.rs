@@ -3,10 +3,10 @@
 
 use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::{
-    Body, Duration, Effects, Input, Instant, Moment, Outgoing, Persist, ReadView, Refusal, WriteId,
+    Body, Effects, Input, Instant, Moment, Outgoing, Persist, ReadView, Refusal, WriteId,
 };
 
-use super::Driver;
+use super::{Driver, Moving};
 use crate::apply::Missing;
 use crate::errors::{ProposeError, StopReason};
 use crate::order::Promise;
@@ -166,18 +166,16 @@ impl<S: Storage> Driver<S> {
                 let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
                 let Some(request) = request else { break };
                 if let Body::InstallSnapshot { snapshot } = &request.message.body {
-                    // Where nothing says that it has arrived by then, it is moved again.
-                    let patience = Duration(PATIENCE * self.protocol.params.election_timeout.0);
-                    self.moving.insert(peer, (snapshot.last.index, now.after(patience)));
+                    // Where nothing of it has moved by then, it is moved again.
+                    let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));
+                    let until = now.after(self.patience());
+                    self.moving.insert(peer, Moving { last, moved, until });
                 }
                 self.outbox.post(request, &self.storage);
             }
         }
     }
 }
-
-/// How many election timeouts a snapshot may take to arrive.
-const PATIENCE: u64 = 8;
 
 /// Tells clients why the protocol did not take their proposals.
 fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {

@@ -1,16 +1,18 @@
 //! Snapshots: the log stays short, and whoever has fallen behind it catches up.
 
 use std::io::{self, Read};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 
 use quorate::{Command, Limits, MemoryDisk, Response, StateMachine, StopReason, Storage};
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::message::Kind;
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, EntryId, Index, NodeId, Persist, Snapshot, Term, WriteId,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, NodeId, Params, Persist,
+    Snapshot, Term, WriteId,
 };
 
-use crate::lab::{Lab, Recorder, commands, eventually, soon};
+use crate::lab::{Lab, Recorder, commands, eventually, params, soon};
 use crate::solo::{ME, Solo};
 
 const PEER: NodeId = NodeId(2);
@@ -92,6 +94,49 @@ async fn snapshots_that_are_lost_are_moved_again() {
     lab.all_apply(&commands).await;
     lab.cluster.network().lose(0);
     lab.finish().await;
+}
+
+/// Lets more time pass than nothing of a snapshot may move in, while one peer answers. Gives how many
+/// snapshots the leader sends meanwhile.
+async fn snapshots_meanwhile(solo: &mut Solo, moves: bool) -> usize {
+    let Params { heartbeat_interval, election_timeout, .. } = params();
+    let mut installs = 0;
+    for _ in 0..=10 * election_timeout.0 / heartbeat_interval.0 {
+        solo.moved.fetch_add(u64::from(moves), Ordering::SeqCst);
+        solo.clock.advance(heartbeat_interval);
+        let now = solo.clock.read();
+        loop {
+            let sent = solo.next_sent().await;
+            installs += usize::from(sent.kind() == Kind::InstallSnapshot);
+            let Envelope { to, message, .. } = &sent.packet.envelope;
+            let of_now = message.stamp.sent == Some(now);
+            if *to == PEER && of_now && sent.kind() == Kind::AppendEntries {
+                solo.accept(&sent, 1).await;
+                break;
+            }
+        }
+        // The node's own timer runs in real time, and has to have a chance.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    installs
+}
+
+#[tokio::test]
+async fn a_snapshot_is_given_up_where_nothing_moves_and_not_where_it_moves_slowly() {
+    let mut solo = Solo::start(3, every(2), Recorder::default());
+    solo.lead_by(PEER).await;
+    let handle = solo.handle().clone();
+    let proposed = tokio::spawn(async move { handle.propose(&b"command"[..]).await });
+    let request = solo.next_to(PEER, Kind::AppendEntries).await;
+    solo.accept(&request, 2).await;
+    soon("it is committed", proposed).await.expect("no panic").expect("it leads");
+    solo.status("the log is compacted", |status| status.base.index == Index(2)).await;
+    // Node 3 has said nothing, and needs what is gone.
+    assert_eq!(snapshots_meanwhile(&mut solo, true).await, 1);
+    assert_eq!(snapshots_meanwhile(&mut solo, true).await, 0);
+    // What has moved since it was looked at last counts once more.
+    let again = async { while snapshots_meanwhile(&mut solo, false).await == 0 {} };
+    soon("it is sent again", again).await;
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ impl Storage for ReadLog {
 
 /// Sees what the node sends.
 struct Outlet {
+    moved: Arc<AtomicU64>,
     disk: MemoryDisk,
     view: Published,
     sent: mpsc::UnboundedSender<Sent>,
@@ -124,6 +125,10 @@ impl Transport for Outlet {
     fn knows(&self, _: NodeId) -> bool {
         true
     }
+
+    fn moved(&self, _: NodeId) -> u64 {
+        self.moved.load(Ordering::SeqCst)
+    }
 }
 
 /// How a snapshot begins that was taken while nobody had a session.
@@ -134,6 +139,8 @@ fn no_sessions() -> Vec<u8> {
 }
 
 pub(crate) struct Solo {
+    /// Bytes of states that the transport says it has moved.
+    pub(crate) moved: Arc<AtomicU64>,
     pub(crate) node: RunningNode,
     pub(crate) disk: MemoryDisk,
     pub(crate) clock: Arc<ManualClock>,
@@ -189,7 +196,7 @@ impl Solo {
         let (sender, sent) = mpsc::unbounded_channel();
         let (inbox, packets) = mpsc::channel(16);
         let view = Published::default();
-        let read = Reads::default();
+        let (read, moved) = (Reads::default(), Arc::new(AtomicU64::new(0)));
         let parts = Parts {
             storage: ReadLog {
                 storage: disk.open(),
@@ -197,6 +204,7 @@ impl Solo {
                 view: Arc::clone(&view),
             },
             transport: Arc::new(Outlet {
+                moved: Arc::clone(&moved),
                 disk: disk.clone(),
                 view: Arc::clone(&view),
                 sent: sender,
@@ -209,7 +217,7 @@ impl Solo {
         let options = Options { id: ME, params, seed: 7, limits };
         let node = node::start(options, parts)?;
         view.set(node.handle().watch()).expect("it is set once");
-        Ok(Solo { node, disk, clock, sent, inbox, read })
+        Ok(Solo { moved, node, disk, clock, sent, inbox, read })
     }
 
     pub(crate) fn handle(&self) -> &Handle {

@@ -1,0 +1,11 @@
+//! Nodes that reach each other over TCP. No test asserts a time: each waits for a condition.
+
+mod codec;
+mod conformance;
+mod nodes;
+mod proxy;
+mod rig;
+mod snapshots;
+mod strangers;
+mod tcp;
+mod tls;
