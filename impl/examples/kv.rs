@@ -83,10 +83,7 @@ async fn answer(
     // Any node does: it sends commands on to the leader, and asks the leader for reads.
     let any = cluster.handles().next().cloned().ok_or("no node runs: start one");
     match verb {
-        "kill" => {
-            cluster.kill(NodeId(rest.parse()?)).await;
-            Ok(format!("n{rest} is dead"))
-        }
+        "kill" => Ok(cluster.kill(NodeId(rest.parse()?)).await).map(|()| "dead".to_owned()),
         "start" => Ok(format!("n{} runs", cluster.start(NodeId(rest.parse()?))?.id())),
         "get" => {
             let handle = any?;
