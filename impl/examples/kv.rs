@@ -1,4 +1,4 @@
-//! A replicated key-value store, three nodes in one process: set, get, del, kill NODE, start NODE.
+//! A replicated key-value store, three nodes in one process: set, get, del, stop NODE, start NODE.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -83,7 +83,7 @@ async fn answer(
     // Any node does: it sends commands on to the leader, and asks the leader for reads.
     let any = cluster.handles().next().cloned().ok_or("no node runs: start one");
     match verb {
-        "kill" => Ok(cluster.kill(NodeId(rest.parse()?)).await).map(|()| "dead".to_owned()),
+        "stop" => Ok(format!("stopped: {:?}", cluster.stop(NodeId(rest.parse()?)).await)),
         "start" => Ok(format!("n{} runs", cluster.start(NodeId(rest.parse()?))?.id())),
         "get" => {
             let handle = any?;
@@ -95,6 +95,6 @@ async fn answer(
             let before = session.propose(&any?, line).await?.response;
             Ok(format!("was `{}`", String::from_utf8_lossy(&before)))
         }
-        _ => Err("set KEY VALUE, get KEY, del KEY, kill NODE or start NODE".into()),
+        _ => Err("set KEY VALUE, get KEY, del KEY, stop NODE or start NODE".into()),
     }
 }
