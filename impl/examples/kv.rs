@@ -1,28 +1,27 @@
-//! A replicated key-value store: three nodes in one process. Type `set KEY VALUE`, `get KEY`,
-//! `del KEY`, `kill NODE`, `start NODE`.
+//! A replicated key-value store, three nodes in one process: set, get, del, stop NODE, start NODE.
 
+use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use quorate::{Cluster, Command, ReadLevel, Response, Session, StateMachine, clock::span};
 use quorate_spec::{NodeId, Params};
 use rpds::RedBlackTreeMapSync;
 
-/// The map, shared with its readers. A clone of the persistent map inside costs nothing.
-#[derive(Clone, Default)]
-struct Store(Arc<RwLock<RedBlackTreeMapSync<String, String>>>);
+/// To clone the persistent map costs nothing.
+type Map = RedBlackTreeMapSync<String, String>;
 
-impl Store {
-    fn map(&self) -> RedBlackTreeMapSync<String, String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
+/// The map, shared with its readers.
+#[derive(Clone, Default)]
+struct Store(Arc<RwLock<Map>>);
+
+const SOUND: &str = "nobody panics who holds the map";
 
 impl StateMachine for Store {
     /// A command is a line, `set KEY VALUE` or `del KEY`; the answer is the value before.
     fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
-        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.0.write().expect(SOUND);
         let one = |command: &Command<'_>| {
             let line = String::from_utf8_lossy(command.bytes);
             let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
@@ -38,26 +37,24 @@ impl StateMachine for Store {
     }
 
     fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
-        let map = self.map();
+        let map = self.0.read().expect(SOUND).clone();
         move |out: &mut dyn Write| map.iter().try_for_each(|(k, v)| writeln!(out, "{k} {v}"))
     }
 
     fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
-        let mut map = RedBlackTreeMapSync::default();
+        let mut map = Map::default();
         for line in BufReader::new(state).lines() {
             let line = line?;
             let (key, value) = line.split_once(' ').ok_or(io::ErrorKind::InvalidData)?;
             map.insert_mut(key.to_owned(), value.to_owned());
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = map;
+        *self.0.write().expect(SOUND) = map;
         Ok(())
     }
 }
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
-
 #[tokio::main]
-async fn main() -> Fallible<()> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let params = Params::new(span(Duration::from_secs(1)), span(Duration::from_millis(100)));
     let stores: [Store; 3] = Default::default();
     let machines = stores.clone();
@@ -81,22 +78,23 @@ async fn answer(
     stores: &[Store; 3],
     session: &Session,
     line: &str,
-) -> Fallible<String> {
+) -> Result<String, Box<dyn Error>> {
     let (verb, rest) = line.split_once(' ').ok_or("a command and a word, such as `get name`")?;
+    // Any node does: it sends commands on to the leader, and asks the leader for reads.
+    let any = cluster.handles().next().cloned().ok_or("no node runs: start one");
     match verb {
-        "kill" => cluster.kill(NodeId(rest.parse()?)).await,
-        "start" => drop(cluster.start(NodeId(rest.parse()?))?),
-        _ => {
-            // Any node does: it sends the command on to the leader, and asks the leader for a read.
-            let handle = cluster.handles().next().ok_or("no node runs: start one")?.clone();
-            if verb == "get" {
-                handle.read(ReadLevel::ReadIndex).await?;
-                let map = stores[handle.id().0 as usize - 1].map();
-                return Ok(map.get(rest).cloned().unwrap_or_default());
-            }
-            let before = session.propose(&handle, line).await?.response;
-            return Ok(format!("was `{}`", String::from_utf8_lossy(&before)));
+        "stop" => Ok(format!("stopped: {:?}", cluster.stop(NodeId(rest.parse()?)).await)),
+        "start" => Ok(format!("n{} runs", cluster.start(NodeId(rest.parse()?))?.id())),
+        "get" => {
+            let handle = any?;
+            handle.read(ReadLevel::ReadIndex).await?;
+            let map = stores[handle.id().0 as usize - 1].0.read().expect(SOUND).clone();
+            Ok(map.get(rest).cloned().unwrap_or_default())
         }
+        "set" | "del" => {
+            let before = session.propose(&any?, line).await?.response;
+            Ok(format!("was `{}`", String::from_utf8_lossy(&before)))
+        }
+        _ => Err("set KEY VALUE, get KEY, del KEY, stop NODE or start NODE".into()),
     }
-    Ok("done".to_owned())
 }
