@@ -1,0 +1,7 @@
+//! Nodes that are opened with everything in the box: what is refused, and what they live through.
+
+mod full;
+mod killed;
+mod members;
+mod refusals;
+mod rig;
