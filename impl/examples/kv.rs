@@ -1,7 +1,7 @@
 //! A replicated key-value store of three processes, open to everyone who reaches them.
 
 use std::error::Error;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, RwLock};
 
 use quorate::net::{Addresses, ClusterId, Security};
@@ -45,7 +45,8 @@ impl StateMachine for Store {
 
     fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
         *self.0.write().expect(SOUND) = Default::default();
-        io::BufReader::new(state).lines().try_for_each(|line| Ok(drop(self.perform(&line?))))
+        io::read_to_string(state)?.lines().for_each(|line| drop(self.perform(line)));
+        Ok(())
     }
 }
 
@@ -60,11 +61,10 @@ pub(crate) async fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let peer = |(id, at): (&str, &str)| Some((NodeId(id.parse().ok()?), at.to_owned()));
     let peers = peers.iter().map(|peer_at| peer_at.split_once('=').and_then(peer));
     let peers: Vec<_> = peers.collect::<Option<_>>().ok_or(USAGE)?;
-    let (id, store) = (NodeId(id.parse()?), Store::default());
-    let (cluster, security) = (ClusterId::new("kv-example")?, Security::Open);
+    let (id, cluster, store) = (NodeId(id.parse()?), ClusterId::new("kv")?, Store::default());
     let (begin, peers) = (Begin::found(peers.iter().map(|it| it.0)), Addresses::new(peers));
     let (directory, listen) = (directory.into(), peers.of(id).ok_or(USAGE)?);
-    let site = Site { cluster, directory, listen, peers, security, begin };
+    let site = Site { cluster, directory, listen, peers, security: Security::Open, begin };
     let node = Node::open(id, site, store.clone()).await?;
     let listener = TcpListener::bind(clients).await?;
     println!("node {id} runs: set KEY VALUE, get KEY and del KEY on {clients}");

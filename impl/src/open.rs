@@ -67,6 +67,17 @@ pub enum NodeError {
     /// Its directory is not opened.
     #[error(transparent)]
     Directory(#[from] OpenError),
+    /// Its directory belongs to another cluster.
+    #[error(
+        "{} belongs to another cluster than {cluster}: look which directory this node was started on",
+        .directory.display()
+    )]
+    OtherCluster {
+        /// The directory.
+        directory: PathBuf,
+        /// The cluster that was asked for.
+        cluster: ClusterId,
+    },
     /// It has no network.
     #[error(transparent)]
     Network(#[from] TransportError),
@@ -177,12 +188,14 @@ impl Builder {
             Begin::Join => Configuration::default(),
             Begin::Resume => return Err(NodeError::NothingThere(directory)),
         };
-        let options = DiskOptions::new(cluster.number(), id, configuration);
-        let opened = tokio::task::spawn_blocking(|| DiskStorage::open(directory, options));
-        let storage = opened.await.unwrap_or_else(|panic| match panic.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is going away cancels it, and then nobody is here.
-            Err(cancelled) => unreachable!("{cancelled}"),
+        let storage =
+            opened(DiskOptions::new(cluster.number(), id, configuration), directory).await;
+        let storage = storage.map_err(|error| match error {
+            // The directory knows a number, and people know the name.
+            OpenError::OtherCluster { path: directory, .. } => {
+                NodeError::OtherCluster { directory, cluster: cluster.clone() }
+            }
+            error => error.into(),
         })?;
         let options = TcpOptions { cluster, id, listen, addresses, security, limits };
         let (network, arrivals) = match TcpTransport::start(options).await {
@@ -201,6 +214,16 @@ impl Builder {
         };
         Ok(Node { running: self.start(storage, wire, machine)?, network })
     }
+}
+
+/// Opens the directory on a thread that may wait for a disk.
+async fn opened(options: DiskOptions, directory: PathBuf) -> Result<DiskStorage, OpenError> {
+    let opened = tokio::task::spawn_blocking(|| DiskStorage::open(directory, options));
+    opened.await.unwrap_or_else(|ended| match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only a runtime that is going away cancels it, and this task with it.
+        Err(cancelled) => unreachable!("{cancelled}"),
+    })
 }
 
 /// The first configuration of a cluster with these members.

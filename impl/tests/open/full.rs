@@ -66,11 +66,7 @@ async fn a_full_disk_stops_the_node_which_says_what_to_do_and_loses_nothing() {
     // There is room again.
     let node = open(1, site(folder.path()), &journal).await.expect("nothing is lost");
     propose(&node, "there is room again").await;
-    let lines = journal.lines();
-    assert!(
-        (0..=last).all(|number| lines[number as usize] == command(number)),
-        "{last} were there"
-    );
-    drop(lines);
+    let has = |number: u64| journal.lines()[number as usize] == command(number);
+    assert!((0..=last).all(has), "{last} were acknowledged");
     node.shutdown().await;
 }

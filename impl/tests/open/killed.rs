@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Clients, each with a key that it alone writes.
 const CLIENTS: usize = 6;
 /// Writes that are acknowledged between two kills, at least.
-const BETWEEN: u64 = 30;
+const BETWEEN: u64 = 200;
 
 /// Does nothing, unless it is started by another test.
 #[test]
@@ -91,9 +91,12 @@ impl Drop for Cluster {
     }
 }
 
-/// Ports from which the system makes no connections: a node that is down stays unreachable.
+/// Ports from which the system makes no connections: a node that is down stays unreachable. Each
+/// cluster of each process has its own.
 fn free_ports() -> Vec<u16> {
-    let first = 12_000 + (std::process::id() % 2_000) as u16 * 8;
+    static CLUSTERS: AtomicU16 = AtomicU16::new(0);
+    let cluster = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+    let first = 12_000 + (std::process::id() % 1_000) as u16 * 16 + cluster % 2 * 8;
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (first..32_000).filter(free).take(6).collect()
 }
@@ -211,6 +214,12 @@ impl History {
                 thread::sleep(Duration::from_millis(5));
                 continue;
             };
+            // Where this is answered, the node has a session for the client, and writes get to it.
+            let Some(seen) = self.read(&mut client, key) else {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            };
+            seen?;
             for _ in 0..random.below(200) {
                 let done = match random.below(3) {
                     0 => self.read(&mut client, random.below(CLIENTS)),

@@ -1,5 +1,6 @@
 //! Nodes that are opened with everything in the box: what is refused, and what they live through.
 
+mod away;
 mod full;
 mod killed;
 mod members;

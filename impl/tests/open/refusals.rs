@@ -15,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use crate::rig::{Journal, cluster, eventually, open, propose, site};
 
 async fn refused(id: u64, site: Site) -> NodeError {
-    open(id, site, &Journal::default()).await.err().expect("it is refused")
+    open(id, site, &Journal::default()).await.expect_err("it is refused")
 }
 
 /// A directory of node 1 with one command, which nobody has open.
@@ -47,7 +47,8 @@ async fn a_wrong_directory_is_refused_and_left_alone() {
 
     let other = ClusterId::new("other").expect("it is a label");
     let error = refused(1, Site { cluster: other, ..used.clone() }).await;
-    assert!(matches!(error, NodeError::Directory(OpenError::OtherCluster { .. })), "{error}");
+    assert!(matches!(error, NodeError::OtherCluster { .. }), "{error}");
+    assert!(error.to_string().contains("belongs to another cluster than other"), "{error}");
 
     let running = open(1, used.clone(), &Journal::default()).await.expect("it is its own");
     let error = refused(1, used.clone()).await;
