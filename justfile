@@ -31,6 +31,10 @@ test:
 claims:
     cargo run --release -p quorate-model -- claims
 
+# Feed hostile bytes to the decoder for a minute (nightly, and `cargo install cargo-fuzz`)
+fuzz:
+    cargo +nightly fuzz run packet -- -max_total_time=60
+
 # The mathematics: dangerous splits, election timeouts, commit latency (`just math quorum`)
 math *ARGUMENTS:
     cargo run --release -p quorate-model -- math {{ARGUMENTS}}

@@ -1,32 +1,20 @@
 //! Committed entries go to the state machine, in order, and their clients are answered.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use quorate_spec::{EntryId, Index, Log};
 use tokio::sync::{mpsc, watch};
 
+use crate::machine::{Applied, StateMachine};
+use crate::metrics::Metrics;
 use crate::pending::{Answer, Pending};
 use crate::published::Published;
 use crate::record::{Content, MachineState, Payload};
+use crate::sessions::Sessions;
+use crate::snapshots::{SnapshotWriter, View};
 use crate::storage::Storage;
-
-/// What a cluster replicates: every node gives the same commands, in the same order, to its own.
-pub trait StateMachine: Send + 'static {
-    /// Applies a committed command. It is called once for each in the life of a node, and again
-    /// from its snapshot on when a node restarts with a new machine. It may take its time:
-    /// it has a thread of its own, and the node goes on meanwhile.
-    fn apply(&mut self, id: EntryId, command: &[u8]);
-
-    /// The present state as bytes, from which [`StateMachine::restore`] makes it again. It is asked
-    /// for on the machine's thread: no command is applied meanwhile, and the node goes on.
-    fn snapshot(&mut self) -> Vec<u8>;
-
-    /// Takes over a state that the machine of some node of the cluster made: when a node starts
-    /// that has taken a snapshot, or when it has fallen behind the leader's.
-    fn restore(&mut self, state: &[u8]);
-}
 
 /// A committed entry on its way to the machine.
 #[derive(Debug)]
@@ -139,23 +127,45 @@ fn committed(
 pub(crate) struct Applier {
     applied: watch::Receiver<Index>,
     killed: Arc<AtomicBool>,
+    complaint: Complaint,
+}
+
+/// Why the machine's thread has ended, where it did not panic.
+pub(crate) type Complaint = Arc<OnceLock<String>>;
+
+/// How often a machine's state is taken, and where it goes.
+pub(crate) struct Snapshots {
+    /// After so many entries. While the one before is being written, none is taken.
+    pub(crate) every: u64,
+    /// To the owner of the node.
+    pub(crate) taken: mpsc::Sender<MachineState>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Applier {
     /// Starts the thread on a machine that has applied everything up to `from`.
     pub(crate) fn start(
-        machine: impl StateMachine,
+        machine: Sessions<impl StateMachine>,
         from: Index,
         queue: mpsc::Receiver<Work>,
         snapshots: Snapshots,
         published: Arc<Published>,
     ) -> Applier {
         let (report, applied) = watch::channel(from);
-        let killed = Arc::new(AtomicBool::new(false));
-        let kill = Arc::clone(&killed);
-        let mut apply = Apply { machine, covered: from, snapshots, published, report };
-        thread::spawn(move || apply.all(queue, &kill));
-        Applier { applied, killed }
+        let (killed, complaint) = (Arc::new(AtomicBool::new(false)), Complaint::default());
+        let (kill, complain) = (Arc::clone(&killed), Arc::clone(&complaint));
+        let Snapshots { every, taken, metrics } = snapshots;
+        let snapshots = SnapshotWriter::start(taken, metrics, report.clone());
+        let mut apply = Apply { machine, covered: from, every, snapshots, published, report };
+        thread::spawn(move || {
+            let mut queue = queue;
+            // The queue closes, and the owner looks, after the complaint is made.
+            if let Err(why) = apply.all(&mut queue, &kill) {
+                // It is set once, here.
+                let _ = complain.set(why);
+            }
+        });
+        Applier { applied, killed, complaint }
     }
 
     /// The last entry that was applied.
@@ -163,55 +173,53 @@ impl Applier {
         self.applied.clone()
     }
 
-    /// Has the thread end after the command that it is applying.
+    /// Where the thread says why it ends.
+    pub(crate) fn complaint(&self) -> Complaint {
+        Arc::clone(&self.complaint)
+    }
+
+    /// Has the thread end after the batch that it is applying.
     pub(crate) fn kill(&self) {
         self.killed.store(true, Ordering::Release);
     }
 
-    /// Waits until the thread has ended, because it was killed or nobody can give it more.
+    /// Waits until the thread has ended, because it was killed or nobody can give it more, and the
+    /// machine and every view of it is gone.
     pub(crate) async fn ended(mut self) {
         while self.applied.changed().await.is_ok() {}
     }
 }
 
-/// How often a machine's state is taken, and where it goes.
-#[derive(Debug)]
-pub(crate) struct Snapshots {
-    /// After so many entries.
-    pub(crate) every: u64,
-    /// To the owner of the node. While that has not taken the one before, none is made.
-    pub(crate) taken: mpsc::Sender<MachineState>,
-}
-
 /// The machine's thread.
 struct Apply<M> {
-    machine: M,
+    machine: Sessions<M>,
     /// The last entry that a snapshot covers.
     covered: Index,
-    snapshots: Snapshots,
+    every: u64,
+    snapshots: SnapshotWriter,
     published: Arc<Published>,
     report: watch::Sender<Index>,
 }
 
 impl<M: StateMachine> Apply<M> {
-    fn all(&mut self, mut queue: mpsc::Receiver<Work>, killed: &AtomicBool) {
+    fn all(&mut self, queue: &mut mpsc::Receiver<Work>, killed: &AtomicBool) -> Result<(), String> {
         while let Some(work) = queue.blocking_recv() {
+            if killed.load(Ordering::Acquire) {
+                return Ok(());
+            }
             match work {
                 Work::Restore(state) => {
-                    self.machine.restore(&state.bytes);
-                    self.covered = state.last.index;
-                    self.applied(state.last.index);
+                    let last = state.last.index;
+                    let restored = self.machine.restore(&state.bytes);
+                    restored
+                        .map_err(|error| format!("the snapshot up to entry {last}: {error}"))?;
+                    self.covered = last;
+                    self.applied(last);
                 }
-                Work::Apply(batch) => {
-                    for committed in batch {
-                        if killed.load(Ordering::Acquire) {
-                            return;
-                        }
-                        self.one(committed);
-                    }
-                }
+                Work::Apply(batch) => self.batch(batch)?,
             }
         }
+        Ok(())
     }
 
     /// From now on whoever reads up to this index finds it in the machine.
@@ -221,20 +229,23 @@ impl<M: StateMachine> Apply<M> {
     }
 
     /// Applies, then answers, so that no client hears of a command that its leader has not applied.
-    fn one(&mut self, Committed { id, command, answer }: Committed) {
-        if let Some(command) = command {
-            self.machine.apply(id, &command);
+    fn batch(&mut self, batch: Vec<Committed>) -> Result<(), String> {
+        let Some(last) = batch.last().map(|committed| committed.id) else { return Ok(()) };
+        let commands: Vec<(EntryId, &[u8])> =
+            batch.iter().filter_map(|it| Some((it.id, &**it.command.as_ref()?))).collect();
+        let outcomes = self.machine.apply(&commands).map_err(|wrong| wrong.to_string())?;
+        self.applied(last.index);
+        let answered = batch.into_iter().filter(|committed| committed.command.is_some());
+        for (Committed { id, answer, .. }, outcome) in answered.zip(outcomes) {
+            if let Some(answer) = answer {
+                answer.send(outcome.map(|response| Applied { entry: id, response }));
+            }
         }
-        self.applied(id.index);
-        if let Some(answer) = answer {
-            // A client that no longer waits does not want the answer.
-            answer.send(Ok(id));
+        if last.index.0 - self.covered.0 >= self.every && self.snapshots.is_idle() {
+            let write = Box::new(self.machine.snapshot());
+            self.snapshots.write(View { last, write });
+            self.covered = last.index;
         }
-        if id.index.0 - self.covered.0 >= self.snapshots.every
-            && let Ok(room) = self.snapshots.taken.try_reserve()
-        {
-            room.send(MachineState { last: id, bytes: self.machine.snapshot().into() });
-            self.covered = id.index;
-        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use quorate_spec::{Node, Refusal, Target, Term};
 use tokio::sync::oneshot;
 
-use crate::handle::ChangeError;
+use crate::errors::ChangeError;
 
 /// The way back to an operator.
 pub(crate) type Answer = oneshot::Sender<Result<(), ChangeError>>;

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use quorate_spec::{Configuration, NodeId, Params};
 
-use crate::apply::StateMachine;
 use crate::clock::{Clock, MonotonicClock};
-use crate::handle::{Handle, StopReason};
+use crate::errors::StopReason;
+use crate::exchange::Exchange;
+use crate::handle::Handle;
+use crate::limits::Limits;
+use crate::machine::StateMachine;
 use crate::memory::MemoryDisk;
 use crate::network::Network;
-use crate::node::{self, Limits, Options, Parts, RunningNode, StartError};
+use crate::node::{self, Options, Parts, RunningNode, StartError};
 
 /// A cluster in one process. The disks and the network stay while nodes come and go.
 pub struct Cluster<M> {
@@ -20,12 +23,13 @@ pub struct Cluster<M> {
     seed: u64,
     starts: u64,
     network: Network,
+    exchange: Exchange,
     disks: BTreeMap<NodeId, MemoryDisk>,
     running: BTreeMap<NodeId, RunningNode>,
     machine: Box<dyn FnMut(NodeId) -> M + Send>,
 }
 
-/// Packets that wait for a node; the network loses what is more.
+/// Packets, and letters, that wait for a node; the network loses what is more.
 const INBOX: usize = 1024;
 
 impl<M: StateMachine> Cluster<M> {
@@ -40,12 +44,14 @@ impl<M: StateMachine> Cluster<M> {
     ) -> Cluster<M> {
         let ids = || (1..=size).map(NodeId);
         let configuration = Configuration::of(ids());
+        let network = Network::new(seed);
         Cluster {
             params,
             limits: Limits::default(),
             seed,
             starts: 0,
-            network: Network::new(seed),
+            exchange: Exchange::new(network.clone()),
+            network,
             disks: ids().map(|id| (id, MemoryDisk::new(configuration.clone()))).collect(),
             running: BTreeMap::new(),
             machine: Box::new(machine),
@@ -94,6 +100,7 @@ impl<M: StateMachine> Cluster<M> {
             storage: self.disk(id).open(),
             transport: Arc::new(self.network.clone()),
             packets: self.network.attach(id, INBOX),
+            mail: Some(self.exchange.attach(id, INBOX)),
             clock: Arc::new(MonotonicClock::new()) as Arc<dyn Clock>,
             machine: (self.machine)(id),
         };

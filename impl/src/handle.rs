@@ -3,29 +3,35 @@
 use std::sync::Arc;
 
 use quorate_spec::{
-    Configuration, EntryId, Fatal, Index, NodeId, ReadView, Refusal, RoleName, Target, Term,
+    Configuration, EntryId, Index, NodeId, ReadView, Refusal, RoleName, Target, Term,
 };
-use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::pending::{Answer, Proposal};
+use crate::errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
+use crate::forward::Forwarder;
+use crate::machine::Applied;
+use crate::metrics::{Metrics, Sample};
+use crate::pending::Proposer;
 use crate::reads::{ReadError, ReadLevel, ReadPath};
 use crate::record::Payload;
-use crate::storage::StorageError;
+use crate::session::Session;
+use crate::sessions::{self, SessionId};
 use crate::transfers::{self, TransferError};
+use crate::vitals::VitalsWatch;
 
 /// A running node, to talk to. Clones talk to the same node; when the last one is dropped, the
 /// node shuts down.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) id: NodeId,
-    pub(crate) proposals: mpsc::Sender<Proposal>,
-    /// One permit for each byte of a command that may wait.
-    pub(crate) bytes: Arc<Semaphore>,
-    pub(crate) proposal_bytes: usize,
+    pub(crate) proposer: Proposer,
+    /// None where the node has no way for letters.
+    pub(crate) forwarder: Option<Forwarder>,
     pub(crate) control: mpsc::Sender<Control>,
     pub(crate) reads: ReadPath,
     pub(crate) view: watch::Receiver<ReadView>,
+    pub(crate) vitals: VitalsWatch,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) stopped: watch::Receiver<Option<StopReason>>,
 }
 
@@ -37,109 +43,6 @@ pub(crate) enum Control {
     ChangeMembers(Target, oneshot::Sender<Result<(), ChangeError>>),
     Transfer(NodeId, transfers::Answer),
     Shutdown,
-}
-
-/// Why a proposal was not acknowledged, and what to do next.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum ProposeError {
-    /// Nothing happened. Only the leader takes proposals.
-    #[error("{}", not_leader(*.leader))]
-    NotLeader {
-        /// The leader to ask, if this node knows it.
-        leader: Option<NodeId>,
-    },
-    /// Nothing happened. The leader hands its leadership over, which takes an election timeout at
-    /// most.
-    #[error("leadership is being handed over: nothing happened, try again soon")]
-    HandingOver,
-    /// Nothing happened. More proposals wait than the node takes.
-    #[error("too many proposals wait: nothing happened, try again a little later")]
-    Overloaded,
-    /// Nothing happened. The command is longer than all that may wait together.
-    #[error("a command of {length} bytes is more than the {limit} that this node takes: split it")]
-    TooLarge {
-        /// The command's length in bytes.
-        length: usize,
-        /// The most that it may have: `Limits::proposal_bytes`.
-        limit: usize,
-    },
-    /// Nothing happened. The node no longer runs.
-    #[error("the node has stopped: nothing happened, ask another node")]
-    Stopped,
-    /// The command was not applied and never will be: another entry was committed in its place.
-    #[error("another command took its place: propose it again, to the present leader")]
-    Lost,
-    /// The node lost its leadership, or stopped, before the command was committed.
-    #[error(
-        "the command may or may not be applied: look whether it was before you propose it again"
-    )]
-    OutcomeUnknown,
-}
-
-fn not_leader(leader: Option<NodeId>) -> String {
-    Refusal::NotLeader { leader }.to_string()
-}
-
-/// Why a node does not campaign.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum CampaignError {
-    /// The protocol does not allow it now.
-    #[error("the node does not campaign: {0}")]
-    Refused(Refusal),
-    /// The node no longer runs.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
-
-/// Why a change of the members is not known to be complete, and what to do next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum ChangeError {
-    /// Nothing happened. The protocol does not allow it, or not now.
-    #[error("the members do not change: {0}")]
-    Refused(Refusal),
-    /// Nothing happened. A server is named that this node has no way to.
-    #[error("node {0} is not known here: start it where this node reaches it, or name another one")]
-    Unknown(NodeId),
-    /// Another change was asked for while this one waited for its new voters to catch up.
-    #[error("another change took its place: look at the members before you ask again")]
-    Replaced,
-    /// The node lost its leadership, or stopped, before the change was complete. Whoever leads next
-    /// goes on with it, if it has heard of it.
-    #[error("the change may or may not complete: look at the members before you ask again")]
-    OutcomeUnknown,
-    /// The node no longer runs.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
-
-/// The node no longer runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("the node has stopped: `Handle::stopped` says why")]
-pub struct Stopped;
-
-/// Why a node stopped.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum StopReason {
-    /// Somebody asked it to, or dropped the last handle. Everything it issued is written.
-    #[error("it was shut down")]
-    Shutdown,
-    /// It was killed, or panicked.
-    #[error("it was killed or panicked")]
-    Killed,
-    /// A write failed, and a node that cannot write cannot promise anything.
-    #[error(transparent)]
-    Storage(StorageError),
-    /// The state machine panicked.
-    #[error(
-        "the state machine panicked: its commands from the last one applied on are not applied"
-    )]
-    MachineGone,
-    /// The storage does not have an entry that the protocol counts on.
-    #[error("the content of entry {0} is missing: restore this node from the others")]
-    ContentMissing(Index),
-    /// A leader contradicts an entry that is committed here.
-    #[error("{0}; keep the disks of all nodes as they are, and report it")]
-    SafetyViolated(Fatal),
 }
 
 /// A look at a node.
@@ -179,7 +82,13 @@ pub struct Status {
     pub handing_over_to: Option<NodeId>,
     /// How many messages, in or out, were dropped because contents did not fit their entries.
     pub dropped: u64,
+    /// How often the node did not run for an election timeout or longer: the process was stopped,
+    /// the machine suspended, or the processors were busy elsewhere.
+    pub pauses: u64,
 }
+
+/// How often a proposal is passed on to a leader that another node has named.
+const ATTEMPTS: usize = 3;
 
 impl Handle {
     /// The node's identity.
@@ -188,33 +97,53 @@ impl Handle {
         self.id
     }
 
-    /// Has a command replicated, and returns the name of its entry once this node, the leader, has
-    /// applied it. Dropping the future does not withdraw the command.
+    /// Has a command replicated, and returns what the machine of the leader answered once it has
+    /// applied it. A node that follows sends the command on to its leader. Dropping the future
+    /// does not withdraw the command.
+    ///
+    /// A command is proposed once. To try again until the outcome is known use a [`Session`].
     ///
     /// # Errors
     /// [`ProposeError`] says for each case whether anything happened, and what to do next.
-    pub async fn propose(&self, command: impl Into<Payload>) -> Result<EntryId, ProposeError> {
-        let payload = command.into();
-        let room = self.room_for(payload.len())?;
-        let (answer, outcome) = oneshot::channel();
-        let answer = Answer { client: answer, room };
-        self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
-        })?;
-        outcome.await.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    pub async fn propose(&self, command: impl Into<Vec<u8>>) -> Result<Applied, ProposeError> {
+        self.submit(sessions::plain(command.into())).await
     }
 
-    /// Room for a command of so many bytes, until its client has an answer.
-    fn room_for(&self, length: usize) -> Result<OwnedSemaphorePermit, ProposeError> {
-        let limit = self.proposal_bytes;
-        if length > limit {
-            return Err(ProposeError::TooLarge { length, limit });
+    /// Opens a session: its commands are applied exactly once, however often they are sent.
+    ///
+    /// # Errors
+    /// As for [`Handle::propose`]. It may be tried again whatever the error: a session that nobody
+    /// uses is forgotten in time.
+    pub async fn open_session(&self) -> Result<Session, ProposeError> {
+        let opened = self.submit(sessions::open()).await?;
+        Ok(Session::new(SessionId(opened.entry.index.0)))
+    }
+
+    /// Proposes an entry here or at the leader. A node that does not lead does nothing with it and
+    /// names the leader, which is asked next; leaders may change meanwhile, but not for long.
+    pub(crate) async fn submit(&self, entry: Payload) -> Result<Applied, ProposeError> {
+        if self.proposer.is_closed() {
+            return Err(ProposeError::Stopped);
         }
-        let permits =
-            u32::try_from(length).map_err(|_| ProposeError::TooLarge { length, limit })?;
-        let room = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
-        room.map_err(|_| ProposeError::Overloaded)
+        let mut leader = self.view().leader.unwrap_or(self.id);
+        for _ in 0..ATTEMPTS {
+            let outcome = match &self.forwarder {
+                Some(forwarder) if leader != self.id => {
+                    let _room = self.proposer.room_for(&entry)?;
+                    forwarder.send(leader, Payload::clone(&entry)).await
+                }
+                _ => self.proposer.propose(Payload::clone(&entry)).await,
+            };
+            match outcome {
+                Err(ProposeError::NotLeader { leader: Some(named) })
+                    if self.forwarder.is_some() && named != leader =>
+                {
+                    leader = named;
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(ProposeError::NotLeader { leader: Some(leader) })
     }
 
     /// Waits until the caller may look at this node's state machine, and returns the index of an
@@ -253,6 +182,27 @@ impl Handle {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<ReadView> {
         self.view.clone()
+    }
+
+    /// How the node is, and how that changes: role, term, leader, and how far its log and its machine
+    /// have come. It does not go through the node's owner.
+    #[must_use]
+    pub fn vitals(&self) -> VitalsWatch {
+        self.vitals.clone()
+    }
+
+    /// What the node counts and measures, as text that Prometheus reads: serve it as
+    /// `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.metrics.render(&Sample {
+            vitals: self.vitals.now(),
+            lease_left: self.reads.lease_left(),
+            queued_proposals: self.proposer.queued(),
+            proposal_bytes: self.proposer.waiting_bytes(),
+            waiting_reads: self.reads.waiting(),
+            forwarded: self.forwarder.as_ref().map_or(0, Forwarder::len),
+        })
     }
 
     /// Asks the node itself how it is: the answer is the state between two steps.

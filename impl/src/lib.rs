@@ -21,52 +21,67 @@
 //!   no timer fires early.
 //! * **Published first.** What readers may see changes before the message leaves that makes the old
 //!   view false, and before anyone hears of a commit.
-//! * **Never blocked.** Writes, commands and snapshots are performed on threads of their own.
+//! * **Never blocked.** Writes, commands and snapshots are performed on threads of their own; a
+//!   snapshot is written from a view of the machine, which goes on meanwhile.
 //! * **Fail-stop.** After a failed write the node says and acknowledges nothing more.
 //!
 //! # Three nodes in one process
 //!
 //! ```
-//! use std::sync::atomic::{AtomicUsize, Ordering};
+//! use std::io::{self, Read, Write};
+//! use std::sync::atomic::{AtomicU64, Ordering};
 //! use std::{sync::Arc, time::Duration};
 //!
-//! use quorate::{Cluster, ReadLevel, StateMachine, clock::span};
-//! use quorate_spec::{EntryId, NodeId, Params};
+//! use quorate::{Cluster, Command, ReadLevel, Response, StateMachine, clock::span};
+//! use quorate_spec::{NodeId, Params};
 //!
-//! /// Counts the bytes of all commands.
-//! struct Counter(Arc<AtomicUsize>);
+//! /// Counts the bytes of all commands, and answers the sum.
+//! #[derive(Clone, Default)]
+//! struct Counter(Arc<AtomicU64>);
 //!
 //! impl StateMachine for Counter {
-//!     fn apply(&mut self, _: EntryId, command: &[u8]) {
-//!         self.0.fetch_add(command.len(), Ordering::Relaxed);
+//!     fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
+//!         let add = |command: &Command<'_>| {
+//!             let length = command.bytes.len() as u64;
+//!             let sum = self.0.fetch_add(length, Ordering::Relaxed) + length;
+//!             sum.to_string().into_bytes()
+//!         };
+//!         commands.iter().map(add).collect()
 //!     }
 //!
-//!     fn snapshot(&mut self) -> Vec<u8> {
-//!         self.0.load(Ordering::Relaxed).to_le_bytes().to_vec()
+//!     fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
+//!         let sum = self.0.load(Ordering::Relaxed);
+//!         move |out: &mut dyn Write| out.write_all(&sum.to_le_bytes())
 //!     }
 //!
-//!     fn restore(&mut self, state: &[u8]) {
-//!         let count = state.try_into().map_or(0, usize::from_le_bytes);
-//!         self.0.store(count, Ordering::Relaxed);
+//!     fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
+//!         let mut sum = [0; 8];
+//!         state.read_exact(&mut sum)?;
+//!         self.0.store(u64::from_le_bytes(sum), Ordering::Relaxed);
+//!         Ok(())
 //!     }
 //! }
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! let params = Params::new(span(Duration::from_millis(500)), span(Duration::from_millis(50)));
-//! let bytes = Arc::new(AtomicUsize::new(0));
-//! let counted = Arc::clone(&bytes);
-//! let mut cluster = Cluster::new(3, params, 1, move |_| Counter(Arc::clone(&counted)));
+//! let counters: [Counter; 3] = Default::default();
+//! let machines = counters.clone();
+//! let mut cluster = Cluster::new(3, params, 1, move |id| machines[id.0 as usize - 1].clone());
 //! cluster.start_all()?;
 //!
-//! let first = cluster.handle(NodeId(1)).expect("it was started");
-//! let leader = first.watch().wait_for(|view| view.leader.is_some()).await?.leader;
-//! let leader = leader.and_then(|id| cluster.handle(id)).expect("it was started");
-//! let entry = leader.propose(&b"hello"[..]).await?;
-//! println!("{entry:?} is committed");
+//! // Any node will do: one that follows sends the command on to its leader. A session may send
+//! // again what it has heard nothing of, and every command is applied once.
+//! let node = cluster.handle(NodeId(1)).expect("it was started");
+//! let mut view = node.watch();
+//! view.wait_for(|view| view.leader.is_some()).await?;
+//! let session = node.open_session().await?;
+//! let applied = session.propose(node, "hello").await?;
+//! assert_eq!(applied.response, b"5");
 //!
 //! // Whichever node is asked, its machine then shows everything that was acknowledged by now.
-//! leader.read(ReadLevel::ReadIndex).await?;
-//! assert!(bytes.load(Ordering::Relaxed) >= 5);
+//! let other = cluster.handle(NodeId(2)).expect("it was started");
+//! other.read(ReadLevel::ReadIndex).await?;
+//! assert_eq!(counters[1].0.load(Ordering::Relaxed), 5);
 //!
 //! cluster.stop_all().await;
 //! # Ok::<_, Box<dyn std::error::Error>>(())
@@ -74,42 +89,86 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Exactly once
+//!
+//! A command that was proposed with an unknown outcome may have been applied. [`Session`] numbers
+//! its commands, and a layer before the machine, deterministic and part of every snapshot, applies
+//! each number once. What it remembers is bounded by [`SessionLimits`] and forgotten by the position
+//! in the log, so by every node at the same entry; whoever comes back too late is told so.
+//!
+//! # Nothing grows without a bound
+//!
+//! Queues have the lengths of [`Limits`]; commands that wait are counted in bytes; the log that is
+//! not committed is bounded by [`Params::max_uncommitted`](quorate_spec::Params::max_uncommitted), and
+//! what was applied by the next snapshot. What does not fit is refused as
+//! [`ProposeError::Overloaded`], and nothing has happened then.
+//!
 //! # Where to look
 //!
 //! * [`Cluster`]: nodes in one process, to start, kill, restart and cut off from each other.
-//! * [`Handle`]: propose, read, change the members, hand leadership over, look at the published
-//!   view, wait for a node to stop.
+//! * [`Handle`]: propose, open a session, read, change the members, hand leadership over, follow the
+//!   published view or the vitals, render the metrics, wait for a node to stop.
+//! * [`Node::open`]: one node with its log on a disk and the others over TCP, in one call.
+//! * [`StateMachine`]: what is replicated. [`Builder`]: other parameters, and other parts.
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
+//! * [`DiskStorage`]: a log on a real disk; [`storage::conformance`] checks one of your own.
+//! * [`net::TcpTransport`]: nodes in processes of their own, over TCP and TLS.
 //! * [`node::start`]: one node on a storage, a transport, a clock and a machine of your own.
 
-pub mod apply;
+mod apply;
+pub mod builder;
 mod changes;
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 mod driver;
+pub mod errors;
+pub mod exchange;
+pub mod forward;
 pub mod handle;
+mod limits;
+pub mod machine;
 pub mod memory;
+mod metrics;
+pub mod net;
 pub mod network;
 pub mod node;
+mod observe;
+pub mod open;
+mod order;
 mod outbox;
 mod pending;
 mod published;
 mod random;
 mod reads;
 pub mod record;
+pub mod session;
+mod sessions;
+mod snapshots;
 pub mod storage;
 mod transfers;
 pub mod transport;
+pub mod vitals;
 
-pub use apply::StateMachine;
+pub use builder::{Builder, Wire};
 pub use clock::{Clock, MonotonicClock};
 pub use cluster::Cluster;
-pub use handle::{CampaignError, ChangeError, Handle, ProposeError, Status, StopReason, Stopped};
+pub use disk::{DiskStorage, OpenError};
+pub use errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
+pub use exchange::Exchange;
+pub use forward::{Mail, Post};
+pub use handle::{Handle, Status};
+pub use limits::Limits;
+pub use machine::{Applied, Command, Response, StateMachine};
 pub use memory::MemoryDisk;
 pub use network::Network;
-pub use node::{Limits, Options, RunningNode, StartError};
+pub use node::{Options, RunningNode, StartError};
+pub use open::{Begin, Node, NodeError, Site};
 pub use reads::{ReadError, ReadLevel};
 pub use record::{Content, MachineState, Payload, Record};
+pub use session::{Numbered, Session};
+pub use sessions::{SessionId, SessionLimits};
 pub use storage::{Progress, Storage, StorageError};
 pub use transfers::TransferError;
 pub use transport::{Packet, Transport};
+pub use vitals::{Vitals, VitalsWatch};

@@ -77,6 +77,13 @@ impl Network {
         self.lock().tap = Some(tap);
     }
 
+    /// Whether something that `from` says to `to` now would get through.
+    pub(crate) fn carries(&self, from: NodeId, to: NodeId) -> bool {
+        let mut state = self.lock();
+        let lost = state.random.next() % 100 < state.loss_percent;
+        !lost && !state.cut.contains(&(from, to))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

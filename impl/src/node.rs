@@ -3,24 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use quorate_spec::durable::HardState;
 use quorate_spec::{Effects, EntryId, Index, Moment, NodeId, Params, ParamsError, Protocol, Sound};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::{Instrument, info_span};
 
-use crate::apply::{Applier, Delivery, Snapshots, StateMachine};
+use crate::apply::{Applier, Delivery, Snapshots};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
-use crate::handle::{Control, Handle, StopReason};
+use crate::errors::StopReason;
+use crate::forward::{ForwardLimits, Forwarder, Mail};
+use crate::handle::{Control, Handle};
+use crate::limits::Limits;
+use crate::machine::StateMachine;
+use crate::metrics::Metrics;
+use crate::observe::Observer;
+use crate::order::{Order, Promise};
 use crate::outbox::Outbox;
-use crate::pending::Pending;
+use crate::pending::{Pending, Proposer};
 use crate::published::Published;
 use crate::random::Random;
 use crate::reads::{ReadPath, Reads};
+use crate::sessions::{SessionLimits, Sessions};
 use crate::storage::Storage;
 use crate::transfers::Transfers;
 use crate::transport::{Packet, Transport};
+use crate::vitals::{Vitals, VitalsWatch};
 
 /// Who the node is and how it behaves.
 #[derive(Clone, Copy, Debug)]
@@ -37,55 +48,8 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// How much a node takes at once, and keeps waiting.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Proposals that wait for their turn; more are refused as `Overloaded`.
-    pub queued_proposals: usize,
-    /// Proposals that become one write.
-    pub proposals_per_write: usize,
-    /// Proposals that wait to be committed; the others wait in the queue meanwhile.
-    pub waiting_proposals: usize,
-    /// Reads that wait for an index, or for that to be applied; more are refused as `Overloaded`.
-    pub waiting_reads: usize,
-    /// Writes that are not durable; proposals wait meanwhile.
-    pub unwritten_writes: usize,
-    /// Bytes of commands that are queued or wait to be committed; more are refused as
-    /// `Overloaded`, and a longer command is always.
-    pub proposal_bytes: usize,
-    /// Entries in one request to a peer; `Params::max_in_flight` requests may be under way to it.
-    pub entries_per_request: u64,
-    /// Bytes of commands in one request to a peer. A longer command travels alone.
-    pub bytes_per_request: usize,
-    /// Batches of committed entries that wait for the state machine, and entries in each.
-    pub batches: usize,
-    /// See [`Limits::batches`].
-    pub entries_per_batch: usize,
-    /// Entries that are applied between two snapshots of the state machine; the log keeps them and
-    /// those that were applied since. With `u64::MAX` there is no snapshot.
-    pub entries_per_snapshot: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            queued_proposals: 1024,
-            proposals_per_write: 256,
-            waiting_proposals: 4096,
-            waiting_reads: 4096,
-            unwritten_writes: 64,
-            proposal_bytes: 64 << 20,
-            entries_per_request: 256,
-            bytes_per_request: 1 << 20,
-            batches: 4,
-            entries_per_batch: 256,
-            entries_per_snapshot: 65_536,
-        }
-    }
-}
-
 /// Why a node does not start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum StartError {
     /// The parameters are not fit for production.
     #[error("the parameters do not fit: {0}")]
@@ -99,6 +63,14 @@ pub enum StartError {
     /// The storage's log begins with a snapshot whose state it does not have.
     #[error("the state after entry {} is missing: restore this node from the others", .0.index)]
     StateMissing(EntryId),
+    /// The state machine cannot read the state that it is to begin with.
+    #[error("the snapshot up to entry {} is not read: {why}", .last.index)]
+    NotRestored {
+        /// The last entry that it covers.
+        last: EntryId,
+        /// What the machine says.
+        why: String,
+    },
 }
 
 /// What a node runs on.
@@ -109,6 +81,9 @@ pub struct Parts<S, M> {
     pub transport: Arc<dyn Transport>,
     /// What arrives from the others.
     pub packets: mpsc::Receiver<Packet>,
+    /// Its way for letters. Without one, a node that follows refuses proposals and names the
+    /// leader.
+    pub mail: Option<Mail>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
     /// Its state machine, in the state before the first entry. Where the storage has a snapshot, the
@@ -128,7 +103,8 @@ pub struct RunningNode {
 ///
 /// # Errors
 /// [`StartError::Params`] where [`Params::validate`] refuses, [`StartError::ClockStops`] where the
-/// clock does not do for the lease, [`StartError::StateMissing`] where the storage is not whole.
+/// clock does not do for the lease, [`StartError::StateMissing`] and [`StartError::NotRestored`] where
+/// the storage is not whole, or is another machine's.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -136,21 +112,30 @@ pub fn start<S: Storage, M: StateMachine>(
     options: Options,
     parts: Parts<S, M>,
 ) -> Result<RunningNode, StartError> {
+    start_in(Order::default(), options, parts)
+}
+
+/// The same, with a driver that keeps its promises in this order.
+pub(crate) fn start_in<S: Storage, M: StateMachine>(
+    order: Order,
+    options: Options,
+    parts: Parts<S, M>,
+) -> Result<RunningNode, StartError> {
     let Options { id, params, seed, limits } = options;
     params.validate().map_err(StartError::Params)?;
-    let Parts { storage, transport, packets, clock, mut machine } = parts;
+    let Parts { storage, transport, packets, mail, clock, machine } = parts;
     if params.lease.is_some() && !clock.counts_suspended_time() {
         return Err(StartError::ClockStops);
     }
     let protocol = Protocol { rules: Sound, params };
     let mut random = Random::seeded(seed);
     let moment = Moment { now: clock.now(), draw: random.next() };
-    let node = protocol.start(id, storage.recovered(), moment);
-    let base = node.log().base();
-    if base.index > Index::ZERO {
-        let state = storage.state(base).ok_or(StartError::StateMissing(base))?;
-        machine.restore(&state.bytes);
+    let mut recovered = storage.recovered();
+    if !order.keeps(Promise::StartsFromTheDisk) {
+        recovered.hard_state = HardState::default();
     }
+    let node = protocol.start(id, recovered, moment);
+    let machine = restored(machine, limits.sessions, node.log().base(), &storage)?;
 
     let (proposals, proposals_out) = mpsc::channel(limits.queued_proposals);
     let (control, control_out) = mpsc::channel(CONTROLS);
@@ -158,18 +143,39 @@ pub fn start<S: Storage, M: StateMachine>(
     let shown = protocol.read_view(&node);
     let published = Arc::new(Published::new(shown, node.commit_index()));
     let (view_in, view) = watch::channel(shown);
+    let (vitals_in, owner) = watch::channel(Vitals::of(&node, node.commit_index()));
     let (stopped_in, stopped) = watch::channel(None);
     let (batches_in, batches) = mpsc::channel(limits.batches);
     let (taken, snapshots) = mpsc::channel(1);
-    let every = Snapshots { every: limits.entries_per_snapshot.max(1), taken };
-    let applier =
-        Applier::start(machine, node.commit_index(), batches, every, Arc::clone(&published));
-    let reads = ReadPath {
-        clock: Arc::clone(&clock),
-        published: Arc::clone(&published),
-        applied: applier.applied(),
-        readers: readers_in,
-        room: Arc::new(Semaphore::new(limits.waiting_reads)),
+    let metrics = Arc::new(Metrics::of(id));
+    let every = limits.entries_per_snapshot.max(1);
+    let snapshotting = Snapshots { every, taken, metrics: Arc::clone(&metrics) };
+    let from = node.commit_index();
+    let applier = Applier::start(machine, from, batches, snapshotting, Arc::clone(&published));
+    let proposer = Proposer {
+        proposals,
+        bytes: Arc::new(Semaphore::new(limits.proposal_bytes)),
+        most_bytes: limits.proposal_bytes,
+    };
+    let forwarding =
+        ForwardLimits { most: limits.forwarded_proposals, patience: limits.forward_patience };
+    let handle = Handle {
+        id,
+        forwarder: mail.map(|mail| Forwarder::start(mail, proposer.clone(), forwarding)),
+        proposer,
+        control,
+        reads: ReadPath {
+            clock: Arc::clone(&clock),
+            published: Arc::clone(&published),
+            applied: applier.applied(),
+            readers: readers_in,
+            room: Arc::new(Semaphore::new(limits.waiting_reads)),
+            most: limits.waiting_reads,
+        },
+        view,
+        vitals: VitalsWatch { owner, applied: applier.applied() },
+        metrics: Arc::clone(&metrics),
+        stopped,
     };
     let inputs = Inputs {
         control: control_out,
@@ -181,16 +187,15 @@ pub fn start<S: Storage, M: StateMachine>(
         taken: Vec::new(),
         came: Vec::new(),
     };
-    let delivery = Delivery::new(node.commit_index(), batches_in, limits.entries_per_batch);
     let driver = Driver {
         protocol,
+        kept: node.log().base().index,
         node,
         limits,
-        clock,
         random,
         storage,
-        outbox: Outbox::new(id, transport),
-        delivery,
+        outbox: Outbox::new(id, transport, limits.held_messages),
+        delivery: Delivery::new(from, batches_in, limits.entries_per_batch),
         pending: Pending::default(),
         changes: Changes::default(),
         transfers: Transfers::default(),
@@ -200,24 +205,32 @@ pub fn start<S: Storage, M: StateMachine>(
         view: view_in,
         applied: applier.applied(),
         effects: Effects::default(),
-        kept: base.index,
         moving: BTreeMap::new(),
         incomplete: 0,
+        observer: Observer::new(metrics, vitals_in, params.election_timeout),
+        clock,
+        complaint: applier.complaint(),
+        order,
     };
-    Ok(RunningNode {
-        handle: Handle {
-            id,
-            proposals,
-            bytes: Arc::new(Semaphore::new(limits.proposal_bytes)),
-            proposal_bytes: limits.proposal_bytes,
-            control,
-            reads,
-            view,
-            stopped,
-        },
-        driver: tokio::spawn(announce(driver, stopped_in)),
-        applier,
-    })
+    let span = info_span!("node", %id);
+    let driver = tokio::spawn(announce(driver, stopped_in).instrument(span));
+    Ok(RunningNode { handle, driver, applier })
+}
+
+/// The machine in the state that the log begins with.
+fn restored<M: StateMachine>(
+    machine: M,
+    limits: SessionLimits,
+    last: EntryId,
+    storage: &impl Storage,
+) -> Result<Sessions<M>, StartError> {
+    let mut machine = Sessions::new(machine, limits);
+    if last.index > Index::ZERO {
+        let state = storage.state(last).ok_or(StartError::StateMissing(last))?;
+        let read = machine.restore(&state.bytes);
+        read.map_err(|error| StartError::NotRestored { last, why: error.to_string() })?;
+    }
+    Ok(machine)
 }
 
 /// Operators' questions that wait; the one after them waits to ask.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
-use crate::node::Limits;
+use crate::limits::Limits;
 use crate::record::{Payload, Record};
 use crate::storage::Storage;
 use crate::transport::{Packet, Transport};
@@ -39,17 +39,27 @@ impl<S: Storage> Room for RequestRoom<'_, S> {
 pub(crate) struct Outbox {
     id: NodeId,
     gate: Gate<Outgoing>,
+    persisted: WriteId,
+    /// Messages that may wait for writes. Each heartbeat is answered with its own stamp, so a disk
+    /// that stands still would have them pile up.
+    most_held: usize,
     transport: Arc<dyn Transport>,
     dropped: u64,
 }
 
 impl Outbox {
-    pub(crate) fn new(id: NodeId, transport: Arc<dyn Transport>) -> Outbox {
-        Outbox { id, gate: Gate::default(), transport, dropped: 0 }
+    pub(crate) fn new(id: NodeId, transport: Arc<dyn Transport>, most_held: usize) -> Outbox {
+        let (gate, persisted) = (Gate::default(), WriteId::NONE);
+        Outbox { id, gate, persisted, most_held, transport, dropped: 0 }
     }
 
-    /// Sends the message, now or when its write is durable.
+    /// Sends the message, now or when its write is durable; or drops it, as a network would, where
+    /// too many wait already.
     pub(crate) fn post(&mut self, outgoing: Outgoing, storage: &impl Storage) {
+        if outgoing.needs > self.persisted && self.held() >= self.most_held {
+            self.dropped += 1;
+            return;
+        }
         if let Some(outgoing) = self.gate.pass(outgoing.needs, outgoing) {
             self.dispatch(outgoing, storage);
         }
@@ -57,6 +67,7 @@ impl Outbox {
 
     /// Every write up to `id` is durable: sends what waited for them.
     pub(crate) fn persisted(&mut self, id: WriteId, storage: &impl Storage) {
+        self.persisted = self.persisted.max(id);
         for outgoing in self.gate.persisted(id) {
             self.dispatch(outgoing, storage);
         }
@@ -67,12 +78,18 @@ impl Outbox {
         self.transport.knows(id)
     }
 
+    /// See [`Transport::moved`].
+    pub(crate) fn moved(&self, to: NodeId) -> u64 {
+        self.transport.moved(to)
+    }
+
     /// How many messages wait for a write.
     pub(crate) fn held(&self) -> usize {
         self.gate.held().count()
     }
 
-    /// How many messages were dropped because the log no longer has the entries that they name.
+    /// How many messages were dropped because the log no longer has the entries that they name, or
+    /// because too many waited.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -109,7 +126,7 @@ mod tests {
     use std::sync::Mutex;
 
     use quorate_spec::durable::{LogWrite, Write};
-    use quorate_spec::{Configuration, Entries, Index, Message, Persist, Term};
+    use quorate_spec::{Configuration, Entries, Index, Instant, Message, Persist, Term};
 
     use super::*;
     use crate::memory::{MemoryDisk, MemoryStorage};
@@ -150,7 +167,7 @@ mod tests {
         let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
         disk.stall();
         let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
-        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>);
+        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>, 2);
         write_first_entry(&mut storage, 1, 1);
         outbox.post(append_first_entry(0), &storage);
         let sent = sent.0.lock().expect("no panic before");
@@ -161,12 +178,30 @@ mod tests {
     fn a_message_whose_entry_was_replaced_while_it_waited_is_dropped() {
         let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
         let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
-        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>);
+        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>, 2);
         write_first_entry(&mut storage, 1, 1);
         outbox.post(append_first_entry(1), &storage);
         write_first_entry(&mut storage, 2, 2);
         outbox.persisted(WriteId(2), &storage);
         assert!(sent.0.lock().expect("no panic before").is_empty());
         assert_eq!((outbox.held(), outbox.dropped()), (0, 1));
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_does_not_have_messages_pile_up() {
+        let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
+        disk.stall();
+        let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
+        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>, 2);
+        write_first_entry(&mut storage, 1, 1);
+        for sent in 0..5 {
+            let mut reply = append_first_entry(1);
+            reply.message.stamp.sent = Some(Instant(sent));
+            outbox.post(reply, &storage);
+        }
+        assert_eq!((outbox.held(), outbox.dropped()), (2, 3));
+        outbox.persisted(WriteId(1), &storage);
+        outbox.post(append_first_entry(1), &storage);
+        assert_eq!(sent.0.lock().expect("no panic before").len(), 3, "there is room again");
     }
 }

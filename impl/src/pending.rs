@@ -1,23 +1,26 @@
 //! Proposals whose clients wait, by the name of the entry that each became.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use quorate_spec::{EntryId, Index, NodeId, Proposed, ReadView, Term};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::handle::ProposeError;
+use crate::errors::ProposeError;
+use crate::machine::Applied;
 use crate::record::Payload;
+use crate::sessions::command_length;
 
 /// The way back to a client, with the room that its command takes until it has an answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) client: oneshot::Sender<Result<EntryId, ProposeError>>,
+    pub(crate) client: oneshot::Sender<Result<Applied, ProposeError>>,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
 impl Answer {
     /// The room is free before the client hears of it, who may use it at once.
-    pub(crate) fn send(self, outcome: Result<EntryId, ProposeError>) {
+    pub(crate) fn send(self, outcome: Result<Applied, ProposeError>) {
         let Answer { client, room } = self;
         drop(room);
         // Nobody may be waiting any more.
@@ -30,6 +33,58 @@ impl Answer {
 pub(crate) struct Proposal {
     pub(crate) payload: Payload,
     pub(crate) answer: Answer,
+}
+
+/// The way of proposals to the owner of this node, and to no other node.
+#[derive(Clone, Debug)]
+pub(crate) struct Proposer {
+    pub(crate) proposals: mpsc::Sender<Proposal>,
+    /// One permit for each byte of a command that may wait.
+    pub(crate) bytes: Arc<Semaphore>,
+    pub(crate) most_bytes: usize,
+}
+
+impl Proposer {
+    /// Has this node propose an entry, and gives what became of it once it is applied here.
+    pub(crate) async fn propose(&self, payload: Payload) -> Result<Applied, ProposeError> {
+        let room = self.room_for(&payload)?;
+        let (answer, outcome) = oneshot::channel();
+        let answer = Answer { client: answer, room };
+        self.proposals.try_send(Proposal { payload, answer }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+        })?;
+        outcome.await.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    }
+
+    /// Room for the command of this entry, until its client has an answer.
+    pub(crate) fn room_for(&self, entry: &Payload) -> Result<OwnedSemaphorePermit, ProposeError> {
+        let (length, limit) = (command_length(entry), self.most_bytes);
+        let too_large = ProposeError::TooLarge { length, limit };
+        let permits = u32::try_from(length).ok().filter(|_| length <= limit).ok_or(too_large)?;
+        let room = Arc::clone(&self.bytes).try_acquire_many_owned(permits);
+        room.map_err(|_| ProposeError::Overloaded)
+    }
+
+    /// Whether the node takes no more proposals, ever.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.proposals.is_closed()
+    }
+
+    /// Waits until the node takes no more proposals, ever.
+    pub(crate) async fn closed(&self) {
+        self.proposals.closed().await;
+    }
+
+    /// How many bytes of commands wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.most_bytes - self.bytes.available_permits().min(self.most_bytes)
+    }
+
+    /// How many proposals wait for the owner to take them.
+    pub(crate) fn queued(&self) -> usize {
+        self.proposals.max_capacity() - self.proposals.capacity()
+    }
 }
 
 /// Who waits for which entry.
@@ -96,10 +151,6 @@ fn forsake(waiting: Option<(Term, Answer)>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::Semaphore;
-
     use super::*;
 
     fn id(term: u64, index: u64) -> EntryId {
@@ -116,7 +167,7 @@ mod tests {
     }
 
     /// Three clients wait for the entries 4, 5 and 6 of term 2.
-    fn three() -> (Pending, Vec<oneshot::Receiver<Result<EntryId, ProposeError>>>) {
+    fn three() -> (Pending, Vec<oneshot::Receiver<Result<Applied, ProposeError>>>) {
         let room = Arc::new(Semaphore::new(3));
         let channel = |_| {
             let (client, outcome) = oneshot::channel();
@@ -130,7 +181,7 @@ mod tests {
     }
 
     fn heard(
-        clients: &mut [oneshot::Receiver<Result<EntryId, ProposeError>>],
+        clients: &mut [oneshot::Receiver<Result<Applied, ProposeError>>],
     ) -> Vec<Option<ProposeError>> {
         clients.iter_mut().map(|client| client.try_recv().ok().and_then(Result::err)).collect()
     }

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quorate_spec::{Index, Instant, ReadView, Refusal, Term};
+use quorate_spec::{Duration, Index, Instant, ReadView, Refusal, Term};
 
 /// One number that threads share. Whoever sees what was put sees everything from before that.
 pub(crate) trait Shared: From<u64> {
@@ -54,6 +54,11 @@ impl<N: Shared> Published<N> {
         let commit_index = Index(self.commit_index.get());
         // Of term and leader a lease read does not ask.
         ReadView { term: Term(0), leader: None, commit_index, lease_until }.lease_read(now)
+    }
+
+    /// How long the lease still lasts.
+    pub(crate) fn lease_left(&self, now: Instant) -> Duration {
+        Duration(self.lease_until.get().saturating_sub(now.0))
     }
 
     /// The machine has applied everything up to `index`.

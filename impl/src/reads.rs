@@ -6,12 +6,12 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use quorate_spec::{Index, ReadAnswer, Refusal, Token};
+use quorate_spec::{Duration, Index, ReadAnswer, Refusal, Token};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::handle::Stopped;
+use crate::errors::Stopped;
 use crate::published::Published;
 
 /// What a read is to see, and what it may cost. Chosen for each read.
@@ -56,6 +56,7 @@ pub(crate) struct ReadPath {
     pub(crate) readers: mpsc::Sender<Reader>,
     /// One permit for each read that may wait.
     pub(crate) room: Arc<Semaphore>,
+    pub(crate) most: usize,
 }
 
 impl ReadPath {
@@ -87,6 +88,16 @@ impl ReadPath {
             mpsc::error::TrySendError::Closed(_) => Stopped.into(),
         })?;
         self.wait_for(outcome.await.map_err(|_| Stopped)??).await
+    }
+
+    /// How long this node may still answer alone.
+    pub(crate) fn lease_left(&self) -> Duration {
+        self.published.lease_left(self.clock.now())
+    }
+
+    /// How many reads wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.most - self.room.available_permits().min(self.most)
     }
 
     async fn wait_for(&self, index: Index) -> Result<Index, ReadError> {

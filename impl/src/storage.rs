@@ -1,5 +1,7 @@
 //! Where a node's log is written: one FIFO of numbered, atomic writes.
 
+pub mod conformance;
+
 use quorate_spec::{Durable, EntryId, Index, Persist, WriteId};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -22,17 +24,22 @@ pub trait Storage: Send + 'static {
     /// that it appends, one each and in order: they become durable with it.
     fn submit(&mut self, persist: Persist, records: Vec<Record>);
 
-    /// Puts a state of the machine into the FIFO and returns at once. It stays beside the one that
-    /// the durable log begins with, until a write makes the log begin with it or with a later one:
-    /// so a crash finds the state that fits the log, whichever write it comes after (rule S5).
+    /// Has a state of the machine written and returns at once. It is large and in nobody's way:
+    /// writes that are submitted after it may become durable before it, but for one that makes the
+    /// log begin with it, which waits for it with all that come after that one. It is kept when all
+    /// its bytes are durable, and then stays beside the one that the durable log begins with, until
+    /// a write makes the log begin with it or with a later one: so a crash finds the state that fits
+    /// the log, whichever write it comes after (rule S5).
     fn keep(&mut self, state: MachineState);
 
     /// The state of the machine after this very entry, whether or not it is durable yet; none if
-    /// it was not kept, or a later one has taken its place.
+    /// it was not kept, or a later one has taken its place. The latest one is in memory where it
+    /// fits; another one is read, which takes as long as that takes.
     fn state(&self, last: EntryId) -> Option<MachineState>;
 
     /// The record of this very entry, whether or not it is durable yet; none if the log does not
-    /// have it, or has an entry of another term at its index.
+    /// have it, or has an entry of another term at its index. The owner of the node waits for it:
+    /// recent entries come from memory, and an older one costs a point read.
     fn read(&self, id: EntryId) -> Option<Record>;
 
     /// Finishes every write that was submitted, unless one fails, and lets go of the disk.
@@ -62,6 +69,28 @@ pub enum StorageError {
         "writing the snapshot up to entry {0} failed: check the disk before this node is started again"
     )]
     SnapshotFailed(Index),
+    /// The disk refused something: it is full, or it fails.
+    #[error(
+        "writing {what} failed: {reason}. Nothing after it was acknowledged: make room or check the \
+         disk, then start the node again"
+    )]
+    Disk {
+        /// What was to be written.
+        what: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Something that was durable cannot be read any more.
+    #[error(
+        "{what} cannot be read: {reason}. The disk is damaged: check it, and have the node opened \
+         again, which reads everything"
+    )]
+    Unreadable {
+        /// What was to be read.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The writer ended without a word: it panicked, or the storage was opened anew.
     #[error("the writer is gone: is another node running on this storage?")]
     WriterGone,

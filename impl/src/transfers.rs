@@ -4,7 +4,7 @@ use quorate_spec::{Node, NodeId, Refusal, Term};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::handle::Stopped;
+use crate::errors::Stopped;
 
 /// Why leadership is not known to have been handed over, and what to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]

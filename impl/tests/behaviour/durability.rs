@@ -1,10 +1,12 @@
 //! What a crash, a stalled disk and a failing one do to a node.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate::{
-    Limits, MemoryDisk, ProposeError, StateMachine, StopReason, Stopped, Storage, StorageError,
+    Applied, Command, Limits, MemoryDisk, ProposeError, Response, StateMachine, StopReason,
+    Stopped, Storage, StorageError,
 };
 use quorate_spec::durable::{HardState, LogWrite, Write};
 use quorate_spec::message::Kind;
@@ -209,13 +211,13 @@ async fn a_node_whose_machine_panics_stops_even_if_more_is_committed_than_the_ma
 
 // On one thread, so that the machine goes on only after the kill.
 #[tokio::test]
-async fn a_node_that_is_killed_applies_nothing_after_the_command_that_it_is_at() {
+async fn a_node_that_is_killed_applies_nothing_after_the_batch_that_it_is_at() {
     let applied = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&applied);
     let (machine, go_on) = slow(move || {
         count.fetch_add(1, Ordering::SeqCst);
     });
-    let solo = Solo::start(1, Limits::default(), machine);
+    let solo = Solo::start(1, one_at_a_time(), machine);
     solo.lead().await;
     let _clients = propose_all(&solo, 8);
     solo.status("all are committed", |status| status.commit_index == Index(9)).await;
@@ -231,17 +233,23 @@ async fn a_node_that_is_killed_applies_nothing_after_the_command_that_it_is_at()
 fn slow(then: impl Fn() + Send + 'static) -> (impl StateMachine, std::sync::mpsc::Sender<()>) {
     struct Slow<F>(std::sync::mpsc::Receiver<()>, F);
     impl<F: Fn() + Send + 'static> StateMachine for Slow<F> {
-        fn apply(&mut self, _: EntryId, _: &[u8]) {
-            // It ends, without a value, when the other end is dropped.
-            let _ = self.0.recv();
-            self.1();
+        fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
+            let one = |_: &Command<'_>| {
+                // It ends, without a value, when the other end is dropped.
+                let _ = self.0.recv();
+                self.1();
+                Vec::new()
+            };
+            commands.iter().map(one).collect()
         }
 
-        fn snapshot(&mut self) -> Vec<u8> {
-            Vec::new()
+        fn snapshot(&self) -> impl FnOnce(&mut dyn io::Write) -> io::Result<()> + Send + 'static {
+            |_: &mut dyn io::Write| Ok(())
         }
 
-        fn restore(&mut self, _: &[u8]) {}
+        fn restore(&mut self, _: &mut dyn Read) -> io::Result<()> {
+            Ok(())
+        }
     }
     let (go_on, wait) = std::sync::mpsc::channel();
     (Slow(wait, then), go_on)
@@ -251,7 +259,7 @@ fn one_at_a_time() -> Limits {
     Limits { batches: 1, entries_per_batch: 1, ..Limits::default() }
 }
 
-fn propose_all(solo: &Solo, count: usize) -> JoinSet<Result<EntryId, ProposeError>> {
+fn propose_all(solo: &Solo, count: usize) -> JoinSet<Result<Applied, ProposeError>> {
     let mut clients = JoinSet::new();
     for command in commands("slow", count) {
         let handle = solo.handle().clone();

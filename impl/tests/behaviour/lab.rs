@@ -1,13 +1,14 @@
 //! Three nodes with recorded machines, and ways to wait for them.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate::clock::span;
 use quorate::{
-    ChangeError, Clock, Cluster, Handle, Limits, MonotonicClock, ProposeError, ReadError,
-    ReadLevel, StateMachine,
+    ChangeError, Clock, Cluster, Command, Handle, Limits, MonotonicClock, ReadError, ReadLevel,
+    Response, StateMachine,
 };
 use quorate_spec::{EntryId, Index, NodeId, Params, ReadView, Refusal, Term};
 
@@ -56,21 +57,30 @@ impl Recorder {
     }
 }
 
+/// It answers how many commands it has applied, the one that it answers included.
 impl StateMachine for Recorder {
-    fn apply(&mut self, id: EntryId, command: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, command.to_vec()));
-    }
-
-    fn snapshot(&mut self) -> Vec<u8> {
-        let line = |(id, command): &(EntryId, Vec<u8>)| {
-            let command = std::str::from_utf8(command).expect("the commands of tests are text");
-            format!("{} {} {command}\n", id.term, id.index)
+    fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
+        let mut applied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = |Command { id, bytes }: &Command<'_>| {
+            applied.push((*id, bytes.to_vec()));
+            applied.len().to_string().into_bytes()
         };
-        self.applied().iter().map(line).collect::<String>().into_bytes()
+        commands.iter().map(one).collect()
     }
 
-    fn restore(&mut self, state: &[u8]) {
-        let text = std::str::from_utf8(state).expect("it was made above");
+    fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
+        let applied = self.applied();
+        move |out: &mut dyn Write| {
+            applied.iter().try_for_each(|(id, command)| {
+                let command = str::from_utf8(command).expect("the commands of tests are text");
+                writeln!(out, "{} {} {command}", id.term, id.index)
+            })
+        }
+    }
+
+    fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
+        let mut text = String::new();
+        state.read_to_string(&mut text)?;
         let entry = |line: &str| {
             let mut parts = line.splitn(3, ' ');
             let mut number = || parts.next()?.parse().ok();
@@ -78,8 +88,9 @@ impl StateMachine for Recorder {
             Some((id, parts.next()?.as_bytes().to_vec()))
         };
         let restored: Option<Applied> = text.lines().map(entry).collect();
-        let restored = restored.expect("it was made above");
+        let restored = restored.ok_or_else(|| io::Error::other("this is no list of commands"))?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = restored;
+        Ok(())
     }
 }
 
@@ -136,7 +147,7 @@ impl Lab {
             made.entry(id).or_default().push(recorder.clone());
             recorder
         })
-        .with_limits(limits);
+        .with_limits(Limits { forward_patience: Duration::from_millis(300), ..limits });
         let disks = (1..=3).map(NodeId).map(|id| (id, cluster.disk(id).clone())).collect();
         let evidence = Evidence::of(disks);
         let (watcher, frost) = (evidence.clone(), Frost::default());
@@ -237,23 +248,17 @@ impl Lab {
     pub(crate) async fn propose_to(&self, nodes: &[NodeId], command: &[u8]) -> EntryId {
         eventually("a proposal is acknowledged", async || {
             for id in nodes {
+                let led = self.view(*id).leader == Some(*id);
                 match self.handle(*id).propose(command).await {
-                    Ok(entry) => {
-                        let shown = self.view(*id).commit_index;
+                    Ok(applied) if led => {
+                        let (entry, shown) = (applied.entry, self.view(*id).commit_index);
                         assert!(shown >= entry.index, "{entry:?} is acknowledged before it shows");
                         return Some(entry);
                     }
-                    Err(
-                        ProposeError::NotLeader { .. }
-                        | ProposeError::HandingOver
-                        | ProposeError::OutcomeUnknown,
-                    ) => {}
-                    Err(
-                        error @ (ProposeError::Lost
-                        | ProposeError::Overloaded
-                        | ProposeError::TooLarge { .. }
-                        | ProposeError::Stopped),
-                    ) => panic!("{error}"),
+                    // A node that follows may show it later than the leader.
+                    Ok(applied) => return Some(applied.entry),
+                    Err(error) if error.is_worth_retrying() => {}
+                    Err(error) => panic!("{error}"),
                 }
             }
             None

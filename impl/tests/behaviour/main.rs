@@ -10,6 +10,8 @@ mod membership;
 mod reads;
 mod replication;
 mod sending;
+mod sessions;
 mod snapshots;
 mod solo;
 mod transfers;
+mod watching;

@@ -65,7 +65,7 @@ async fn the_only_voter_is_its_own_quorum() {
     let solo = Solo::start(1, Limits::default(), Recorder::default());
     solo.lead().await;
     let written = solo.handle().propose(&b"first"[..]).await.expect("it leads");
-    assert_eq!(solo.handle().read(ReadLevel::ReadIndex).await, Ok(written.index));
+    assert_eq!(solo.handle().read(ReadLevel::ReadIndex).await, Ok(written.entry.index));
 }
 
 // On one thread: all of them are in the queue before the node looks into it.

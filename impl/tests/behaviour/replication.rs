@@ -1,11 +1,11 @@
 //! What becomes of commands.
 
-use quorate::{Handle, Limits, ProposeError};
+use quorate::{Applied, Handle, Limits, ProposeError};
 use quorate_spec::{EntryId, Index, NodeId, Params};
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, Recorder, commands, eventually, params};
-use crate::solo::Solo;
+use crate::solo::{Solo, heartbeat};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_machines_apply_the_proposals_in_the_same_order() {
@@ -36,8 +36,8 @@ async fn proposals_of_many_clients_at_once_are_each_applied_once() {
     }
     let mut acknowledged = Vec::new();
     while let Some(outcome) = clients.join_next().await {
-        if let (Ok(id), command) = outcome.expect("no client panics") {
-            acknowledged.push((id, command));
+        if let (Ok(applied), command) = outcome.expect("no client panics") {
+            acknowledged.push((applied.entry, command));
         }
     }
     let wanted: Vec<_> = acknowledged.iter().map(|(_, command)| command.clone()).collect();
@@ -52,19 +52,14 @@ async fn proposals_of_many_clients_at_once_are_each_applied_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proposal_to_a_follower_is_refused_and_names_the_leader() {
-    let lab = Lab::start(13);
-    let (leader, _) = lab.leader().await;
-    let follower = lab.others(leader)[0];
-    let (named, view) = eventually("a follower that knows its leader is asked", async || {
-        let before = lab.view(follower);
-        let answer = lab.handle(follower).propose(&b"misplaced"[..]).await;
-        let same = lab.view(follower) == before && before.leader.is_some_and(|id| id != follower);
-        same.then_some((answer, before))
-    })
-    .await;
-    assert_eq!(named, Err(ProposeError::NotLeader { leader: view.leader }));
-    lab.finish().await;
+async fn a_node_that_cannot_pass_a_proposal_on_refuses_it_and_names_the_leader() {
+    let solo = Solo::start(3, Limits::default(), Recorder::default());
+    let refused = solo.handle().propose(&b"too early"[..]).await;
+    assert_eq!(refused, Err(ProposeError::NotLeader { leader: None }));
+    solo.say(NodeId(2), 1, heartbeat(EntryId::ZERO), Vec::new()).await;
+    solo.status("it follows", |status| status.leader == Some(NodeId(2))).await;
+    let refused = solo.handle().propose(&b"misplaced"[..]).await;
+    assert_eq!(refused, Err(ProposeError::NotLeader { leader: Some(NodeId(2)) }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +71,9 @@ async fn no_acknowledged_proposal_is_lost_when_leaders_are_killed() {
         let mut clients = JoinSet::new();
         for command in commands(&format!("round-{round}"), 100) {
             let handle = lab.handle(leader).clone();
-            clients.spawn(async move { handle.propose(&*command).await.map(|id| (id, command)) });
+            clients.spawn(
+                async move { handle.propose(&*command).await.map(|it| (it.entry, command)) },
+            );
         }
         // Some are acknowledged by now, and some are under way.
         for _ in 0..10 {
@@ -87,7 +84,9 @@ async fn no_acknowledged_proposal_is_lost_when_leaders_are_killed() {
         lab.cluster.network().isolate(leader);
         for command in commands(&format!("too-late-{round}"), 20) {
             let handle = lab.handle(leader).clone();
-            clients.spawn(async move { handle.propose(&*command).await.map(|id| (id, command)) });
+            clients.spawn(
+                async move { handle.propose(&*command).await.map(|it| (it.entry, command)) },
+            );
         }
         eventually("it has taken some of them, or has stepped down", async || {
             let status = lab.handle(leader).status().await.expect("it runs");
@@ -177,8 +176,8 @@ async fn a_node_with_more_proposals_than_it_takes_says_that_it_is_overloaded() {
     }
     assert_eq!(handle.propose(&b"too many"[..]).await, Err(ProposeError::Overloaded));
     solo.disk.resume();
-    assert_eq!(waiting.await.expect("no panic").map(|id| id.index), Ok(Index(2)));
-    assert_eq!(queued.await.map(|id| id.index), Ok(Index(3)));
+    assert_eq!(waiting.await.expect("no panic").map(|it| it.entry.index), Ok(Index(2)));
+    assert_eq!(queued.await.map(|it| it.entry.index), Ok(Index(3)));
 }
 
 /// Flow control by bytes: what waits is bounded, however long the commands are.
@@ -195,9 +194,9 @@ async fn commands_that_wait_take_no_more_than_their_bytes() {
     let too_large = ProposeError::TooLarge { length: 9, limit: 8 };
     assert_eq!(handle.propose(&b"123456789"[..]).await, Err(too_large));
     solo.disk.resume();
-    assert_eq!(waiting.await.expect("no panic").map(|id| id.index), Ok(Index(2)));
+    assert_eq!(waiting.await.expect("no panic").map(|it| it.entry.index), Ok(Index(2)));
     let again = handle.propose(&b"12345678"[..]).await;
-    assert_eq!(again.map(|id| id.index), Ok(Index(3)), "the room is free again");
+    assert_eq!(again.map(|it| it.entry.index), Ok(Index(3)), "the room is free again");
 }
 
 /// A leader that cannot commit takes `max_uncommitted` entries and no more.
@@ -214,11 +213,11 @@ async fn a_leader_that_cannot_commit_does_not_grow_its_log_without_end() {
     solo.status("two wait", |status| status.waiting == 2).await;
     assert_eq!(handle.propose(&b"three"[..]).await, Err(ProposeError::Overloaded));
     solo.disk.resume();
-    assert_eq!(first.await.expect("no panic").map(|id| id.index), Ok(Index(2)));
-    assert_eq!(second.await.expect("no panic").map(|id| id.index), Ok(Index(3)));
+    assert_eq!(first.await.expect("no panic").map(|it| it.entry.index), Ok(Index(2)));
+    assert_eq!(second.await.expect("no panic").map(|it| it.entry.index), Ok(Index(3)));
 }
 
-async fn propose(handle: Handle, command: &'static [u8]) -> Result<EntryId, ProposeError> {
+async fn propose(handle: Handle, command: &'static [u8]) -> Result<Applied, ProposeError> {
     handle.propose(command).await
 }
 
@@ -227,8 +226,10 @@ async fn no_ops_do_not_reach_the_machine() {
     let machine = Recorder::default();
     let solo = Solo::start(1, Limits::default(), machine.clone());
     solo.lead().await;
-    let id = solo.handle().propose(&b"the first"[..]).await.expect("it leads");
+    let applied = solo.handle().propose(&b"the first"[..]).await.expect("it leads");
+    let id = applied.entry;
     assert_eq!(id.index, Index(2), "the first entry is the leader's own");
+    assert_eq!(applied.response, b"1", "the machine's own answer");
     assert_eq!(machine.applied(), [(id, b"the first".to_vec())]);
     assert_eq!(solo.handle().id(), NodeId(1));
 }

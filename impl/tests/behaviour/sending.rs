@@ -9,9 +9,10 @@ use crate::solo::Solo;
 
 const PEER: NodeId = NodeId(2);
 
-/// A request takes eight bytes of commands.
+/// A request takes two commands of four bytes each, and the byte after each that says of what kind it
+/// is.
 fn narrow() -> Limits {
-    Limits { bytes_per_request: 8, ..Limits::default() }
+    Limits { bytes_per_request: 10, ..Limits::default() }
 }
 
 /// Has the leader take these commands, and waits until its disk has them.

@@ -1,13 +1,18 @@
 //! Snapshots: the log stays short, and whoever has fallen behind it catches up.
 
-use quorate::{Limits, MemoryDisk, Storage};
+use std::io::{self, Read};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
+
+use quorate::{Command, Limits, MemoryDisk, Response, StateMachine, StopReason, Storage};
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::message::Kind;
 use quorate_spec::{
-    AppendOutcome, Body, Configuration, EntryId, Index, NodeId, Persist, Snapshot, Term, WriteId,
+    AppendOutcome, Body, Configuration, EntryId, Envelope, Index, NodeId, Params, Persist,
+    Snapshot, Term, WriteId,
 };
 
-use crate::lab::{Lab, Recorder, commands, eventually, soon};
+use crate::lab::{Lab, Recorder, commands, eventually, params, soon};
 use crate::solo::{ME, Solo};
 
 const PEER: NodeId = NodeId(2);
@@ -91,6 +96,49 @@ async fn snapshots_that_are_lost_are_moved_again() {
     lab.finish().await;
 }
 
+/// Lets more time pass than nothing of a snapshot may move in, while one peer answers. Gives how many
+/// snapshots the leader sends meanwhile.
+async fn snapshots_meanwhile(solo: &mut Solo, moves: bool) -> usize {
+    let Params { heartbeat_interval, election_timeout, .. } = params();
+    let mut installs = 0;
+    for _ in 0..=10 * election_timeout.0 / heartbeat_interval.0 {
+        solo.moved.fetch_add(u64::from(moves), Ordering::SeqCst);
+        solo.clock.advance(heartbeat_interval);
+        let now = solo.clock.read();
+        loop {
+            let sent = solo.next_sent().await;
+            installs += usize::from(sent.kind() == Kind::InstallSnapshot);
+            let Envelope { to, message, .. } = &sent.packet.envelope;
+            let of_now = message.stamp.sent == Some(now);
+            if *to == PEER && of_now && sent.kind() == Kind::AppendEntries {
+                solo.accept(&sent, 1).await;
+                break;
+            }
+        }
+        // The node's own timer runs in real time, and has to have a chance.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    installs
+}
+
+#[tokio::test]
+async fn a_snapshot_is_given_up_where_nothing_moves_and_not_where_it_moves_slowly() {
+    let mut solo = Solo::start(3, every(2), Recorder::default());
+    solo.lead_by(PEER).await;
+    let handle = solo.handle().clone();
+    let proposed = tokio::spawn(async move { handle.propose(&b"command"[..]).await });
+    let request = solo.next_to(PEER, Kind::AppendEntries).await;
+    solo.accept(&request, 2).await;
+    soon("it is committed", proposed).await.expect("no panic").expect("it leads");
+    solo.status("the log is compacted", |status| status.base.index == Index(2)).await;
+    // Node 3 has said nothing, and needs what is gone.
+    assert_eq!(snapshots_meanwhile(&mut solo, true).await, 1);
+    assert_eq!(snapshots_meanwhile(&mut solo, true).await, 0);
+    // What has moved since it was looked at last counts once more.
+    let again = async { while snapshots_meanwhile(&mut solo, false).await == 0 {} };
+    soon("it is sent again", again).await;
+}
+
 #[tokio::test]
 async fn a_node_that_gets_a_snapshot_acknowledges_it_when_it_is_durable() {
     let machine = Recorder::default();
@@ -139,4 +187,108 @@ async fn a_crash_finds_the_state_that_fits_the_log() {
     storage.close().await;
     reopened.close().await;
     assert_eq!(disk.states(), [state(3)]);
+}
+
+/// A machine that counts commands, and whose view is written when the test says so.
+struct Slow {
+    count: u64,
+    go_on: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl StateMachine for Slow {
+    fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
+        self.count += commands.len() as u64;
+        commands.iter().map(|_| self.count.to_le_bytes().to_vec()).collect()
+    }
+
+    fn snapshot(&self) -> impl FnOnce(&mut dyn io::Write) -> io::Result<()> + Send + 'static {
+        let (count, go_on) = (self.count, Arc::clone(&self.go_on));
+        move |out: &mut dyn io::Write| {
+            // Either the test says so, or it has ended.
+            let _ = go_on.lock().map(|go_on| go_on.recv());
+            out.write_all(&count.to_le_bytes())
+        }
+    }
+
+    fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
+        let mut count = [0; 8];
+        state.read_exact(&mut count)?;
+        self.count = u64::from_le_bytes(count);
+        Ok(())
+    }
+}
+
+fn slow() -> (Slow, mpsc::Sender<()>) {
+    let (go_on, wait) = mpsc::channel();
+    (Slow { count: 0, go_on: Arc::new(Mutex::new(wait)) }, go_on)
+}
+
+#[tokio::test]
+async fn commands_are_applied_while_a_snapshot_is_written() {
+    let (machine, go_on) = slow();
+    let solo = Solo::start(1, every(4), machine);
+    solo.lead().await;
+    for _ in 0..50 {
+        let applied = soon("it is applied", solo.handle().propose("more")).await;
+        applied.expect("it leads");
+    }
+    let status = solo.handle().status().await.expect("it runs");
+    assert_eq!((status.applied, status.base), (Index(51), EntryId::ZERO), "none is written yet");
+    go_on.send(()).expect("the machine waits");
+    let first = solo.status("the log is compacted", |status| status.base > EntryId::ZERO).await;
+    assert!(first.base.index < Index(12), "by the view of then: {}", first.base.index);
+    // The state is that of the view, not a later one: its sessions come first, then its count.
+    let state = solo.disk.states().pop().expect("it was kept");
+    let count = state.bytes.last_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    assert_eq!(count, Some(state.last.index.0 - 1), "all commands, and not the no-op");
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_snapshot_that_nobody_will_use() {
+    let (machine, go_on) = slow();
+    let solo = Solo::start(1, every(2), machine);
+    solo.lead().await;
+    for _ in 0..10 {
+        solo.handle().propose("more").await.expect("it leads");
+    }
+    let handle = solo.handle().clone();
+    let Solo { node, disk, .. } = solo;
+    let shutdown = tokio::spawn(node.shutdown());
+    soon("its owner has stopped", handle.stopped()).await;
+    go_on.send(()).expect("the machine waits");
+    assert_eq!(soon("it ends", shutdown).await.expect("no panic"), StopReason::Shutdown);
+    assert_eq!((disk.states().len(), disk.durable().log.last().index), (0, Index(11)));
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_read_a_snapshot_stops_and_says_why() {
+    let solo = Solo::start(3, Limits::default(), Recorder::default());
+    solo.install(PEER, 4, id(3, 7), b"no list of commands").await;
+    let reason = soon("it stops", solo.handle().stopped()).await;
+    assert!(matches!(reason, StopReason::MachineFailed(_)), "{reason}");
+    assert!(reason.to_string().contains("snapshot up to entry 7"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_machine_that_does_not_answer_each_command_stops_its_node() {
+    struct Silent;
+    impl StateMachine for Silent {
+        fn apply(&mut self, _: &[Command<'_>]) -> Vec<Response> {
+            Vec::new()
+        }
+
+        fn snapshot(&self) -> impl FnOnce(&mut dyn io::Write) -> io::Result<()> + Send + 'static {
+            |_: &mut dyn io::Write| Ok(())
+        }
+
+        fn restore(&mut self, _: &mut dyn Read) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let solo = Solo::start(1, Limits::default(), Silent);
+    solo.lead().await;
+    let outcome = solo.handle().propose("unanswered").await;
+    assert_eq!(outcome, Err(quorate::ProposeError::OutcomeUnknown));
+    let reason = soon("it stops", solo.handle().stopped()).await;
+    assert!(reason.to_string().contains("0 responses to 1 commands"), "{reason}");
 }

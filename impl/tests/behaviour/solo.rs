@@ -7,8 +7,8 @@ use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
     Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress,
-    ReadError, ReadLevel, Record, RunningNode, StartError, StateMachine, Status, Storage,
-    Transport,
+    ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateMachine, Status,
+    Storage, Transport,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
@@ -109,6 +109,7 @@ impl Storage for ReadLog {
 
 /// Sees what the node sends.
 struct Outlet {
+    moved: Arc<AtomicU64>,
     disk: MemoryDisk,
     view: Published,
     sent: mpsc::UnboundedSender<Sent>,
@@ -124,9 +125,22 @@ impl Transport for Outlet {
     fn knows(&self, _: NodeId) -> bool {
         true
     }
+
+    fn moved(&self, _: NodeId) -> u64 {
+        self.moved.load(Ordering::SeqCst)
+    }
+}
+
+/// How a snapshot begins that was taken while nobody had a session.
+fn no_sessions() -> Vec<u8> {
+    let SessionLimits { sessions, open_commands, answer_bytes } = SessionLimits::default();
+    let numbers = [sessions, open_commands, answer_bytes, 0].map(|number| number as u64);
+    [b"QSESSIO1".to_vec(), numbers.map(u64::to_le_bytes).concat()].concat()
 }
 
 pub(crate) struct Solo {
+    /// Bytes of states that the transport says it has moved.
+    pub(crate) moved: Arc<AtomicU64>,
     pub(crate) node: RunningNode,
     pub(crate) disk: MemoryDisk,
     pub(crate) clock: Arc<ManualClock>,
@@ -182,7 +196,7 @@ impl Solo {
         let (sender, sent) = mpsc::unbounded_channel();
         let (inbox, packets) = mpsc::channel(16);
         let view = Published::default();
-        let read = Reads::default();
+        let (read, moved) = (Reads::default(), Arc::new(AtomicU64::new(0)));
         let parts = Parts {
             storage: ReadLog {
                 storage: disk.open(),
@@ -190,18 +204,20 @@ impl Solo {
                 view: Arc::clone(&view),
             },
             transport: Arc::new(Outlet {
+                moved: Arc::clone(&moved),
                 disk: disk.clone(),
                 view: Arc::clone(&view),
                 sent: sender,
             }),
             packets,
+            mail: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             machine,
         };
         let options = Options { id: ME, params, seed: 7, limits };
         let node = node::start(options, parts)?;
         view.set(node.handle().watch()).expect("it is set once");
-        Ok(Solo { node, disk, clock, sent, inbox, read })
+        Ok(Solo { moved, node, disk, clock, sent, inbox, read })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -340,6 +356,7 @@ impl Solo {
     pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
         let configuration = Configuration::of((1..=3).map(NodeId));
         let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
+        let state = [&no_sessions(), state].concat();
         self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
     }
 
@@ -380,7 +397,8 @@ pub(crate) fn id(term: u64, index: u64) -> EntryId {
 }
 
 pub(crate) fn record(term: u64, index: u64) -> Record {
-    let content = Content::Command(Arc::from(format!("{index}@{term}").into_bytes()));
+    // The last byte says that it belongs to no session.
+    let content = Content::Command(Arc::from(format!("{index}@{term}\0").into_bytes()));
     Record { id: id(term, index), content }
 }
 

@@ -100,7 +100,7 @@ async fn while_leadership_is_handed_over_proposals_are_refused_and_then_taken_ag
     };
     solo.accept(&entries, 2).await;
     let taken = soon("it is committed", proposal).await.expect("no panic");
-    assert_eq!(taken.map(|id| id.index), Ok(Index(2)));
+    assert_eq!(taken.map(|it| it.entry.index), Ok(Index(2)));
     // Nobody was told to campaign, so the lease is back.
     assert!(solo.handle().view().lease_until.is_some());
 }

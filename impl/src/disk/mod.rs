@@ -1,0 +1,312 @@
+//! A log on a real disk: the embedded engine fjall for the log, files for states of the machine.
+//!
+//! ```text
+//!  owner ── submit ──▶ Recent, Log ─▶ queue ──────────▶ Writer ──▶ Engine: one batch, one sync
+//!    │                                  ▲                 ├──────▶ Mark: that group is durable
+//!    ├───── keep ────▶ Shelf ─▶ queue ─▶ a file, synced   └──────▶ Progress
+//!    └───── read ────▶ Recent, else a point read of the engine
+//! ```
+//!
+//! **A group of writes** is one batch of the engine: the entries, and a head that says where the log
+//! begins and ends, what the hard state is, and which group this is. So whatever happens to the files,
+//! the state after some group is recovered as a whole, or the directory is refused.
+//!
+//! **What is seen when the directory is opened.** Every record is read: its checksum, its own name,
+//! the term of its predecessor; the log has to go from where the head says to where it says. The
+//! journal of the engine and its lists of tables are read before the engine reads them, which would
+//! cut off all that comes after a rotten byte. And the mark says which group was durable at last, so
+//! that what is missing at the end shows as well.
+//!
+//! **What is not seen.** After a loss of power the mark may be an older one. Then the very end of the
+//! journal, if it was acknowledged and has rotted since, looks like a tail that the crash tore: no
+//! whole group comes after it. Nor does a directory show that is as a whole an older copy of itself:
+//! an identity belongs to one disk, and a copy of yesterday has forgotten votes.
+
+mod codec;
+mod directory;
+mod engine;
+mod error;
+mod journal;
+mod mark;
+mod recent;
+mod recovery;
+mod states;
+mod trees;
+mod writer;
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use quorate_spec::{Configuration, Durable, EntryId, Index, NodeId, Persist, Snapshot};
+use tokio::sync::watch;
+
+pub use self::directory::Identity;
+pub use self::error::OpenError;
+
+use self::codec::{Codec, Head};
+use self::directory::Directory;
+use self::engine::Engine;
+use self::mark::Mark;
+use self::recent::Recent;
+use self::recovery::Recovered;
+use self::states::Shelf;
+use self::writer::{Job, Queue, Writer, Written};
+use crate::record::{MachineState, Record};
+use crate::storage::{Progress, Storage, StorageError};
+
+/// Whose directory is opened, and how much of it is kept in memory.
+#[derive(Clone, Debug)]
+pub struct DiskOptions {
+    /// The cluster, by a number that its operator drew once.
+    pub cluster: u64,
+    /// The node.
+    pub node: NodeId,
+    /// What a new directory's log begins with: the first members of the cluster, or nobody for a
+    /// node that is to join one.
+    pub configuration: Configuration,
+    /// Bytes of the last entries that stay in memory. Those that are not durable stay in any case.
+    pub recent_bytes: usize,
+    /// The latest state of the machine stays in memory if it has at most so many bytes, or each
+    /// follower that needs it makes the node read it.
+    pub state_bytes: usize,
+}
+
+impl DiskOptions {
+    /// The directory of this node, with as much in memory as is good for most.
+    #[must_use]
+    pub fn new(cluster: u64, node: NodeId, configuration: Configuration) -> DiskOptions {
+        DiskOptions { cluster, node, configuration, recent_bytes: 64 << 20, state_bytes: 512 << 20 }
+    }
+}
+
+/// An open directory: a log on a real disk.
+pub struct DiskStorage {
+    identity: Identity,
+    recovered: Durable,
+    /// With everything submitted.
+    submitted: Durable,
+    recent: Recent,
+    codec: Codec,
+    engine: Engine,
+    shelf: Arc<Shelf>,
+    jobs: mpsc::Sender<Job>,
+    states: mpsc::Sender<MachineState>,
+    report: Arc<watch::Sender<Progress>>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl DiskStorage {
+    /// Opens the directory of a node, or makes it where there is none. It reads the whole log.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the directory, and what to do.
+    pub fn open(path: impl AsRef<Path>, options: DiskOptions) -> Result<DiskStorage, OpenError> {
+        let DiskOptions { cluster, node, configuration, recent_bytes, state_bytes } = options;
+        let directory = Directory::open(path.as_ref(), cluster, node)?;
+        let identity = directory.identity;
+        let codec = Codec { seed: identity.incarnation };
+        let (engine, mark, recovered) = recover(&directory, codec, configuration)?;
+        let Recovered { durable, group, states } = recovered;
+
+        let base = durable.log.base();
+        let state = states.iter().find(|state| state.last == base).copied();
+        if base.index > Index::ZERO && state.is_none() {
+            let what = format!("it does not name the state after entry {}", base.index);
+            return Err(OpenError::damaged(&directory.log(), what));
+        }
+        let shelf = Shelf::open(directory.states(), codec.seed, state_bytes, state)?;
+        let shelf = Arc::new(shelf);
+
+        let (jobs, queue) = mpsc::channel();
+        let (report, progress) = watch::channel(Progress::default());
+        let report = Arc::new(report);
+        let writer = Writer {
+            engine: engine.clone(),
+            mark,
+            shelf: Arc::clone(&shelf),
+            jobs: queue,
+            queue: Queue::default(),
+            log: Written {
+                codec,
+                durable: durable.clone(),
+                group,
+                states: state.iter().map(|state| (state.last.index, state.last)).collect(),
+                unused: states
+                    .iter()
+                    .map(|it| it.last.index)
+                    .filter(|it| *it != base.index)
+                    .collect(),
+                purged: (base.index > Index::ZERO).then_some(Index::ZERO),
+            },
+            _directory: directory,
+            report: Arc::clone(&report),
+        };
+        let failed = OpenError::io("start a thread for", path.as_ref());
+        let thread = thread::Builder::new().name("quorate-log".to_owned());
+        let started = thread.spawn(move || writer.run());
+        let states = started.and_then(|_| Shelf::start(Arc::clone(&shelf), jobs.clone()));
+        Ok(DiskStorage {
+            identity,
+            submitted: durable.clone(),
+            recovered: durable,
+            recent: Recent::new(recent_bytes),
+            codec,
+            engine,
+            shelf,
+            jobs,
+            states: states.map_err(failed)?,
+            report,
+            progress,
+        })
+    }
+
+    /// Whether there is a node's directory here, whoever's.
+    #[must_use]
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        directory::exists(path.as_ref())
+    }
+
+    /// Whose directory it is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn look_up(&self, id: EntryId) -> Result<Record, String> {
+        let value = self.engine.entry(id.index)?.ok_or("it is not there")?;
+        let record = self.codec.read_entry(&value).map_err(|error| error.to_string())?.record;
+        if record.id == id { Ok(record) } else { Err(format!("it is entry {:?}", record.id)) }
+    }
+
+    /// What was durable is not there: the node must not go on as if it never had been.
+    fn unreadable(&self, what: String, reason: String) {
+        let error = StorageError::Unreadable { what, reason };
+        self.report.send_modify(|progress| progress.failed = Some(error));
+    }
+}
+
+impl Storage for DiskStorage {
+    fn recovered(&self) -> Durable {
+        self.recovered.clone()
+    }
+
+    fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    fn submit(&mut self, persist: Persist, records: Vec<Record>) {
+        self.submitted.apply(&persist.write);
+        if let Some(snapshot) = &persist.write.snapshot {
+            self.shelf.forget_before(snapshot.snapshot().last.index);
+        }
+        let persisted = self.progress.borrow().persisted;
+        self.recent.write(&persist, &records, persisted);
+        // The writer is gone after a failure, which it has reported.
+        let _ = self.jobs.send(Job::Write(Box::new(persist), records));
+    }
+
+    fn keep(&mut self, state: MachineState) {
+        self.shelf.hold(state.clone());
+        // As above.
+        let _ = self.states.send(state);
+    }
+
+    fn state(&self, last: EntryId) -> Option<MachineState> {
+        let state = self.shelf.get(last)?;
+        let what = || format!("the state after entry {}", last.index);
+        state.map_err(|error| self.unreadable(what(), error.to_string())).ok()
+    }
+
+    fn read(&self, id: EntryId) -> Option<Record> {
+        let log = &self.submitted.log;
+        if id.index <= log.base().index || !log.contains(id) {
+            return None;
+        }
+        if let Some(record) = self.recent.at(id.index) {
+            return (record.id == id).then(|| record.clone());
+        }
+        let read = self.look_up(id);
+        read.map_err(|reason| self.unreadable(format!("entry {}", id.index), reason)).ok()
+    }
+
+    async fn close(self) {
+        // The last to go is `report`, and with it the directory is free again.
+        let DiskStorage { jobs, states, engine, report, mut progress, .. } = self;
+        let _ = jobs.send(Job::Close);
+        drop((jobs, states, engine, report));
+        while progress.changed().await.is_ok() {}
+    }
+}
+
+/// Opens the engine and the mark, and checks everything that they hold.
+fn recover(
+    directory: &Directory,
+    codec: Codec,
+    configuration: Configuration,
+) -> Result<(Engine, Mark, Recovered), OpenError> {
+    let (log, mark) = (directory.log(), directory.mark());
+    let io = |error| OpenError::io("read", &mark)(error);
+    let found = match mark.exists() {
+        true => {
+            let mut found = Mark::open(&mark, codec.seed).map_err(io)?;
+            let group = found.read().map_err(io)?;
+            let group = group.ok_or_else(|| OpenError::damaged(&mark, "it marks nothing"))?;
+            Some((found, group))
+        }
+        false => None,
+    };
+    if !log.exists() {
+        if found.is_some() {
+            return Err(OpenError::damaged(&log, "it is missing"));
+        }
+        create(&log, codec, configuration)?;
+    }
+    let marked = found.as_ref().map_or(0, |(_, group)| *group);
+    trees::inspect(&log)?;
+    journal::inspect(&log, codec, marked)?;
+    let damaged = |what| OpenError::damaged(&log, what);
+    let engine = Engine::open(&log).map_err(damaged)?;
+    let recovered = recovery::recover(&engine, codec).map_err(damaged)?;
+    let recovered = recovered.ok_or_else(|| damaged("it has no head of the log".to_owned()))?;
+    if recovered.group < marked {
+        let last = recovered.durable.log.last();
+        return Err(damaged(format!(
+            "it ends with group {} of writes and entry {} of term {}, and group {marked} had been \
+             durable",
+            recovered.group, last.index, last.term
+        )));
+    }
+    let mark = match found {
+        Some((found, _)) => found,
+        // It is made last, before anything is written.
+        None if recovered.group == 0 => {
+            directory::replace(&mark, &Mark::fresh(codec.seed, 0))?;
+            Mark::open(&mark, codec.seed).map_err(io)?
+        }
+        None => return Err(OpenError::damaged(&mark, "it is missing")),
+    };
+    Ok((engine, mark, recovered))
+}
+
+/// Makes the engine's files, with the head of an empty log, under another name first: where they are
+/// found under their own they are whole.
+fn create(log: &Path, codec: Codec, configuration: Configuration) -> Result<(), OpenError> {
+    let new = log.with_extension("new");
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(OpenError::io("remove", &new))?;
+    }
+    let failed = |error: String| OpenError::io("create", &new)(std::io::Error::other(error));
+    let engine = Engine::open(&new).map_err(failed)?;
+    let Durable { hard_state, log: empty } = Durable::genesis(configuration);
+    let base: Snapshot = empty.snapshot();
+    let last = base.last;
+    let mut batch = engine.batch();
+    batch.head(codec.head(&Head { group: 0, hard_state, base, last }));
+    batch.commit().map_err(failed)?;
+    drop(engine);
+    fs::rename(&new, log)
+        .and_then(|()| directory::sync_folder_of(log))
+        .map_err(OpenError::io("create", log))
+}

@@ -1,0 +1,241 @@
+//! States of the machine, each in a file of its own, written on a thread of its own.
+//!
+//! A state may be as large as the machine's memory. In the engine its bytes would go through the
+//! journal that every write of the log syncs; in a file they are beside it. Its chunks have
+//! checksums, and it is synced piece by piece, so that no sync of the log finds much of it to write.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use quorate_spec::{EntryId, Index};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+
+use crate::disk::codec::Manifest;
+use crate::disk::directory::sync_folder_of;
+use crate::disk::error::OpenError;
+use crate::disk::writer::Job;
+use crate::record::MachineState;
+use crate::storage::StorageError;
+
+/// The length of a chunk in bytes; the last one of a state may be shorter.
+const CHUNK: usize = 1 << 20;
+
+/// After so many chunks the file is synced.
+const CHUNKS_PER_SYNC: usize = 4;
+
+const UNFINISHED: &str = "part";
+
+/// Where the states are.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    folder: PathBuf,
+    seed: u64,
+    /// The newest state stays in memory as well, if it has at most so many bytes.
+    in_memory: usize,
+    states: Mutex<States>,
+}
+
+#[derive(Debug, Default)]
+struct States {
+    /// In files, and how to tell whether those are whole.
+    written: BTreeMap<Index, Manifest>,
+    /// In memory: what is not written yet, and the newest.
+    held: BTreeMap<Index, MachineState>,
+}
+
+impl Shelf {
+    /// The shelf with the one state that the log begins with, and no other.
+    pub(super) fn open(
+        folder: PathBuf,
+        seed: u64,
+        in_memory: usize,
+        base: Option<Manifest>,
+    ) -> Result<Shelf, OpenError> {
+        fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
+        let base_file = base.map(|base| file_of(&folder, base.last));
+        for file in fs::read_dir(&folder).map_err(OpenError::io("list", &folder))? {
+            let path = file.map_err(OpenError::io("list", &folder))?.path();
+            if Some(&path) != base_file.as_ref() {
+                fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+            }
+        }
+        let mut states = States::default();
+        if let Some(base) = base {
+            let path = file_of(&folder, base.last);
+            // Chunk by chunk, and none is kept: it may be large.
+            let checked = read(&path, seed, &base, |_| {});
+            checked.map_err(|error| OpenError::damaged(&path, error.to_string()))?;
+            states.written.insert(base.last.index, base);
+        }
+        Ok(Shelf { folder, seed, in_memory, states: Mutex::new(states) })
+    }
+
+    /// Starts the thread that writes what is sent to it, and reports to the writer of the log.
+    pub(super) fn start(
+        shelf: Arc<Shelf>,
+        jobs: mpsc::Sender<Job>,
+    ) -> io::Result<mpsc::Sender<MachineState>> {
+        let (queue, states) = mpsc::channel::<MachineState>();
+        let run = move || {
+            for state in states {
+                let job = match write(&shelf.folder, shelf.seed, &state) {
+                    Ok(manifest) => Job::Kept(manifest),
+                    Err(error) => Job::Failed(StorageError::Disk {
+                        what: format!("the state after entry {}", state.last.index),
+                        reason: error.to_string(),
+                    }),
+                };
+                if jobs.send(job).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("quorate-states".to_owned()).spawn(run)?;
+        Ok(queue)
+    }
+
+    /// Holds a state that is to be written.
+    pub(super) fn hold(&self, state: MachineState) {
+        self.lock().held.insert(state.last.index, state);
+    }
+
+    /// A state is in its file, and the log says so.
+    pub(super) fn written(&self, manifest: Manifest) {
+        let mut states = self.lock();
+        states.written.insert(manifest.last.index, manifest);
+        states.release(self.in_memory);
+    }
+
+    /// The log begins with the state at `index`, or will: what came before is nobody's any more.
+    pub(super) fn forget_before(&self, index: Index) {
+        let mut states = self.lock();
+        states.written = states.written.split_off(&index);
+        states.held = states.held.split_off(&index);
+    }
+
+    /// The state after this very entry. Where it is not in memory its file is read.
+    pub(super) fn get(&self, last: EntryId) -> Option<Result<MachineState, io::Error>> {
+        let manifest = {
+            let states = self.lock();
+            match states.held.get(&last.index).filter(|state| state.last == last) {
+                Some(state) => return Some(Ok(state.clone())),
+                None => *states.written.get(&last.index).filter(|it| it.last == last)?,
+            }
+        };
+        let mut bytes = Vec::new();
+        let path = file_of(&self.folder, last);
+        let whole = read(&path, self.seed, &manifest, |chunk| bytes.extend_from_slice(chunk));
+        Some(whole.map(|()| {
+            let state = MachineState { last, bytes: bytes.into() };
+            let mut states = self.lock();
+            states.held.insert(last.index, state.clone());
+            states.release(self.in_memory);
+            state
+        }))
+    }
+
+    /// Removes the files of the states before `index`, which a durable write has made superfluous.
+    /// To free a large file takes a while, so nobody waits for it. What a crash leaves, the next
+    /// opening removes.
+    pub(super) fn remove_before(&self, index: Index) {
+        let folder = self.folder.clone();
+        thread::spawn(move || {
+            let Ok(files) = fs::read_dir(&folder) else { return };
+            for path in files.flatten().map(|file| file.path()) {
+                if index_of(&path).is_some_and(|state| state < index) {
+                    // It stays until the next opening, then.
+                    let _ = fs::remove_file(&path);
+                }
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, States> {
+        // Nothing panics while it holds the lock.
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl States {
+    /// Lets go of what is written, but for the newest.
+    fn release(&mut self, in_memory: usize) {
+        let newest = self.held.keys().next_back().copied();
+        self.held.retain(|index, state| {
+            let fits = Some(*index) == newest && state.bytes.len() <= in_memory;
+            fits || self.written.get(index).is_none_or(|written| written.last != state.last)
+        });
+    }
+}
+
+/// The name sorts as the state does.
+fn file_of(folder: &Path, last: EntryId) -> PathBuf {
+    folder.join(format!("{:020}-{}", last.index.0, last.term.0))
+}
+
+fn index_of(path: &Path) -> Option<Index> {
+    let (index, _) = path.file_name()?.to_str()?.split_once('-')?;
+    index.parse().ok().map(Index)
+}
+
+/// Writes a state: durable, under its name, once this returns.
+fn write(folder: &Path, seed: u64, state: &MachineState) -> io::Result<Manifest> {
+    let path = file_of(folder, state.last);
+    let unfinished = path.with_extension(UNFINISHED);
+    let mut file = File::create(&unfinished)?;
+    let mut whole = Xxh3::with_seed(seed);
+    for (number, chunk) in state.bytes.chunks(CHUNK).enumerate() {
+        let checksum = checksum(chunk, seed, number);
+        whole.update(&checksum);
+        file.write_all(chunk)?;
+        file.write_all(&checksum)?;
+        if number % CHUNKS_PER_SYNC == CHUNKS_PER_SYNC - 1 {
+            file.sync_data()?;
+        }
+    }
+    file.sync_all()?;
+    fs::rename(&unfinished, &path)?;
+    sync_folder_of(&path)?;
+    let length = state.bytes.len() as u64;
+    Ok(Manifest { last: state.last, length, checksum: whole.digest() })
+}
+
+/// Reads a state chunk by chunk, each after its checksum was found to fit.
+fn read(
+    path: &Path,
+    seed: u64,
+    manifest: &Manifest,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut file = BufReader::with_capacity(CHUNK, File::open(path)?);
+    let mut whole = Xxh3::with_seed(seed);
+    let (mut left, mut chunk) = (manifest.length, Vec::new());
+    for number in 0.. {
+        if left == 0 {
+            break;
+        }
+        let length = left.min(CHUNK as u64);
+        left -= length;
+        chunk.clear();
+        file.by_ref().take(length + 8).read_to_end(&mut chunk)?;
+        let (bytes, found) =
+            chunk.split_last_chunk::<8>().ok_or_else(|| damaged("it is too short"))?;
+        if checksum(bytes, seed, number) != *found || bytes.len() as u64 != length {
+            return Err(damaged(&format!("the checksum of its chunk {number} does not fit")));
+        }
+        whole.update(found);
+        take(bytes);
+    }
+    if whole.digest() != manifest.checksum || file.read(&mut [0])? > 0 {
+        return Err(damaged("it is not the state that the log begins with"));
+    }
+    Ok(())
+}
+
+fn checksum(chunk: &[u8], seed: u64, number: usize) -> [u8; 8] {
+    xxh3_64_with_seed(chunk, seed.wrapping_add(number as u64)).to_le_bytes()
+}

@@ -1,0 +1,315 @@
+//! The owner of a node: one task that feeds it one input after the other and performs what each
+//! step asks for, in the order of the fields of [`Effects`].
+//!
+//! It waits in one place, [`Driver::next_event`]; everything else is synchronous. So no step and
+//! no effect is ever left half done, wherever the task is cancelled.
+
+mod operate;
+mod perform;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_spec::{
+    Duration, Effects, Index, Input, Instant, Node, NodeId, Protocol, ReadView, WriteId,
+};
+use tokio::sync::{mpsc, watch};
+use tracing::info;
+
+use crate::apply::{Complaint, Delivery};
+use crate::changes::Changes;
+use crate::clock::{Clock, until};
+use crate::errors::{ProposeError, StopReason};
+use crate::handle::Control;
+use crate::limits::Limits;
+use crate::observe::Observer;
+use crate::order::{Order, Promise};
+use crate::outbox::Outbox;
+use crate::pending::{Pending, Proposal};
+use crate::published::Published;
+use crate::random::Random;
+use crate::reads::{Reader, Reads};
+use crate::record::{MachineState, Payload, Source};
+use crate::storage::{Progress, Storage, StorageError};
+use crate::transfers::Transfers;
+use crate::transport::Packet;
+
+/// The task's state. [`Driver::run`] is its life.
+pub(crate) struct Driver<S> {
+    pub(crate) protocol: Protocol,
+    pub(crate) node: Node,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Random,
+    pub(crate) storage: S,
+    pub(crate) outbox: Outbox,
+    pub(crate) delivery: Delivery,
+    pub(crate) pending: Pending,
+    pub(crate) changes: Changes,
+    pub(crate) transfers: Transfers,
+    pub(crate) reads: Reads,
+    pub(crate) inputs: Inputs,
+    pub(crate) published: Arc<Published>,
+    pub(crate) view: watch::Sender<ReadView>,
+    pub(crate) applied: watch::Receiver<Index>,
+    pub(crate) effects: Effects,
+    /// The last entry of the latest state of the machine that is known to be durable.
+    pub(crate) kept: Index,
+    /// The snapshots that are on their way, by whom they are for.
+    pub(crate) moving: BTreeMap<NodeId, Moving>,
+    /// Packets that were dropped because their contents did not fit their entries.
+    pub(crate) incomplete: u64,
+    pub(crate) observer: Observer,
+    pub(crate) complaint: Complaint,
+    pub(crate) order: Order,
+}
+
+/// Where a node's inputs come from, besides its clock.
+pub(crate) struct Inputs {
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) packets: mpsc::Receiver<Packet>,
+    pub(crate) proposals: mpsc::Receiver<Proposal>,
+    pub(crate) readers: mpsc::Receiver<Reader>,
+    /// States that the machine has made of itself.
+    pub(crate) snapshots: mpsc::Receiver<MachineState>,
+    /// Proposals that were taken from the queue for the next step.
+    pub(crate) taken: Vec<Proposal>,
+    /// Reads that were taken from the queue for the next step.
+    pub(crate) came: Vec<Reader>,
+}
+
+/// A snapshot on its way.
+pub(crate) struct Moving {
+    /// The last entry that it covers.
+    last: Index,
+    /// How many bytes the transport had moved when it was looked at.
+    moved: u64,
+    /// When it is looked at again, and given up where nothing has moved.
+    until: Instant,
+}
+
+/// Something that the owner has to deal with.
+enum Event {
+    Control(Control),
+    Written(Progress),
+    Deadline,
+    Packet(Packet),
+    Proposals,
+    Reads,
+    Snapshot(MachineState),
+    Room,
+    MachineGone,
+}
+
+impl<S: Storage> Driver<S> {
+    /// Runs the node until it is shut down or has to stop. Then it finishes what is in the
+    /// storage's queue, and answers every client.
+    pub(crate) async fn run(mut self) -> StopReason {
+        self.observer.begins(self.clock.now());
+        if !self.order.keeps(Promise::StartsAtTheSnapshot) {
+            self.delivery.commit(self.node.log().last().index);
+        }
+        let reason = loop {
+            let event = self.next_event().await;
+            if let Err(reason) = self.handle(event).and_then(|()| self.read()) {
+                break reason;
+            }
+        };
+        info!(%reason, "stops");
+        self.refuse_proposals();
+        self.inputs.readers.close();
+        self.reads.forsake_all();
+        self.pending.forsake_all();
+        self.storage.close().await;
+        reason
+    }
+
+    /// Waits for what comes next. Every branch can be cancelled without losing anything: the
+    /// queues keep what was not taken, and reports are cumulative.
+    ///
+    /// A deadline comes before packets and these before clients, so that a flood of one kind does
+    /// not keep the node from the more urgent one. Reads come last, and with proposals.
+    async fn next_event(&mut self) -> Event {
+        let deadline = self.next_deadline();
+        let Inputs { control, progress, packets, proposals, readers, snapshots, taken, came } =
+            &mut self.inputs;
+        let has_room = self.node.unwritten().len() < self.limits.unwritten_writes
+            && self.pending.len() < self.limits.waiting_proposals;
+        let now = self.clock.now();
+        self.observer.waits(now, deadline);
+        let sleep = until(deadline, now);
+        let batch = self.limits.proposals_per_write;
+        let most = self.limits.waiting_reads.max(1);
+        tokio::select! {
+            biased;
+            // Without handles there is nobody left to run for.
+            asked = control.recv() => Event::Control(asked.unwrap_or(Control::Shutdown)),
+            changed = progress.changed() => Event::Written(match changed {
+                Ok(()) => progress.borrow_and_update().clone(),
+                Err(_) => gone(&progress.borrow()),
+            }),
+            // Before `room`: a queue that nobody empties would be asked for room for ever.
+            () = self.delivery.machine_gone() => Event::MachineGone,
+            () = tokio::time::sleep(sleep) => Event::Deadline,
+            Some(packet) = packets.recv() => Event::Packet(packet),
+            1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
+            1.. = readers.recv_many(came, most) => Event::Reads,
+            // The thread that writes them ends with the machine's, or by a panic.
+            taken = snapshots.recv() => taken.map_or(Event::MachineGone, Event::Snapshot),
+            () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), StopReason> {
+        match event {
+            Event::Control(asked) => self.asked(asked),
+            Event::Written(progress) => self.written(progress),
+            Event::Deadline => {
+                self.give_up_moving()?;
+                self.step(Input::Tick, Source::Protocol)
+            }
+            Event::Packet(packet) => self.receive(packet),
+            Event::Proposals => self.propose(),
+            // `run` asks for them.
+            Event::Reads => Ok(()),
+            Event::Snapshot(state) => {
+                let index = state.last.index;
+                self.storage.keep(state);
+                match self.order.keeps(Promise::KeepsStateBeforeCompaction) {
+                    true => Ok(()),
+                    false => self.step(Input::SnapshotTaken { index }, Source::Protocol),
+                }
+            }
+            Event::Room => self.deliver(),
+            Event::MachineGone => Err(match self.complaint.get() {
+                Some(why) => StopReason::MachineFailed(why.clone()),
+                None => StopReason::MachineGone,
+            }),
+        }
+    }
+
+    /// When something has to happen without being asked for.
+    fn next_deadline(&self) -> Instant {
+        let given_up = self.moving.values().map(|moving| moving.until).min();
+        let protocol = self.protocol.next_deadline(&self.node);
+        given_up.map_or(protocol, |at| at.min(protocol))
+    }
+
+    /// Tells the node of snapshots that had long enough to arrive, and of which nothing has moved
+    /// meanwhile.
+    fn give_up_moving(&mut self) -> Result<(), StopReason> {
+        let (now, patience) = (self.clock.now(), self.patience());
+        let mut over = Vec::new();
+        for (peer, moving) in self.moving.iter_mut().filter(|(_, it)| it.until <= now) {
+            let moved = self.outbox.moved(*peer);
+            if moved == moving.moved {
+                over.push((*peer, moving.last));
+            } else {
+                (moving.moved, moving.until) = (moved, now.after(patience));
+            }
+        }
+        for (peer, index) in over {
+            self.moving.remove(&peer);
+            self.step(Input::SnapshotReported { peer, index }, Source::Protocol)?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing of a snapshot may move.
+    fn patience(&self) -> Duration {
+        Duration(PATIENCE * self.protocol.params.election_timeout.0)
+    }
+
+    /// What waited for the writes leaves, then the node hears of them, and of the state of its
+    /// machine if that is durable.
+    fn written(
+        &mut self,
+        Progress { persisted, kept, failed }: Progress,
+    ) -> Result<(), StopReason> {
+        let broken = |promise| !self.order.keeps(promise);
+        let (persisted, failed) = match (persisted, failed) {
+            (_, Some(_)) if broken(Promise::StopsAtFailure) => (self.node.last_write(), None),
+            (_, failed) if broken(Promise::ReportsNameWrites) => (self.node.last_write(), failed),
+            reported => reported,
+        };
+        if persisted > WriteId::NONE {
+            self.outbox.persisted(persisted, &self.storage);
+            let now = self.take_step(Input::Persisted(persisted), Source::Protocol)?;
+            self.observer.persisted(persisted, now);
+            self.transmit(now);
+        }
+        if kept > self.kept {
+            self.kept = kept;
+            self.step(Input::SnapshotTaken { index: kept }, Source::Protocol)?;
+        }
+        failed.map_or(Ok(()), |error| Err(StopReason::Storage(error)))
+    }
+
+    fn receive(&mut self, packet: Packet) -> Result<(), StopReason> {
+        if !packet.is_complete() {
+            self.incomplete += 1;
+            self.observer.metrics.dropped.inc();
+            return Ok(());
+        }
+        let Packet { envelope, records, state } = packet;
+        let source = match state {
+            Some(bytes) => Source::Snapshot(bytes),
+            None if records.is_empty() => Source::Protocol,
+            None => Source::Message(records),
+        };
+        self.step(Input::Receive(envelope), source)
+    }
+
+    /// Proposes everything that was taken from the clients' queue as one write.
+    fn propose(&mut self) -> Result<(), StopReason> {
+        let taken = &self.inputs.taken;
+        let count = taken.len() as u64;
+        let payloads = taken.iter().map(|proposal| Payload::clone(&proposal.payload)).collect();
+        let now = self.take_step(Input::Propose { count }, Source::Clients(payloads))?;
+        // The round of the reads that have come goes out with the entries; and a flood of proposals
+        // does not keep them waiting.
+        while let Ok(reader) = self.inputs.readers.try_recv() {
+            self.inputs.came.push(reader);
+        }
+        self.ask_for_reads()?;
+        self.transmit(now);
+        Ok(())
+    }
+
+    /// Asks the node for the reads that have come or had to wait for others, and the peers for
+    /// their round.
+    fn read(&mut self) -> Result<(), StopReason> {
+        if let Some(now) = self.ask_for_reads()? {
+            self.transmit(now);
+        }
+        Ok(())
+    }
+
+    /// Asks the node for the reads that have come: it does not ask its peers yet.
+    fn ask_for_reads(&mut self) -> Result<Option<Instant>, StopReason> {
+        self.reads.queue(self.inputs.came.drain(..));
+        let mut asked = None;
+        while let Some(token) = self.reads.ask() {
+            asked = Some(self.take_step(Input::Read(token), Source::Protocol)?);
+        }
+        Ok(asked)
+    }
+
+    /// Answers the clients whose proposals were not taken.
+    fn refuse_proposals(&mut self) {
+        self.inputs.proposals.close();
+        while let Ok(Proposal { answer, .. }) = self.inputs.proposals.try_recv() {
+            answer.send(Err(ProposeError::Stopped));
+        }
+    }
+}
+
+/// How many election timeouts nothing of a snapshot may move.
+const PATIENCE: u64 = 8;
+
+/// The last report of a writer that is no more.
+fn gone(last: &Progress) -> Progress {
+    let failed = Some(last.failed.clone().unwrap_or(StorageError::WriterGone));
+    Progress { failed, ..last.clone() }
+}

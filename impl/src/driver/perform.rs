@@ -1,0 +1,196 @@
+//! Performing what a step asks for, in the order of the fields of [`Effects`]; and asking for the
+//! requests that may follow.
+
+use quorate_spec::durable::SnapshotWrite;
+use quorate_spec::{
+    Body, Effects, Input, Instant, Moment, Outgoing, Persist, ReadView, Refusal, WriteId,
+};
+
+use super::{Driver, Moving};
+use crate::apply::Missing;
+use crate::errors::{ProposeError, StopReason};
+use crate::order::Promise;
+use crate::outbox::RequestRoom;
+use crate::pending::Answer;
+use crate::record::{MachineState, Source};
+use crate::storage::Storage;
+use crate::vitals::Vitals;
+
+impl<S: Storage> Driver<S> {
+    /// One input, one step, its effects; then whatever may be sent to the peers.
+    pub(super) fn step(&mut self, input: Input, source: Source) -> Result<(), StopReason> {
+        let now = self.take_step(input, source)?;
+        self.transmit(now);
+        Ok(())
+    }
+
+    pub(super) fn take_step(
+        &mut self,
+        input: Input,
+        source: Source,
+    ) -> Result<Instant, StopReason> {
+        let moment = Moment { now: self.clock.now(), draw: self.random.next() };
+        self.observer.wakes(moment.now);
+        let mut effects = std::mem::take(&mut self.effects);
+        self.protocol.step(&mut self.node, moment, input, &mut effects);
+        self.observer.stepped(&self.node, &effects, moment.now);
+        let performed = self.perform(&mut effects, source, moment.now);
+        self.effects = effects;
+        performed?;
+        let metrics = &self.observer.metrics;
+        metrics.held.set(number(self.outbox.held()));
+        metrics.waiting.set(number(self.pending.len()));
+        metrics.moving.set(number(self.moving.len()));
+        self.observer.show(Vitals::of(&self.node, self.published.last_applied()));
+        self.changes.look(&self.node);
+        self.transfers.look(&self.node);
+        if !self.order.keeps(Promise::CountsWhatIsDurable) && !self.node.unwritten().is_empty() {
+            return self.take_step(Input::Persisted(self.node.last_write()), Source::Protocol);
+        }
+        Ok(moment.now)
+    }
+
+    /// Performs the effects of a step in the order of their fields.
+    fn perform(
+        &mut self,
+        effects: &mut Effects,
+        source: Source,
+        now: Instant,
+    ) -> Result<(), StopReason> {
+        if let Some(fatal) = effects.fatal {
+            return Err(StopReason::SafetyViolated(fatal));
+        }
+        if let Some(persist) = effects.persist.take() {
+            self.observer.issued(persist.id, now);
+            self.persist(persist, source)?;
+        }
+        if !self.order.keeps(Promise::PublishesBeforeSending) {
+            self.send(effects.send.drain(..));
+        }
+        if !self.order.keeps(Promise::PublishesBeforeApplying)
+            && let Some(index) = effects.commit
+        {
+            self.delivery.commit(index);
+            self.deliver()?;
+        }
+        let is_led_anew = effects.publish.is_some_and(|view| self.publish(view));
+        self.send(effects.send.drain(..));
+        if let Some(snapshot) = effects.install.take() {
+            let last = snapshot.last;
+            let state = self.storage.state(last).ok_or(StopReason::ContentMissing(last.index))?;
+            self.pending.covered(last.index);
+            self.delivery.restore(state);
+        }
+        if let Some(index) = effects.commit {
+            self.delivery.commit(index);
+        }
+        if !self.order.keeps(Promise::AppliesTheCommitted) {
+            self.delivery.commit(self.node.log().last().index);
+        }
+        if self.delivery.is_behind() {
+            self.deliver()?;
+        }
+        let answers = self.inputs.taken.drain(..).map(|proposal| proposal.answer);
+        match effects.proposed {
+            Some(proposed) => self.pending.proposed(proposed, answers.collect()),
+            None => refuse(answers, &effects.refused),
+        }
+        if let Some(view) = effects.publish.filter(|_| is_led_anew) {
+            self.pending.viewed(self.node.id(), view);
+        }
+        for answer in effects.reads.drain(..) {
+            self.reads.answered(answer);
+        }
+        Ok(())
+    }
+
+    /// Sends each message, now or when its write is durable.
+    fn send(&mut self, messages: impl Iterator<Item = Outgoing>) {
+        for outgoing in messages {
+            let needs = match self.order.keeps(Promise::WritesBeforeSending) {
+                true => outgoing.needs,
+                false => WriteId::NONE,
+            };
+            self.outbox.post(Outgoing { needs, ..outgoing }, &self.storage);
+        }
+    }
+
+    /// Shows readers this view. Those who follow it are woken for more than a longer lease, of which
+    /// there is one with every answer of a peer. Says whether another term or leader is shown now.
+    fn publish(&self, view: ReadView) -> bool {
+        self.published.publish(view);
+        let mut before = view;
+        self.view.send_if_modified(|shown| {
+            before = std::mem::replace(shown, view);
+            let still_held = before.lease_until.is_some() && view.lease_until.is_some();
+            !still_held || ReadView { lease_until: view.lease_until, ..before } != view
+        });
+        (before.term, before.leader) != (view.term, view.leader)
+    }
+
+    /// Puts a write into the storage's FIFO, the contents of its entries with it, and before a
+    /// snapshot of the leader the state that it covers.
+    fn persist(&mut self, persist: Persist, source: Source) -> Result<(), StopReason> {
+        if let Some(SnapshotWrite::Install(snapshot)) = &persist.write.snapshot {
+            let last = snapshot.last;
+            let Source::Snapshot(bytes) = source else {
+                return Err(StopReason::ContentMissing(last.index));
+            };
+            self.kept = last.index;
+            self.storage.keep(MachineState { last, bytes });
+            self.storage.submit(persist, Vec::new());
+            return Ok(());
+        }
+        let records = match &persist.write.log {
+            Some(log) => {
+                source.records(log).ok_or_else(|| StopReason::ContentMissing(log.keep.next()))?
+            }
+            None => Vec::new(),
+        };
+        self.storage.submit(persist, records);
+        Ok(())
+    }
+
+    /// Hands committed entries to the state machine, as many as it has room for.
+    pub(super) fn deliver(&mut self) -> Result<(), StopReason> {
+        self.delivery
+            .advance(self.node.log(), &self.storage, &mut self.pending)
+            .map_err(|Missing(index)| StopReason::ContentMissing(index))
+    }
+
+    /// Sends every request that is due to a peer.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        for peer in self.protocol.recipients(&self.node) {
+            loop {
+                let room = RequestRoom { storage: &self.storage, limits: &self.limits };
+                let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
+                let Some(request) = request else { break };
+                if let Body::InstallSnapshot { snapshot } = &request.message.body {
+                    // Where nothing of it has moved by then, it is moved again.
+                    let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));
+                    let until = now.after(self.patience());
+                    self.moving.insert(peer, Moving { last, moved, until });
+                }
+                self.outbox.post(request, &self.storage);
+            }
+        }
+    }
+}
+
+/// Tells clients why the protocol did not take their proposals.
+fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {
+    let reason = refused.iter().find_map(|refusal| match refusal {
+        Refusal::NotLeader { leader } => Some(ProposeError::NotLeader { leader: *leader }),
+        Refusal::TransferInFlight => Some(ProposeError::HandingOver),
+        _ => None,
+    });
+    let reason = reason.unwrap_or(ProposeError::Overloaded);
+    for answer in answers {
+        answer.send(Err(reason.clone()));
+    }
+}
+
+/// A length as a gauge has it.
+fn number(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,220 @@
+//! A connection that another node opens: who it is, and what it says.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_spec::NodeId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::codec;
+use super::fault::Fault;
+use super::frame::{self, FrameReader, Kind};
+use super::greeting::{Greeting, Objection, Purpose};
+use super::peer::write;
+use super::seats::Seated;
+use super::shared::{Duplex, Shared, Stream};
+use super::snapshot;
+use super::tls::{self, Security};
+use super::wire::WireError;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+/// A node that has come through the handshake.
+struct Visitor {
+    stream: Stream,
+    version: u8,
+    greeting: Greeting,
+    seat: Seated,
+}
+
+/// Deals with one connection, from its first byte to its end. Whatever comes ends this connection
+/// alone.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    from: SocketAddr,
+    half_open: OwnedSemaphorePermit,
+) {
+    let patience = shared.limits.handshake_patience;
+    let admitted = timeout(patience, admit(&shared, stream)).await.unwrap_or(Err(Fault::Slow));
+    drop(half_open);
+    match admitted {
+        Ok(visitor) => converse(&shared, visitor, from).await,
+        Err(fault) => {
+            // Whoever comes again and again is told of once.
+            if shared.visits.turned_away(from, fault.clone()) && fault.needs_attention() {
+                tracing::warn!(node = %shared.me.id, %from, "turned away: {fault}");
+            } else {
+                tracing::debug!(node = %shared.me.id, %from, "turned away: {fault}");
+            }
+        }
+    }
+}
+
+/// The first byte of every TLS connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+async fn admit(shared: &Shared, stream: TcpStream) -> Result<Visitor, Fault> {
+    stream.set_nodelay(true).map_err(Fault::of_io)?;
+    let mut first = [0];
+    if stream.peek(&mut first).await.map_err(Fault::of_io)? == 0 {
+        return Err(Fault::Closed);
+    }
+    let encrypted = first == [TLS_HANDSHAKE];
+    match (&shared.security, encrypted) {
+        (Security::Open, false) => welcome(shared, Box::new(stream), |_| true).await,
+        (Security::Open, true) => {
+            // It cannot read this as TLS, which tells it enough. Whom to address is not known.
+            let answer = Greeting::new(&shared.me, NodeId(0), Purpose::Messages);
+            refuse(stream, answer, Objection::IsOpen).await
+        }
+        (Security::Tls(_), false) => {
+            let mut stream = stream;
+            let greeting = Greeting::read(&mut stream).await?;
+            let answer = Greeting::new(&shared.me, greeting.sender.id, greeting.purpose);
+            refuse(stream, answer, Objection::NeedsTls).await
+        }
+        (Security::Tls(tls), true) => match tls.accept(stream).await {
+            Ok(stream) => {
+                let shown = stream.get_ref().1.peer_certificates();
+                let shown = shown.and_then(<[_]>::first).cloned();
+                let shown = shown.map(CertificateDer::into_owned);
+                let cluster = &shared.me.cluster;
+                let is = |id| shown.as_ref().is_some_and(|it| tls::proves(it, cluster, id));
+                welcome(shared, Box::new(stream), is).await
+            }
+            Err((error, stream)) => {
+                farewell(stream).await;
+                Err(Fault::of_io(error))
+            }
+        },
+    }
+}
+
+/// Reads the greeting, and answers it.
+async fn welcome(
+    shared: &Shared,
+    mut stream: Stream,
+    is: impl Fn(NodeId) -> bool,
+) -> Result<Visitor, Fault> {
+    let greeting = Greeting::read(&mut stream).await?;
+    let answer = Greeting::new(&shared.me, greeting.sender.id, greeting.purpose);
+    let proven = || is(greeting.sender.id).then_some(()).ok_or(Objection::Certificate);
+    match greeting.judge(&shared.me).and_then(|version| proven().map(|()| version)) {
+        Ok(version) => {
+            let seat = shared.seats.take(greeting.sender.id, greeting.purpose).await;
+            answer.write(&mut stream).await?;
+            Ok(Visitor { stream, version, greeting, seat })
+        }
+        Err(objection) => refuse(stream, answer, objection).await,
+    }
+}
+
+async fn refuse<T>(
+    mut stream: impl Duplex,
+    answer: Greeting,
+    objection: Objection,
+) -> Result<T, Fault> {
+    let answer = Greeting { verdict: Some(objection), ..answer };
+    answer.write(&mut stream).await?;
+    farewell(stream).await;
+    Err(Fault::TurnedAway(objection))
+}
+
+/// Ends a connection so that the other side can read what was written last: a socket that is closed
+/// with bytes unread throws away what it has sent.
+async fn farewell(mut stream: impl Duplex) {
+    let drain = async {
+        let _ = stream.shutdown().await;
+        let mut unread = [0; 1024];
+        for _ in 0..64 {
+            if !matches!(stream.read(&mut unread).await, Ok(1..)) {
+                break;
+            }
+        }
+    };
+    let _ = timeout(Duration::from_secs(1), drain).await;
+}
+
+async fn converse(shared: &Shared, visitor: Visitor, from: SocketAddr) {
+    let Visitor { stream, version, greeting, seat } = visitor;
+    let (id, purpose) = (greeting.sender.id, greeting.purpose);
+    let patience = Some(shared.limits.silence);
+    let frames = FrameReader::new(stream, version, shared.limits.max_frame, patience);
+    let ended = match purpose {
+        Purpose::Messages => {
+            announce(shared, &greeting, from);
+            tokio::select! {
+                biased;
+                () = seat.lost() => Fault::Replaced,
+                fault = hear_packets(shared, frames, id) => fault,
+            }
+        }
+        Purpose::Snapshot => tokio::select! {
+            biased;
+            () = seat.lost() => Fault::Replaced,
+            fault = snapshot::receive(shared, frames, id) => fault,
+        },
+    };
+    if ended.needs_attention() {
+        tracing::warn!(node = %shared.me.id, peer = %id, %from, "not heard any more: {ended}");
+    } else {
+        tracing::debug!(node = %shared.me.id, peer = %id, %from, "not heard any more: {ended}");
+    }
+    if purpose == Purpose::Messages && ended != Fault::Replaced {
+        shared.visits.ended(id, ended, shared.addresses.knows(id));
+    }
+}
+
+/// Takes note of who is heard, and says where a node seems to run twice.
+fn announce(shared: &Shared, greeting: &Greeting, from: SocketAddr) {
+    let (me, peer, incarnation) = (shared.me.id, greeting.sender.id, greeting.sender.incarnation);
+    let before = shared.visits.began(greeting, from);
+    match before.filter(|before| before.incarnation != incarnation) {
+        Some(before) if before.ended.is_none() => tracing::warn!(
+            node = %me, %peer, %from, %incarnation,
+            "heard in the place of its connection from {}: does it run twice?", before.from
+        ),
+        Some(_) => tracing::info!(node = %me, %peer, %from, %incarnation, "heard after a restart"),
+        None => tracing::info!(node = %me, %peer, %from, %incarnation, "heard"),
+    }
+}
+
+/// Hands every packet to the node, until the connection ends. Where the node is busy, it waits.
+async fn hear_packets(shared: &Shared, mut frames: FrameReader<Stream>, from: NodeId) -> Fault {
+    let pong = frame::bare(codec::VERSION, Kind::Pong);
+    loop {
+        let packet = match frames.next().await {
+            Ok((Kind::Packet, body)) => codec::decode_body(body).map_err(Fault::from),
+            Ok((Kind::Letter, body)) => {
+                // Where nobody reads them they are lost: nothing waits behind letters.
+                let _ = shared.letters.try_send((from, body.into()));
+                continue;
+            }
+            Ok((Kind::Ping, _)) => {
+                match write(frames.stream(), &pong, shared.limits.silence).await {
+                    Ok(()) => continue,
+                    Err(fault) => Err(fault),
+                }
+            }
+            Ok(_) => Err(WireError::OutOfTurn.into()),
+            Err(fault) => Err(fault),
+        };
+        let packet = match packet {
+            Ok(packet) => packet,
+            Err(fault) => return fault,
+        };
+        let (claimed, to) = (packet.envelope.from, packet.envelope.to);
+        if (claimed, to) != (from, shared.me.id) {
+            return Fault::Impersonation { from, claimed, to };
+        }
+        shared.visits.came(from, 1, 0);
+        if shared.inbox.send(packet).await.is_err() {
+            // The node has stopped.
+            return Fault::Closed;
+        }
+    }
+}

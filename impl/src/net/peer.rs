@@ -1,0 +1,215 @@
+//! The way to one node: a connection for packets, opened again whenever it breaks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quorate_spec::NodeId;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::backoff::Backoff;
+use super::codec;
+use super::fault::Fault;
+use super::frame::{self, FrameReader, Kind};
+use super::greeting::Purpose;
+use super::link::{self, Link};
+use super::queue::{Parcel, Queue};
+use super::shared::Shared;
+use super::snapshot;
+use super::status::{LinkState, PeerStatus};
+use crate::record::Payload;
+use crate::transport::Packet;
+
+/// What is on its way to one node.
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    pub(crate) address: String,
+    queue: Queue,
+    pub(crate) slot: snapshot::Slot,
+    link: Mutex<LinkState>,
+    sent: AtomicU64,
+    unsendable: AtomicU64,
+}
+
+impl Peer {
+    pub(crate) fn new(id: NodeId, address: String, shared: &Shared) -> Peer {
+        Peer {
+            id,
+            address,
+            queue: Queue::new(&shared.limits),
+            slot: snapshot::Slot::default(),
+            link: Mutex::new(LinkState::Connecting),
+            sent: AtomicU64::new(0),
+            unsendable: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the packet, or drops it.
+    pub(crate) fn send(&self, packet: Packet) {
+        if packet.state.is_some() {
+            self.slot.put(packet);
+        } else {
+            self.queue.put(Parcel::Packet(packet));
+        }
+    }
+
+    /// Takes the letter, or drops it. Says whether it may arrive.
+    pub(crate) fn post(&self, letter: Payload) -> bool {
+        self.queue.put(Parcel::Letter(letter))
+    }
+
+    pub(crate) fn status(&self) -> PeerStatus {
+        let (queued, dropped) = self.queue.counts();
+        PeerStatus {
+            address: self.address.clone(),
+            link: self.link.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            sent: self.sent.load(Ordering::Relaxed),
+            dropped: dropped + self.unsendable.load(Ordering::Relaxed),
+            queued,
+            snapshot: self.slot.transfer(),
+            snapshot_bytes: self.slot.moved(),
+        }
+    }
+
+    /// Takes note of the connection's state. Says whether it is another one than before.
+    fn is(&self, state: LinkState) -> bool {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *link != state;
+        *link = state;
+        changed
+    }
+}
+
+/// Sends the node packets and snapshots, for ever.
+pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
+    tokio::join!(send_packets(&shared, &peer), snapshot::send(&shared, &peer));
+}
+
+async fn send_packets(shared: &Shared, peer: &Peer) {
+    let limits = &shared.limits;
+    let seed = shared.me.incarnation.0 ^ peer.id.0;
+    let mut backoff = Backoff::new(limits.first_backoff, limits.longest_backoff, seed);
+    loop {
+        let since = Instant::now();
+        let fault = match link::open(shared, peer.id, &peer.address, Purpose::Messages).await {
+            Ok(link) => {
+                peer.is(LinkState::Connected(link.incarnation));
+                tracing::info!(
+                    node = %shared.me.id, peer = %peer.id, address = peer.address,
+                    incarnation = %link.incarnation, "connected"
+                );
+                talk(shared, peer, link).await
+            }
+            Err(fault) => fault,
+        };
+        let (me, to, address) = (shared.me.id, peer.id, &peer.address);
+        let attention = fault.needs_attention();
+        if peer.is(LinkState::Down(fault.clone())) && attention {
+            tracing::warn!(node = %me, peer = %to, address, "no connection: {fault}");
+        } else {
+            tracing::debug!(node = %me, peer = %to, address, "no connection: {fault}");
+        }
+        // A connection that is taken and dropped at once, again and again, is not one that went well.
+        if since.elapsed() > limits.longest_backoff {
+            backoff.reset();
+        }
+        tokio::time::sleep(backoff.wait()).await;
+    }
+}
+
+/// Writes what the queue has, and pings, until the connection ends.
+async fn talk(shared: &Shared, peer: &Peer, link: Link) -> Fault {
+    let limits = &shared.limits;
+    let (reader, mut writer) = tokio::io::split(link.stream);
+    let pongs = AtomicU64::new(0);
+    let answers = hear_answers(FrameReader::new(reader, link.version, 0, None), &pongs);
+    tokio::pin!(answers);
+    let _open = peer.queue.open();
+    let mut ping = interval(limits.ping_interval);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut pings, mut asked) = (0, Instant::now());
+    let mut buffer = Vec::new();
+    loop {
+        let mut count = 0;
+        tokio::select! {
+            fault = &mut answers => return fault,
+            parcels = peer.queue.take(limits.batch_bytes) => {
+                count = encode(shared, peer, &parcels, &mut buffer);
+            }
+            _ = ping.tick() => {
+                if pongs.load(Ordering::Relaxed) >= pings {
+                    (pings, asked) = (pings + 1, Instant::now());
+                    buffer = frame::bare(link.version, Kind::Ping);
+                } else if asked.elapsed() > limits.silence {
+                    return Fault::Silent;
+                }
+            }
+        }
+        if let Err(fault) = write(&mut writer, &buffer, limits.silence).await {
+            return fault;
+        }
+        peer.sent.fetch_add(count, Ordering::Relaxed);
+        buffer.clear();
+        if buffer.capacity() > KEPT {
+            buffer.shrink_to(KEPT);
+        }
+    }
+}
+
+/// More memory than this is given back once the packets that needed it are written.
+const KEPT: usize = 1 << 20;
+
+/// The parcels as frames. One that is too long is dropped here: the other side would not take it.
+fn encode(shared: &Shared, peer: &Peer, parcels: &[Parcel], buffer: &mut Vec<u8>) -> u64 {
+    let (mut count, limit) = (0, shared.limits.max_frame);
+    for parcel in parcels {
+        let encoded = match parcel {
+            Parcel::Packet(packet) => codec::encode(packet, limit, buffer),
+            Parcel::Letter(letter) => {
+                frame::append(buffer, (codec::VERSION, Kind::Letter), limit, |body| {
+                    body.extend_from_slice(letter);
+                    Ok(())
+                })
+            }
+        };
+        match encoded {
+            Ok(()) => count += 1,
+            Err(error) => {
+                peer.unsendable.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(node = %shared.me.id, peer = %peer.id, "not sent: {error}");
+            }
+        }
+    }
+    count
+}
+
+/// Counts the answers to pings, until the connection ends.
+async fn hear_answers<R>(mut frames: FrameReader<R>, pongs: &AtomicU64) -> Fault
+where
+    R: tokio::io::AsyncRead + Unpin,
+{
+    loop {
+        match frames.next().await {
+            Ok((Kind::Pong, _)) => pongs.fetch_add(1, Ordering::Relaxed),
+            Ok(_) => return super::wire::WireError::OutOfTurn.into(),
+            Err(fault) => return fault,
+        };
+    }
+}
+
+/// Writes all of the bytes. However many they are, the other side has to take some within `patience`.
+pub(crate) async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+    patience: Duration,
+) -> Result<(), Fault> {
+    while !bytes.is_empty() {
+        let written = timeout(patience, writer.write(bytes)).await.map_err(|_| Fault::Silent)?;
+        match written.map_err(Fault::of_io)? {
+            0 => return Err(Fault::Closed),
+            written => bytes = &bytes[written..],
+        }
+    }
+    timeout(patience, writer.flush()).await.map_err(|_| Fault::Silent)?.map_err(Fault::of_io)
+}

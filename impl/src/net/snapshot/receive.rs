@@ -1,0 +1,236 @@
+//! The follower's side of a transfer.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use quorate_spec::{Body, Envelope, Index, NodeId};
+
+use super::{OFFSET, Offer, sha256};
+use crate::net::codec;
+use crate::net::fault::{Fault, SnapshotFault};
+use crate::net::frame::{self, FrameReader, Kind};
+use crate::net::peer::write;
+use crate::net::shared::{Shared, Stream};
+use crate::net::wire::WireError;
+use crate::record::Payload;
+use crate::transport::Packet;
+
+/// What has arrived of states that are not whole, one a peer: it waits here for the next connection.
+#[derive(Default)]
+pub(crate) struct Shelf(Mutex<BTreeMap<NodeId, Part>>);
+
+struct Part {
+    offer: Offer,
+    bytes: Vec<u8>,
+}
+
+impl Shelf {
+    /// What is there of the state, from this peer or from another one: nothing, where it is a new one.
+    /// What there was of another state goes.
+    fn take(&self, from: NodeId, offer: Offer) -> Held<'_> {
+        let mut parts = self.lock();
+        let own = parts.remove(&from).filter(|part| part.offer == offer);
+        let holder = parts.iter().find(|(_, part)| part.offer == offer).map(|(id, _)| *id);
+        let part = own.or_else(|| holder.and_then(|id| parts.remove(&id)));
+        let part = part.unwrap_or(Part { offer, bytes: Vec::new() });
+        Held { shelf: self, from, part: Some(part) }
+    }
+
+    /// A state up to `index` is whole: what would lead to no later one goes.
+    fn forget(&self, index: Index) {
+        self.lock().retain(|_, part| part.offer.last.index > index);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Part>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A part that grows. It goes back to the shelf when the connection ends, whatever ends it.
+struct Held<'a> {
+    shelf: &'a Shelf,
+    from: NodeId,
+    part: Option<Part>,
+}
+
+impl Held<'_> {
+    fn length(&self) -> u64 {
+        self.part.as_ref().map_or(0, |part| part.bytes.len() as u64)
+    }
+
+    /// Appends a chunk: where it begins, and its bytes.
+    fn append(&mut self, body: &[u8]) -> Result<usize, SnapshotFault> {
+        let (offset, bytes) =
+            body.split_first_chunk::<OFFSET>().ok_or(SnapshotFault::OutOfOrder)?;
+        let follows = u64::from_le_bytes(*offset) == self.length();
+        let part = self.part.as_mut().filter(|part| {
+            let room = part.offer.length.saturating_sub(part.bytes.len() as u64);
+            follows && !bytes.is_empty() && bytes.len() as u64 <= room
+        });
+        part.ok_or(SnapshotFault::OutOfOrder)?.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    /// The whole state. Where it is not what was offered, it is gone.
+    async fn complete(mut self) -> Result<Payload, SnapshotFault> {
+        let Part { offer, bytes } = self.part.take().ok_or(SnapshotFault::OutOfOrder)?;
+        let checked = tokio::task::spawn_blocking(move || {
+            (sha256(&bytes) == offer.sha256).then(|| Payload::from(bytes))
+        });
+        checked.await.ok().flatten().ok_or(SnapshotFault::Checksum)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(part) = self.part.take().filter(|part| !part.bytes.is_empty()) {
+            self.shelf.lock().insert(self.from, part);
+        }
+    }
+}
+
+/// Takes one state after the other and hands each to the node, until the connection ends.
+pub(crate) async fn receive(
+    shared: &Shared,
+    mut frames: FrameReader<Stream>,
+    from: NodeId,
+) -> Fault {
+    loop {
+        match transfer(shared, &mut frames, from).await {
+            Ok(()) => {}
+            Err(Fault::Snapshot(reason)) => {
+                let _ =
+                    answer(shared, &mut frames, Kind::Declined, |body| codec::put(&reason, body))
+                        .await;
+                return reason.into();
+            }
+            Err(fault) => return fault,
+        }
+    }
+}
+
+async fn transfer(
+    shared: &Shared,
+    frames: &mut FrameReader<Stream>,
+    from: NodeId,
+) -> Result<(), Fault> {
+    let limit = shared.limits.max_snapshot;
+    let offer = match frames.next().await? {
+        (Kind::Offer, body) => codec::take::<Offer>(body)?.0,
+        _ => return Err(WireError::OutOfTurn.into()),
+    };
+    if offer.length > limit {
+        return Err(SnapshotFault::TooLarge { bytes: offer.length, limit }.into());
+    }
+    let mut held = shared.shelf.take(from, offer);
+    let has = held.length();
+    answer(shared, frames, Kind::Have, |body| codec::put(&has, body)).await?;
+    let envelope = loop {
+        match frames.next().await? {
+            (Kind::Chunk, body) => {
+                let bytes = held.append(body)?;
+                shared.visits.came(from, 0, bytes);
+            }
+            (Kind::Finish, body) if held.length() == offer.length => {
+                break codec::decode_install(body)?;
+            }
+            _ => return Err(WireError::OutOfTurn.into()),
+        }
+    };
+    check(shared, &envelope, from, offer)?;
+    let state = held.complete().await?;
+    shared.shelf.forget(offer.last.index);
+    let packet = Packet { envelope, records: Vec::new(), state: Some(state) };
+    // Where it fails the node has stopped.
+    shared.inbox.send(packet).await.map_err(|_| Fault::Closed)?;
+    answer(shared, frames, Kind::Done, |_| Ok(())).await
+}
+
+/// Whether the message is one of this peer, for this node, and about this snapshot.
+fn check(shared: &Shared, envelope: &Envelope, from: NodeId, offer: Offer) -> Result<(), Fault> {
+    let (claimed, to) = (envelope.from, envelope.to);
+    if (claimed, to) != (from, shared.me.id) {
+        return Err(Fault::Impersonation { from, claimed, to });
+    }
+    match &envelope.message.body {
+        Body::InstallSnapshot { snapshot } if snapshot.last == offer.last => Ok(()),
+        _ => Err(SnapshotFault::OtherSnapshot.into()),
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    frames: &mut FrameReader<Stream>,
+    kind: Kind,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
+) -> Result<(), Fault> {
+    let mut buffer = Vec::new();
+    frame::append(&mut buffer, (codec::VERSION, kind), usize::MAX, body)?;
+    write(frames.stream(), &buffer, shared.limits.silence).await
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::{EntryId, Term};
+
+    use super::*;
+
+    fn offer(index: u64, bytes: &[u8]) -> Offer {
+        let last = EntryId { term: Term(1), index: Index(index) };
+        Offer { last, length: bytes.len() as u64, sha256: sha256(bytes) }
+    }
+
+    fn chunk(offset: u64, bytes: &[u8]) -> Vec<u8> {
+        [&offset.to_le_bytes(), bytes].concat()
+    }
+
+    #[tokio::test]
+    async fn what_has_arrived_waits_for_the_next_connection_even_of_another_leader() {
+        let (shelf, of) = (Shelf::default(), offer(5, b"abcdef"));
+        let mut held = shelf.take(NodeId(1), of);
+        assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
+        drop(held);
+        let held = shelf.take(NodeId(1), of);
+        assert_eq!(held.length(), 3);
+        drop(held);
+        let mut held = shelf.take(NodeId(2), of);
+        assert_eq!(held.length(), 3, "the same state of another leader");
+        assert_eq!(held.append(&chunk(3, b"def")), Ok(3));
+        assert_eq!(held.complete().await.as_deref(), Ok(b"abcdef".as_slice()));
+        assert!(shelf.lock().is_empty());
+    }
+
+    #[test]
+    fn a_chunk_follows_what_is_there_and_stays_inside() {
+        let shelf = Shelf::default();
+        let mut held = shelf.take(NodeId(1), offer(5, b"abcdef"));
+        assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
+        for wrong in [chunk(0, b"abc"), chunk(4, b"e"), chunk(3, b"defg"), chunk(3, b""), vec![3]] {
+            assert_eq!(held.append(&wrong), Err(SnapshotFault::OutOfOrder));
+        }
+        assert_eq!(held.append(&chunk(3, b"def")), Ok(3));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_those_of_the_offer_are_thrown_away() {
+        let (shelf, of) = (Shelf::default(), offer(5, b"abcdef"));
+        let mut held = shelf.take(NodeId(1), of);
+        assert_eq!(held.append(&chunk(0, b"abcdeX")), Ok(6));
+        assert_eq!(held.complete().await, Err(SnapshotFault::Checksum));
+        assert_eq!(shelf.take(NodeId(1), of).length(), 0);
+    }
+
+    #[test]
+    fn another_state_takes_the_place_of_a_part_and_a_whole_one_that_of_earlier_ones() {
+        let shelf = Shelf::default();
+        let part = |from, index| {
+            let mut held = shelf.take(NodeId(from), offer(index, b"abcdef"));
+            held.append(&chunk(held.length(), b"a")).map(|_| held.length())
+        };
+        assert_eq!(part(1, 5), Ok(1));
+        assert_eq!(part(1, 6), Ok(1), "one a peer: the part of the earlier state is gone");
+        assert_eq!(part(2, 7), Ok(1));
+        shelf.forget(Index(6));
+        assert_eq!(shelf.lock().keys().copied().collect::<Vec<_>>(), [NodeId(2)]);
+    }
+}

@@ -1,0 +1,149 @@
+//! Which directories are opened, and what is said of the others.
+
+use std::fs;
+
+use quorate::disk::DiskOptions;
+use quorate::storage::conformance::{Action, Script, Step};
+use quorate::{DiskStorage, OpenError, Storage};
+use quorate_spec::{Durable, Index, NodeId};
+
+use crate::copies::{CLUSTER, Copies, configuration, options};
+
+/// Performs the actions, and waits until they are durable.
+pub(crate) async fn perform(storage: &mut DiskStorage, script: &mut Script, actions: &[Action]) {
+    for action in actions {
+        for step in script.perform(action) {
+            match step {
+                Step::Submit(persist, records) => storage.submit(*persist, records),
+                Step::Keep(state) => storage.keep(state),
+            }
+        }
+    }
+    let (last, mut progress) = (script.last(), storage.progress());
+    let reported = progress.wait_for(|it| it.persisted >= last || it.failed.is_some()).await;
+    assert_eq!(reported.expect("the writer is there").failed, None);
+}
+
+/// A directory with a few writes, closed.
+pub(crate) async fn written(actions: &[Action]) -> (Copies, Script) {
+    let disk = Copies::new();
+    let mut storage = disk.open().expect("it is new");
+    let mut script = Script::new(storage.recovered(), 1);
+    perform(&mut storage, &mut script, actions).await;
+    storage.close().await;
+    (disk, script)
+}
+
+fn refusal(disk: &Copies, options: DiskOptions) -> String {
+    let refused = DiskStorage::open(disk.path(), options).err().expect("it is refused");
+    // Where somebody looks who does not know the path.
+    refused.to_string().replace(&disk.path().display().to_string(), "DIR")
+}
+
+#[tokio::test]
+async fn a_new_directory_begins_with_the_first_configuration_and_keeps_it() {
+    let (disk, _) = written(&[]).await;
+    let other = DiskOptions { configuration: Default::default(), ..options() };
+    let storage = DiskStorage::open(disk.path(), other).expect("the configuration is for new ones");
+    assert_eq!(storage.recovered(), Durable::genesis(configuration()));
+    assert_eq!((storage.identity().cluster, storage.identity().node), (CLUSTER, NodeId(1)));
+}
+
+#[tokio::test]
+async fn a_directory_is_open_once_and_free_when_it_is_closed() {
+    let disk = Copies::new();
+    let storage = disk.open().expect("it is new");
+    assert!(matches!(disk.open(), Err(OpenError::InUse(_))));
+    storage.close().await;
+    disk.open().expect("it is free").close().await;
+}
+
+#[tokio::test]
+async fn a_directory_of_others_is_refused_in_words() {
+    let (disk, _) = written(&[Action::Append(vec![1])]).await;
+    let other_cluster = DiskOptions { cluster: 7, ..options() };
+    assert_eq!(
+        refusal(&disk, other_cluster),
+        "DIR belongs to cluster 000000000000c105, not to 0000000000000007: look which directory \
+         this node was started on"
+    );
+    let other_node = DiskOptions { node: NodeId(2), ..options() };
+    assert_eq!(
+        refusal(&disk, other_node),
+        "DIR belongs to node 1, not to node 2: an identity goes with its disk, so start node 1 on \
+         it, or give node 2 its own directory"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_a_directory_of_a_node_is_refused_and_left_alone() {
+    let disk = Copies::new();
+    fs::write(disk.path().join("photo.png"), "").expect("there is room");
+    assert!(refusal(&disk, options()).contains("not a directory of Quorate (it has \"photo.png\""));
+    assert_eq!(fs::read_dir(disk.path()).expect("it is there").count(), 1);
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_with_what_to_do() {
+    let (disk, _) = written(&[]).await;
+    let identity = disk.path().join("identity");
+    let text = fs::read_to_string(&identity).expect("it is text");
+    fs::write(&identity, text.replace("format 1", "format 9")).expect("there is room");
+    assert_eq!(
+        refusal(&disk, options()),
+        "DIR has format 9, and this program knows 1: start the newer program again"
+    );
+}
+
+#[tokio::test]
+async fn a_part_that_is_missing_is_missed() {
+    for part in ["log", "mark", "states", "identity"] {
+        let (disk, _) = written(&[Action::Append(vec![1]), Action::Keep(0), Action::Compact]).await;
+        let path = disk.path().join(part);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+            .expect("it was there");
+        let said = refusal(&disk, options());
+        assert!(said.contains(part), "of {part}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_creation_is_begun_again() {
+    for left in ["identity.new", "log.new/0.jnl", "log.new/keyspaces/0/x"] {
+        let (whole, _) = written(&[]).await;
+        let disk = Copies::new();
+        if left.starts_with("log") {
+            let identity = "identity";
+            fs::copy(whole.path().join(identity), disk.path().join(identity))
+                .expect("there is room");
+        }
+        let path = disk.path().join(left);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("there is room");
+        fs::write(path, "half").expect("there is room");
+        let storage = disk.open().unwrap_or_else(|error| panic!("{left} is left: {error}"));
+        assert_eq!(storage.recovered().log.last().index, Index::ZERO);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_again() {
+    let actions = [
+        Action::Append(vec![3, 70_00, 0]),
+        Action::Configure(4),
+        Action::Keep(1),
+        Action::Compact,
+        Action::Overwrite(1, vec![9, 9]),
+        Action::Vote,
+    ];
+    let (disk, script) = written(&actions).await;
+    let storage = disk.open().expect("it was closed");
+    let expected = script.contents();
+    assert_eq!(storage.recovered(), expected.durable);
+    for record in expected.records.values() {
+        assert_eq!(storage.read(record.id).as_ref(), Some(record));
+    }
+    for state in expected.states.values() {
+        assert_eq!(storage.state(state.last).as_ref(), Some(state));
+    }
+    storage.close().await;
+}
