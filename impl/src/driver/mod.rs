@@ -110,8 +110,10 @@ impl<S: Storage> Driver<S> {
         if !self.order.keeps(Promise::StartsAtTheSnapshot) {
             self.delivery.commit(self.node.log().last().index);
         }
+        let mut ticked = false;
         let reason = loop {
-            let event = self.next_event().await;
+            let event = self.next_event(ticked).await;
+            ticked = matches!(event, Event::Deadline);
             if let Err(reason) = self.handle(event).and_then(|()| self.read()) {
                 break reason;
             }
@@ -129,8 +131,10 @@ impl<S: Storage> Driver<S> {
     /// queues keep what was not taken, and reports are cumulative.
     ///
     /// A deadline comes before packets and these before clients, so that a flood of one kind does
-    /// not keep the node from the more urgent one. Reads come last, and with proposals.
-    async fn next_event(&mut self) -> Event {
+    /// not keep the node from the more urgent one. One that has passed does not ask tokio's timer,
+    /// which is never over when it is first looked at; but it comes only every other time. Reads come
+    /// last, and with proposals.
+    async fn next_event(&mut self, ticked: bool) -> Event {
         let deadline = self.next_deadline();
         let Inputs { control, progress, packets, proposals, readers, snapshots, taken, came } =
             &mut self.inputs;
@@ -151,6 +155,7 @@ impl<S: Storage> Driver<S> {
             }),
             // Before `room`: a queue that nobody empties would be asked for room for ever.
             () = self.delivery.machine_gone() => Event::MachineGone,
+            () = std::future::ready(()), if sleep.is_zero() && !ticked => Event::Deadline,
             () = tokio::time::sleep(sleep) => Event::Deadline,
             Some(packet) = packets.recv() => Event::Packet(packet),
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,

@@ -1,8 +1,13 @@
 //! Who leads, and how the others find out.
 
-use quorate::{CampaignError, Cluster, Limits, ProposeError, StartError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quorate::{CampaignError, Cluster, Limits, Packet, ProposeError, StartError};
 use quorate_spec::message::Kind;
-use quorate_spec::{Instant, NodeId, ParamsError, Refusal};
+use quorate_spec::{
+    Body, Duration, Envelope, Instant, Message, NodeId, ParamsError, Refusal, Term,
+};
 
 use crate::lab::{Lab, Recorder, eventually, params, soon};
 use crate::solo::{ME, Solo};
@@ -192,4 +197,28 @@ async fn parameters_without_the_protections_are_refused() {
 /// How many messages of this kind the node has sent.
 fn sent(lab: &Lab, from: NodeId, kind: Kind) -> usize {
     lab.evidence.sent().iter().filter(|sent| sent.from == from && sent.kind == kind).count()
+}
+
+/// A deadline that has passed comes before packets, however many wait.
+#[tokio::test]
+async fn a_flood_of_packets_does_not_keep_a_node_from_its_timers() {
+    let mut solo = Solo::start(3, Limits::default(), Recorder::default());
+    let inbox = solo.inbox();
+    let body = Body::RequestVoteReply { granted: false };
+    let envelope = Envelope { from: NodeId(2), to: ME, message: Message::new(Term(0), body) };
+    let packet = Packet { envelope, records: Vec::new(), state: None };
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    solo.promise_passes();
+    solo.clock.advance(Duration(10 * params().election_timeout.0));
+    let flood = tokio::spawn(async move {
+        while inbox.send(packet.clone()).await.is_ok() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    soon("it asks for pre-votes", solo.next_to(NodeId(2), Kind::PreVote)).await;
+    let told = told.load(Ordering::SeqCst);
+    assert!((1..5_000).contains(&told), "it took {told} packets before it looked at its timers");
+    solo.node.shutdown().await;
+    flood.await.expect("it does not panic");
 }

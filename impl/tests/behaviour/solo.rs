@@ -220,6 +220,11 @@ impl Solo {
         Ok(Solo { moved, node, disk, clock, sent, inbox, read })
     }
 
+    /// The way in for packets.
+    pub(crate) fn inbox(&self) -> mpsc::Sender<Packet> {
+        self.inbox.clone()
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         self.node.handle()
     }
