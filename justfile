@@ -19,6 +19,10 @@ explore *ARGUMENTS:
 test:
     cargo test
 
+# Try every interleaving of the threads of a node (two minutes to build at first, then seconds)
+loom *ARGUMENTS:
+    RUSTFLAGS="--cfg quorate_loom -D warnings" cargo test -p quorate-sync --test loom --target-dir target/loom -- {{ARGUMENTS}}
+
 # Write CLAIMS.md anew
 claims:
     cargo run --release -p quorate-model -- claims

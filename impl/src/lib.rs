@@ -136,7 +136,6 @@ mod observe;
 mod order;
 mod outbox;
 mod pending;
-mod published;
 mod random;
 mod reads;
 pub mod record;

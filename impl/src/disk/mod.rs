@@ -52,7 +52,7 @@ use self::mark::Mark;
 use self::recent::Recent;
 use self::recovery::Recovered;
 use self::states::Shelf;
-use self::writer::{Job, Queue, Writer, Written};
+use self::writer::{Job, Queue, Writer, Writing, Written};
 use crate::record::{MachineState, Record};
 use crate::storage::{Progress, Storage, StorageError};
 
@@ -91,7 +91,7 @@ pub struct DiskStorage {
     codec: Codec,
     engine: Engine,
     shelf: Arc<Shelf>,
-    jobs: mpsc::Sender<Job>,
+    jobs: quorate_sync::Sender<Job>,
     states: mpsc::Sender<MachineState>,
     report: Arc<watch::Sender<Progress>>,
     progress: watch::Receiver<Progress>,
@@ -119,14 +119,13 @@ impl DiskStorage {
         let shelf = Shelf::open(directory.states(), codec.seed, state_bytes, state)?;
         let shelf = Arc::new(shelf);
 
-        let (jobs, queue) = mpsc::channel();
+        let (jobs, queue) = quorate_sync::queue();
         let (report, progress) = watch::channel(Progress::default());
         let report = Arc::new(report);
-        let writer = Writer {
+        let disk = Writing {
             engine: engine.clone(),
             mark,
             shelf: Arc::clone(&shelf),
-            jobs: queue,
             queue: Queue::default(),
             log: Written {
                 codec,
@@ -143,6 +142,7 @@ impl DiskStorage {
             _directory: directory,
             report: Arc::clone(&report),
         };
+        let writer = Writer { jobs: queue, disk };
         let failed = OpenError::io("start a thread for", path.as_ref());
         let thread = thread::Builder::new().name("quorate-log".to_owned());
         let started = thread.spawn(move || writer.run());
@@ -228,8 +228,8 @@ impl Storage for DiskStorage {
     async fn close(self) {
         // The last to go is `report`, and with it the directory is free again.
         let DiskStorage { jobs, states, engine, report, mut progress, .. } = self;
-        let _ = jobs.send(Job::Close);
-        drop((jobs, states, engine, report));
+        jobs.close();
+        drop((states, engine, report));
         while progress.changed().await.is_ok() {}
     }
 }
