@@ -26,11 +26,12 @@ use tokio::sync::watch;
 const LENGTH: usize = 256;
 const GROUPS: [u64; 4] = [1, 16, 64, 256];
 
-/// How long each line is measured.
-const SPAN: Duration = Duration::from_secs(3);
+/// How long each line is measured at a time.
+const SPAN: Duration = Duration::from_millis(200);
 
-/// Every line is measured so often, the lines in turn; the median is told.
-const ROUNDS: usize = 3;
+/// Every line is measured so often, all of them in turn, and the median is told: a disk that others
+/// use is another disk a second later.
+const ROUNDS: usize = 40;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -40,20 +41,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = folder.map_or_else(|| PathBuf::from("."), PathBuf::from);
     let folder = tempfile::Builder::new().prefix("append-").tempdir_in(folder)?;
 
-    let (mut syncs, mut commits) = (Vec::new(), [const { Vec::new() }; GROUPS.len()]);
-    for round in 1..=ROUNDS {
-        eprintln!("round {round} of {ROUNDS}, {} s", SPAN.as_secs() * (1 + GROUPS.len() as u64));
-        syncs.push(sync_rate(folder.path())?);
-        for (group, rates) in GROUPS.iter().zip(&mut commits) {
-            rates.push(commit_rate(&folder.path().join(format!("{group}-{round}")), *group).await?);
+    let (mut plain, mut logs) = (Plain::create(folder.path())?, Vec::new());
+    for group in GROUPS {
+        logs.push(Log::open(&folder.path().join(group.to_string()))?);
+    }
+    let (mut syncs, mut lines) = (Vec::new(), GROUPS.map(|_| (Vec::new(), Vec::new())));
+    eprintln!("about {} s", (SPAN * (ROUNDS * (1 + GROUPS.len())) as u32).as_secs());
+    for _ in 0..ROUNDS {
+        let sync = plain.rate()?;
+        syncs.push(sync);
+        for ((group, log), (rates, ratios)) in GROUPS.iter().zip(&mut logs).zip(&mut lines) {
+            let rate = log.rate(*group).await?;
+            rates.push(rate);
+            ratios.push(rate / sync);
         }
     }
     let sync = median(syncs);
+    let lines = GROUPS.iter().zip(lines);
+    let lines = lines.map(|(group, (rates, ratios))| (*group, median(rates), median(ratios)));
     let beside = Beside::measured(&folder.path().join("state")).await?;
-    let lines = GROUPS.iter().zip(commits).map(|(group, rates)| (*group, median(rates)));
     if json {
-        let lines = lines.map(|(group, rate)| {
-            serde_json::json!({ "entries": group, "commits_per_second": rate, "of_fdatasync": rate / sync })
+        let lines = lines.map(|(group, rate, ratio)| {
+            serde_json::json!({ "entries": group, "commits_per_second": rate, "of_fdatasync": ratio })
         });
         let lines: Vec<_> = lines.collect();
         let beside = serde_json::json!({
@@ -70,9 +79,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("fdatasync of {LENGTH} bytes, in place    {sync:>9.0}/s");
     println!("entries a group    commits/s     entries/s    of fdatasync");
-    for (group, rate) in lines {
+    for (group, rate, ratio) in lines {
         let entries = rate * group as f64;
-        println!("{group:>15} {rate:>12.0} {entries:>13.0} {:>15.2}", rate / sync);
+        println!("{group:>15} {rate:>12.0} {entries:>13.0} {ratio:>15.2}");
     }
     println!(
         "a state of 256 MiB took {:.1} s; {} writes of an entry meanwhile, the longest {:.0} ms; \
@@ -90,19 +99,31 @@ fn median(mut rates: Vec<f64>) -> f64 {
     rates.get(rates.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// How often a file can be written and synced in a second, without growing.
-fn sync_rate(folder: &Path) -> Result<f64, Box<dyn Error>> {
-    let mut file = File::create(folder.join("plain"))?;
-    file.write_all(&vec![0; 1 << 20])?;
-    file.sync_all()?;
-    let (begun, mut count) = (Instant::now(), 0u64);
-    while begun.elapsed() < SPAN {
-        file.seek(SeekFrom::Start(count * LENGTH as u64 % (1 << 20)))?;
-        file.write_all(&[count as u8; LENGTH])?;
-        file.sync_data()?;
-        count += 1;
+/// A file that is written and synced without growing.
+struct Plain {
+    file: File,
+    count: u64,
+}
+
+impl Plain {
+    fn create(folder: &Path) -> std::io::Result<Plain> {
+        let mut file = File::create(folder.join("plain"))?;
+        file.write_all(&vec![0; 1 << 20])?;
+        file.sync_all()?;
+        Ok(Plain { file, count: 0 })
     }
-    Ok(count as f64 / begun.elapsed().as_secs_f64())
+
+    /// How often in a second.
+    fn rate(&mut self) -> std::io::Result<f64> {
+        let (begun, before) = (Instant::now(), self.count);
+        while begun.elapsed() < SPAN {
+            self.file.seek(SeekFrom::Start(self.count * LENGTH as u64 % (1 << 20)))?;
+            self.file.write_all(&[self.count as u8; LENGTH])?;
+            self.file.sync_data()?;
+            self.count += 1;
+        }
+        Ok((self.count - before) as f64 / begun.elapsed().as_secs_f64())
+    }
 }
 
 /// What writes cost while a large state is written.
@@ -136,18 +157,6 @@ impl Beside {
     }
 }
 
-/// How many writes of `group` entries become durable in a second, one after the other.
-async fn commit_rate(path: &Path, group: u64) -> Result<f64, Box<dyn Error>> {
-    let mut log = Log::open(path)?;
-    let begun = Instant::now();
-    while begun.elapsed() < SPAN {
-        log.append(group).await?;
-    }
-    let rate = log.id.0 as f64 / begun.elapsed().as_secs_f64();
-    log.storage.close().await;
-    Ok(rate)
-}
-
 /// A storage and the end of its log.
 struct Log {
     storage: DiskStorage,
@@ -164,6 +173,15 @@ impl Log {
         let content = Content::Command(Arc::from([7; LENGTH]));
         let progress = storage.progress();
         Ok(Log { storage, progress, id: WriteId::NONE, keep: Index::ZERO, content })
+    }
+
+    /// How many writes of `group` entries become durable in a second, one after the other.
+    async fn rate(&mut self, group: u64) -> Result<f64, Box<dyn Error>> {
+        let (begun, before) = (Instant::now(), self.id.0);
+        while begun.elapsed() < SPAN {
+            self.append(group).await?;
+        }
+        Ok((self.id.0 - before) as f64 / begun.elapsed().as_secs_f64())
     }
 
     async fn append(&mut self, count: u64) -> Result<(), Box<dyn Error>> {

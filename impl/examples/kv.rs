@@ -1,102 +1,100 @@
-//! A replicated key-value store: three nodes in one process. Type `set KEY VALUE`, `get KEY`,
-//! `del KEY`, `kill NODE`, `start NODE`.
+//! A replicated key-value store of three processes, open to everyone who reaches them.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, RwLock};
 
-use quorate::{Cluster, Command, ReadLevel, Response, Session, StateMachine, clock::span};
-use quorate_spec::{NodeId, Params};
-use rpds::RedBlackTreeMapSync;
+use quorate::net::{Addresses, ClusterId, Security};
+use quorate::{Begin, Command, Handle, Node, ReadLevel, Response, Site, StateMachine};
+use quorate_spec::NodeId;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
-/// The map, shared with its readers. A clone of the persistent map inside costs nothing.
+/// The map, shared with its readers. To clone it costs nothing.
 #[derive(Clone, Default)]
-struct Store(Arc<RwLock<RedBlackTreeMapSync<String, String>>>);
+struct Store(Arc<RwLock<rpds::RedBlackTreeMapSync<String, String>>>);
+
+const SOUND: &str = "nobody panics who holds the map";
+const USAGE: &str = "kv ID DIRECTORY CLIENTS 1=HOST:PORT 2=HOST:PORT 3=HOST:PORT";
 
 impl Store {
-    fn map(&self) -> RedBlackTreeMapSync<String, String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Performs `set KEY VALUE` or `del KEY`, and gives the value before.
+    fn perform(&self, line: &str) -> String {
+        let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
+        let (key, value) = (words.next().unwrap_or_default(), words.next());
+        let mut map = self.0.write().expect(SOUND);
+        let before = map.get(&key).cloned().unwrap_or_default();
+        match value {
+            Some(value) => map.insert_mut(key, value),
+            None => drop(map.remove_mut(&key)),
+        }
+        before
     }
 }
 
 impl StateMachine for Store {
-    /// A command is a line, `set KEY VALUE` or `del KEY`; the answer is the value before.
     fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
-        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let one = |command: &Command<'_>| {
-            let line = String::from_utf8_lossy(command.bytes);
-            let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
-            let (key, value) = (words.next().unwrap_or_default(), words.next());
-            let before = map.get(&key).cloned().unwrap_or_default();
-            match value {
-                Some(value) => map.insert_mut(key, value),
-                None => drop(map.remove_mut(&key)),
-            }
-            before.into_bytes()
-        };
-        commands.iter().map(one).collect()
+        let lines = commands.iter().map(|command| String::from_utf8_lossy(command.bytes));
+        lines.map(|line| self.perform(&line).into_bytes()).collect()
     }
 
     fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
-        let map = self.map();
-        move |out: &mut dyn Write| map.iter().try_for_each(|(k, v)| writeln!(out, "{k} {v}"))
+        let map = self.0.read().expect(SOUND).clone();
+        move |out: &mut dyn Write| map.iter().try_for_each(|(k, v)| writeln!(out, "set {k} {v}"))
     }
 
     fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
-        let mut map = RedBlackTreeMapSync::default();
-        for line in BufReader::new(state).lines() {
-            let line = line?;
-            let (key, value) = line.split_once(' ').ok_or(io::ErrorKind::InvalidData)?;
-            map.insert_mut(key.to_owned(), value.to_owned());
-        }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = map;
+        *self.0.write().expect(SOUND) = Default::default();
+        io::read_to_string(state)?.lines().for_each(|line| drop(self.perform(line)));
         Ok(())
     }
 }
 
-type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
-
-#[tokio::main]
-async fn main() -> Fallible<()> {
-    let params = Params::new(span(Duration::from_secs(1)), span(Duration::from_millis(100)));
-    let stores: [Store; 3] = Default::default();
-    let machines = stores.clone();
-    let mut cluster = Cluster::new(3, params, 1, move |NodeId(n)| machines[n as usize - 1].clone());
-    cluster.start_all()?;
-    let first = cluster.handle(NodeId(1)).ok_or("it was started")?;
-    first.watch().wait_for(|view| view.leader.is_some()).await?;
-    let session = first.open_session().await?;
-    for line in io::stdin().lines() {
-        match answer(&mut cluster, &stores, &session, &line?).await {
-            Ok(answer) => println!("{answer}"),
-            Err(error) => println!("error: {error}"),
-        }
-    }
-    cluster.stop_all().await;
-    Ok(())
+fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).init();
+    run(&std::env::args().skip(1).collect::<Vec<_>>())
 }
 
-async fn answer(
-    cluster: &mut Cluster<Store>,
-    stores: &[Store; 3],
-    session: &Session,
-    line: &str,
-) -> Fallible<String> {
-    let (verb, rest) = line.split_once(' ').ok_or("a command and a word, such as `get name`")?;
-    match verb {
-        "kill" => cluster.kill(NodeId(rest.parse()?)).await,
-        "start" => drop(cluster.start(NodeId(rest.parse()?))?),
-        _ => {
-            // Any node does: it sends the command on to the leader, and asks the leader for a read.
-            let handle = cluster.handles().next().ok_or("no node runs: start one")?.clone();
-            if verb == "get" {
-                handle.read(ReadLevel::ReadIndex).await?;
-                let map = stores[handle.id().0 as usize - 1].map();
-                return Ok(map.get(rest).cloned().unwrap_or_default());
-            }
-            let before = session.propose(&handle, line).await?.response;
-            return Ok(format!("was `{}`", String::from_utf8_lossy(&before)));
+#[tokio::main]
+pub(crate) async fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+    let [id, directory, clients, peers @ ..] = args else { return Err(USAGE.into()) };
+    let peer = |(id, at): (&str, &str)| Some((NodeId(id.parse().ok()?), at.to_owned()));
+    let peers = peers.iter().map(|peer_at| peer_at.split_once('=').and_then(peer));
+    let peers: Vec<_> = peers.collect::<Option<_>>().ok_or(USAGE)?;
+    let (id, cluster, store) = (NodeId(id.parse()?), ClusterId::new("kv")?, Store::default());
+    let (begin, peers) = (Begin::found(peers.iter().map(|it| it.0)), Addresses::new(peers));
+    let (directory, listen) = (directory.into(), peers.of(id).ok_or(USAGE)?);
+    let site = Site { cluster, directory, listen, peers, security: Security::Open, begin };
+    let node = Node::open(id, site, store.clone()).await?;
+    let listener = TcpListener::bind(clients).await?;
+    println!("node {id} runs: set KEY VALUE, get KEY and del KEY on {clients}");
+    loop {
+        let serve = |client| serve(node.handle().clone(), store.clone(), client);
+        tokio::select! {
+            client = listener.accept() => drop(tokio::spawn(serve(client?.0))),
+            reason = node.handle().stopped() => return Err(reason.into()),
         }
     }
-    Ok("done".to_owned())
+}
+
+/// Answers the lines of one client, in a session: what it asks for happens once.
+async fn serve(node: Handle, store: Store, mut client: TcpStream) -> io::Result<()> {
+    let (from, mut to) = client.split();
+    let session = node.open_session().await.map_err(io::Error::other)?;
+    let mut lines = BufReader::new(from).lines();
+    while let Some(line) = lines.next_line().await? {
+        let answer = match line.split_once(' ') {
+            Some(("get", key)) => match node.read(ReadLevel::ReadIndex).await {
+                Ok(_) => store.0.read().expect(SOUND).get(key).cloned().unwrap_or_default(),
+                Err(error) => format!("error: {error}"),
+            },
+            Some(("set" | "del", _)) => match session.propose(&node, line.as_str()).await {
+                Ok(applied) => String::from_utf8_lossy(&applied.response).into_owned(),
+                Err(error) => format!("error: {error}"),
+            },
+            _ => "error: it is none of set KEY VALUE, get KEY, del KEY".to_owned(),
+        };
+        to.write_all((answer + "\n").as_bytes()).await?;
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::clock::{Clock, MonotonicClock, span};
 use crate::forward::Mail;
 use crate::limits::Limits;
 use crate::machine::StateMachine;
+use crate::net::NetLimits;
 use crate::node::{self, Options, Parts, RunningNode, StartError};
 use crate::storage::Storage;
 use crate::transport::{Packet, Transport};
@@ -63,6 +64,7 @@ pub struct Builder {
     seed: u64,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    network: NetLimits,
 }
 
 /// An election timeout that disks and networks of one site keep with ease.
@@ -81,6 +83,7 @@ impl Builder {
             seed: RandomState::new().build_hasher().finish(),
             limits: Limits::default(),
             clock: Arc::new(MonotonicClock::new()),
+            network: NetLimits::default(),
         }
     }
 
@@ -97,6 +100,12 @@ impl Builder {
         Builder { limits, ..self }
     }
 
+    /// The same with these limits of the network, where it is opened with one in the box.
+    #[must_use]
+    pub fn network(self, network: NetLimits) -> Builder {
+        Builder { network, ..self }
+    }
+
     /// The same on another clock.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Builder {
@@ -107,6 +116,14 @@ impl Builder {
     #[must_use]
     pub fn seed(self, seed: u64) -> Builder {
         Builder { seed, ..self }
+    }
+
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
+    }
+
+    pub(crate) fn transport_limits(&self) -> NetLimits {
+        self.network
     }
 
     /// Starts it on the present tokio runtime, from what the storage recovered.
@@ -122,7 +139,7 @@ impl Builder {
         wire: Wire,
         machine: M,
     ) -> Result<RunningNode, StartError> {
-        let Builder { id, params, seed, limits, clock } = self;
+        let Builder { id, params, seed, limits, clock, network: _ } = self;
         let Wire { transport, packets, mail } = wire;
         let parts = Parts { storage, transport, packets, mail, clock, machine };
         node::start(Options { id, params, seed, limits }, parts)

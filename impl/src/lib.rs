@@ -108,7 +108,8 @@
 //! * [`Cluster`]: nodes in one process, to start, kill, restart and cut off from each other.
 //! * [`Handle`]: propose, open a session, read, change the members, hand leadership over, follow the
 //!   published view or the vitals, render the metrics, wait for a node to stop.
-//! * [`StateMachine`]: what is replicated. [`Builder`]: one node in a few lines.
+//! * [`Node::open`]: one node with its log on a disk and the others over TCP, in one call.
+//! * [`StateMachine`]: what is replicated. [`Builder`]: other parameters, and other parts.
 //! * [`Params::with_lease`](quorate_spec::Params::with_lease): reads that ask nobody.
 //! * [`DiskStorage`]: a log on a real disk; [`storage::conformance`] checks one of your own.
 //! * [`net::TcpTransport`]: nodes in processes of their own, over TCP and TLS.
@@ -133,6 +134,7 @@ pub mod net;
 pub mod network;
 pub mod node;
 mod observe;
+pub mod open;
 mod order;
 mod outbox;
 mod pending;
@@ -160,6 +162,7 @@ pub use machine::{Applied, Command, Response, StateMachine};
 pub use memory::MemoryDisk;
 pub use network::Network;
 pub use node::{Options, RunningNode, StartError};
+pub use open::{Begin, Node, NodeError, Site};
 pub use reads::{ReadError, ReadLevel};
 pub use record::{Content, MachineState, Payload, Record};
 pub use session::{Numbered, Session};

@@ -48,7 +48,7 @@ impl Directory {
         fs::create_dir_all(path).map_err(OpenError::io("create", path))?;
         let identity = path.join(IDENTITY);
         // Before the lock, which is a file in it.
-        if !identity.exists() {
+        if !exists(path) {
             refuse_foreign(path)?;
         }
         let lock = lock(path)?;
@@ -86,6 +86,11 @@ impl Directory {
     pub(super) fn states(&self) -> PathBuf {
         self.path.join("states")
     }
+}
+
+/// Whether there is a directory of a node here.
+pub(super) fn exists(path: &Path) -> bool {
+    path.join(IDENTITY).exists()
 }
 
 /// A directory without an identity has to be empty, but for what an interrupted creation leaves.

@@ -162,6 +162,12 @@ impl DiskStorage {
         })
     }
 
+    /// Whether there is a node's directory here, whoever's.
+    #[must_use]
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        directory::exists(path.as_ref())
+    }
+
     /// Whose directory it is.
     #[must_use]
     pub fn identity(&self) -> Identity {

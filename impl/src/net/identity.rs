@@ -5,6 +5,7 @@ use std::fmt;
 use quorate_spec::NodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What a node says of itself to every other one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +51,12 @@ impl ClusterId {
             && !name.starts_with('-')
             && !name.ends_with('-');
         if fits { Ok(ClusterId(name)) } else { Err(BadClusterId(name)) }
+    }
+
+    /// A number that stands for the name where there is room for one only: its hash.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        xxh3_64(self.0.as_bytes())
     }
 
     /// The name.

@@ -24,6 +24,7 @@ use super::shared::{Shared, Visits};
 use super::snapshot::Shelf;
 use super::status::TransportStatus;
 use super::tls::{Security, TlsError};
+use crate::forward::Post;
 use crate::record::Payload;
 use crate::transport::{Packet, Transport};
 
@@ -145,13 +146,6 @@ impl TcpTransport {
         &self.shared.addresses
     }
 
-    /// Says something to a node beside the protocol, in order with the packets, once or not at all. It
-    /// never waits. Where it says `false`, it certainly does not arrive.
-    #[must_use]
-    pub fn post(&self, to: NodeId, letter: Payload) -> bool {
-        self.shared.peer(to).is_some_and(|peer| peer.post(letter))
-    }
-
     /// What it does at this moment.
     #[must_use]
     pub fn status(&self) -> TransportStatus {
@@ -193,6 +187,14 @@ impl Transport for TcpTransport {
 
     fn moved(&self, to: NodeId) -> u64 {
         self.shared.peer(to).map_or(0, |peer| peer.slot.moved())
+    }
+}
+
+impl Post for TcpTransport {
+    /// A letter travels in order with the packets, and waits in the same bounded queue. It belongs to
+    /// one connection: where that breaks the letter is lost, and is not sent on the next one.
+    fn post(&self, to: NodeId, letter: Payload) -> bool {
+        self.shared.peer(to).is_some_and(|peer| peer.post(letter))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole nodes over TCP: they elect, replicate, live through a cut network, and come back.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use quorate::clock::span;
 use quorate::net::{Addresses, Security, TcpOptions, TcpTransport};
 use quorate::node::{self, Parts};
 use quorate::{
-    Handle, Limits, MemoryDisk, MonotonicClock, Options, ProposeError, ReadLevel, RunningNode,
-    StateMachine, Transport,
+    Command, Handle, Limits, Mail, MemoryDisk, MonotonicClock, Options, ReadLevel, Response,
+    RunningNode, StateMachine, Transport,
 };
-use quorate_spec::{Configuration, EntryId, NodeId, Params};
+use quorate_spec::{Configuration, NodeId, Params};
 
 use crate::proxy::{Proxy, Weather};
 use crate::rig::{Authority, eventually, options, soon};
@@ -29,18 +30,26 @@ impl Journal {
 }
 
 impl StateMachine for Journal {
-    fn apply(&mut self, _: EntryId, command: &[u8]) {
+    fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend_from_slice(command);
-        lines.push(b'\n');
+        let one = |command: &Command<'_>| {
+            lines.extend_from_slice(command.bytes);
+            lines.push(b'\n');
+            lines.len().to_string().into_bytes()
+        };
+        commands.iter().map(one).collect()
     }
 
-    fn snapshot(&mut self) -> Vec<u8> {
-        self.lines()
+    fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
+        let lines = self.lines();
+        move |out: &mut dyn Write| out.write_all(&lines)
     }
 
-    fn restore(&mut self, state: &[u8]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state.to_vec();
+    fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
+        let mut lines = Vec::new();
+        state.read_to_end(&mut lines)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+        Ok(())
     }
 }
 
@@ -109,6 +118,7 @@ impl Cluster {
             storage: self.disks[&id].open(),
             transport: Arc::clone(&transport) as Arc<dyn Transport>,
             packets: arrivals.packets,
+            mail: Some(Mail { post: transport.clone(), letters: arrivals.letters }),
             clock: Arc::new(MonotonicClock::new()),
             machine: journal.clone(),
         };
@@ -154,11 +164,7 @@ impl Cluster {
                 for id in nodes {
                     match self.handle(*id).propose(command.as_bytes()).await {
                         Ok(_) => return,
-                        Err(
-                            ProposeError::NotLeader { .. }
-                            | ProposeError::HandingOver
-                            | ProposeError::OutcomeUnknown,
-                        ) => {}
+                        Err(error) if error.is_worth_retrying() => {}
                         Err(error) => panic!("{error}"),
                     }
                 }
@@ -194,6 +200,15 @@ async fn life(authority: Option<Authority>) {
         cluster.propose(&ALL, format!("first-{i}")).await;
     }
     cluster.all_have("first-19").await;
+    // One that follows has the leader propose, and gives the leader's answer.
+    let follower =
+        cluster.handle(ALL.into_iter().find(|id| *id != leader).expect("there are three"));
+    let session = soon("a session", follower.open_session()).await.expect("there is a leader");
+    let applied = soon("an answer", session.propose(follower, "forwarded")).await;
+    let length = applied.expect("there is a leader").response;
+    let lines = cluster.running[&leader].journal.lines();
+    assert_eq!(length, lines.len().to_string().into_bytes(), "the leader has applied it");
+    cluster.all_have("forwarded").await;
     soon("a read", cluster.handle(leader).read(ReadLevel::ReadIndex)).await.expect("it leads");
 
     // The leader is cut off: the others elect, go on, and forget what it will need.

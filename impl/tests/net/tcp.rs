@@ -3,7 +3,7 @@
 use quorate::net::{
     Fault, LinkState, NetLimits, Security, TcpOptions, TcpTransport, TransportError,
 };
-use quorate::{Content, Payload, Record, Transport};
+use quorate::{Content, Payload, Post, Record, Transport};
 use quorate_spec::{Body, Entries, EntryId, Index, NodeId, Term};
 
 use crate::proxy::{Proxy, Weather};

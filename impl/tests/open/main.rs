@@ -1,0 +1,8 @@
+//! Nodes that are opened with everything in the box: what is refused, and what they live through.
+
+mod away;
+mod full;
+mod killed;
+mod members;
+mod refusals;
+mod rig;
