@@ -31,6 +31,7 @@ mod mark;
 mod recent;
 mod recovery;
 mod states;
+mod syncs;
 mod trees;
 mod writer;
 
@@ -44,6 +45,7 @@ use tokio::sync::watch;
 
 pub use self::directory::Identity;
 pub use self::error::OpenError;
+pub use self::syncs::Syncs;
 
 use self::codec::{Codec, Head};
 use self::directory::Directory;
@@ -95,6 +97,7 @@ pub struct DiskStorage {
     states: mpsc::Sender<MachineState>,
     report: Arc<watch::Sender<Progress>>,
     progress: watch::Receiver<Progress>,
+    syncs: Syncs,
 }
 
 impl DiskStorage {
@@ -122,6 +125,7 @@ impl DiskStorage {
         let (jobs, queue) = quorate_sync::queue();
         let (report, progress) = watch::channel(Progress::default());
         let report = Arc::new(report);
+        let syncs = Syncs::default();
         let disk = Writing {
             engine: engine.clone(),
             mark,
@@ -139,6 +143,7 @@ impl DiskStorage {
                     .collect(),
                 purged: (base.index > Index::ZERO).then_some(Index::ZERO),
             },
+            syncs: syncs.clone(),
             _directory: directory,
             report: Arc::clone(&report),
         };
@@ -159,6 +164,7 @@ impl DiskStorage {
             states: states.map_err(failed)?,
             report,
             progress,
+            syncs,
         })
     }
 
@@ -172,6 +178,12 @@ impl DiskStorage {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// How often the log was synced since it was opened.
+    #[must_use]
+    pub fn syncs(&self) -> Syncs {
+        self.syncs.clone()
     }
 
     fn look_up(&self, id: EntryId) -> Result<Record, String> {

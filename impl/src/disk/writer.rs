@@ -14,6 +14,7 @@ use crate::disk::directory::Directory;
 use crate::disk::engine::{Batch, Engine};
 use crate::disk::mark::Mark;
 use crate::disk::states::Shelf;
+use crate::disk::syncs::Syncs;
 use crate::record::Record;
 use crate::storage::{Progress, StorageError};
 
@@ -48,6 +49,7 @@ pub(super) struct Writing {
     pub(super) shelf: Arc<Shelf>,
     pub(super) queue: Queue,
     pub(super) log: Written,
+    pub(super) syncs: Syncs,
     pub(super) _directory: Directory,
     pub(super) report: Arc<watch::Sender<Progress>>,
 }
@@ -125,6 +127,7 @@ impl quorate_sync::Disk for Writing {
             last => StorageError::Disk { what: format!("write {last}"), reason },
         };
         batch.commit().map_err(failed)?;
+        self.syncs.count();
         self.mark.advance(self.log.group).map_err(|error| failed(error.to_string()))
     }
 
