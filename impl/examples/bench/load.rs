@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use quorate::{Handle, ReadLevel};
 
 use crate::cluster::Cluster;
+use crate::latencies::Latencies;
 use crate::{Failure, machine};
 
 /// The length of a command in bytes.
 const LENGTH: usize = 256;
 
 /// After so many operations that waited for nothing a client lets others run.
-const TURN: usize = 64;
+const TURN: u64 = 64;
 
 /// What the clients do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,38 +71,33 @@ pub(crate) async fn measure(
     let until = begun + span;
     let running: Vec<_> =
         (0..clients).map(|_| tokio::spawn(client(handle.clone(), kind, until))).collect();
-    let mut took = Vec::new();
+    let mut took = Latencies::new();
     for client in running {
-        took.append(&mut client.await??);
+        took.merge(&client.await??);
     }
     let (elapsed, used) = (begun.elapsed(), machine::processor_time().saturating_sub(used));
-    took.sort_unstable();
     let count = took.len().max(1) as f64;
-    let at = |share: f64| {
-        let place = (took.len() as f64 * share) as usize;
-        took.get(place.min(took.len().saturating_sub(1))).copied().unwrap_or_default()
-    };
     Ok(Measured {
         kind,
         clients,
         rate: took.len() as f64 / elapsed.as_secs_f64(),
-        p50: at(0.50),
-        p99: at(0.99),
+        p50: took.at(0.50),
+        p99: took.at(0.99),
         processor: used.div_f64(count),
         syncs: (cluster.syncs(leader) - syncs) as f64 / count,
     })
 }
 
 /// How long each operation of one client took.
-async fn client(leader: Handle, kind: Kind, until: Instant) -> Result<Vec<Duration>, Failure> {
+async fn client(leader: Handle, kind: Kind, until: Instant) -> Result<Latencies, Failure> {
     let command = [7; LENGTH];
-    let (mut took, mut before) = (Vec::new(), Instant::now());
+    let (mut took, mut before) = (Latencies::new(), Instant::now());
     while before < until {
         kind.perform(&leader, &command).await?;
         let now = Instant::now();
-        took.push(now - before);
+        took.add(now - before);
         before = now;
-        if kind == Kind::LeaseRead && took.len() % TURN == 0 {
+        if kind == Kind::LeaseRead && took.len().is_multiple_of(TURN) {
             tokio::task::yield_now().await;
             // Waiting for its turn is no part of a read.
             before = Instant::now();

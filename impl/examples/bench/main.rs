@@ -14,6 +14,7 @@
 //! removes it. Exit code 0; 1 where the disk, the network or a node refuses something.
 
 mod cluster;
+mod latencies;
 mod load;
 mod machine;
 mod report;
