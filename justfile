@@ -15,6 +15,14 @@ mutants *NAMES:
 explore *ARGUMENTS:
     cargo run --release -p quorate-model -- explore {{ARGUMENTS}}
 
+# Drive clusters in a browser, side by side under the same faults
+lab *ARGUMENTS:
+    cargo run --release -p quorate-model -- lab {{ARGUMENTS}}
+
+# Take the picture of the lab again, docs/lab-pre-vote.png
+screenshot:
+    cargo test -p quorate-tests --test lab -- --ignored screenshot
+
 # All tests, the default slices included
 test:
     cargo test

@@ -27,6 +27,7 @@ pub mod explorer;
 mod forget;
 pub mod guards;
 pub mod intern;
+pub mod lab;
 mod late;
 pub mod ledger;
 pub mod links;

@@ -9,6 +9,7 @@ mod check;
 mod claims;
 mod deep;
 mod explore;
+mod lab;
 mod leases;
 mod links;
 mod list;
@@ -40,7 +41,7 @@ const NOBODY_READS: u8 = 141;
 const EXIT_CODES: &str = "Exit codes: 0 all is as declared; 2 wrong arguments; \
     3 a run did not come to its end; 12 a claim fails that was not declared to, a count differs, \
     a mutant survives, majorities do not intersect, or CLAIMS.md is stale; 130 where Ctrl-C ends \
-    explore; 141 where nobody reads what is printed.";
+    explore or lab; 141 where nobody reads what is printed.";
 
 #[derive(Parser)]
 #[command(name = "quorate-model", version, about = "Checks the Raft specification exhaustively")]
@@ -66,6 +67,9 @@ enum Command {
     /// Walk through a slice or a mutant's counterexample in a browser
     #[command(after_help = EXIT_CODES)]
     Explore(explore::Arguments),
+    /// Drive clusters in a browser: cut links, crash servers, and compare rules side by side
+    #[command(after_help = EXIT_CODES)]
+    Lab(lab::Arguments),
     /// The mathematics: dangerous splits, election timeouts, commit latency
     #[command(after_help = EXIT_CODES)]
     Math(math::Arguments),
@@ -89,6 +93,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Claims(arguments) => claims::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
+        Command::Lab(arguments) => lab::run(&arguments),
         Command::Math(arguments) => math::run(&arguments),
     };
     match result {
@@ -112,7 +117,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             ExitCode::from(AS_DECLARED)
         }
         Wrong::MissingSubcommand | Wrong::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let commands = "check, list, mutants, claims, explore or math";
+            let commands = "check, list, mutants, claims, explore, lab or math";
             Usage(format!("what shall it do? {commands}; --help says more")).exit()
         }
         _ => {

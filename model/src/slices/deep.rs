@@ -13,10 +13,10 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
     vec![
         Slice {
             name: "deep-election",
-            about: "election-pipelined with a term and a crash more",
-            max_term: 4,
+            about: "election-two with two terms and a crash more",
+            max_term: 5,
             crashes: 2,
-            ..wider("election-pipelined")
+            ..wider("election-two")
         },
         Slice {
             name: "deep-pre-vote",
@@ -48,53 +48,64 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
             ..BASE
         },
         Slice {
-            name: "deep-five",
-            about: "replication-five with a command and a late message",
-            commands: 2,
-            ..wider("replication-five")
-        },
-        Slice {
-            name: "deep-pipeline",
-            about: "pipeline with a command more, and heartbeats beside entries",
-            commands: 2,
-            heartbeats: true,
-            ..wider("pipeline")
-        },
-        Slice {
-            name: "deep-change",
-            about: "overlap with a command and a crash",
+            name: "deep-learner",
+            about: "learner with a term, a command and a crash more",
+            max_term: 3,
             commands: 1,
             crashes: 1,
             pending: 1,
-            ..wider("overlap")
+            ..wider("learner")
+        },
+        Slice {
+            name: "deep-change",
+            about: "remove-leader with a command and a crash between any two effects",
+            commands: 1,
+            crashes: 1,
+            pending: 1,
+            ..wider("remove-leader")
+        },
+        Slice {
+            name: "deep-replace",
+            about: "replace with two commands and a crash between any two effects",
+            commands: 2,
+            crashes: 1,
+            pending: 1,
+            ..wider("replace")
         },
         Slice {
             name: "deep-snapshots",
-            about: "snapshots-crash with a snapshot and a command more",
-            snapshots: 2,
+            about: "join-snapshot with a command and a crash between any two effects",
             commands: 1,
-            ..wider("snapshots-crash")
+            crashes: 1,
+            pending: 1,
+            ..wider("join-snapshot")
         },
         Slice {
             name: "deep-reads",
-            about: "reads-terms with a read and a late message more",
-            reads: 2,
-            network: Network::Pull { parked: 1 },
-            ..wider("reads-terms")
+            about: "reads-restart with a term and a command more",
+            max_term: 3,
+            commands: 1,
+            ..wider("reads-restart")
         },
         Slice {
             name: "deep-transfer",
-            about: "transfer with a term more and a restart",
+            about: "transfer-unreachable with a term and a restart more",
             max_term: 3,
             crashes: 1,
             pending: 0,
-            ..wider("transfer")
+            ..wider("transfer-unreachable")
         },
         Slice {
             name: "deep-lease",
-            about: "lease-crossing with a late message, votes included, and check-quorum",
-            network: Network::Pull { parked: 1 },
+            about: "lease-drift-e3-d1-global with votes that are late, and with check-quorum",
             late_votes: true,
+            election: Election::FULL,
+            ..wider("lease-drift-e3-d1-global")
+        },
+        Slice {
+            name: "deep-lease-crossing",
+            about: "lease-crossing with a late message, and with check-quorum",
+            network: Network::Pull { parked: 1 },
             election: Election::FULL,
             ..wider("lease-crossing")
         },
