@@ -50,9 +50,9 @@ impl StateMachine for Store {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), String> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).init();
-    run(&std::env::args().skip(1).collect::<Vec<_>>())
+    run(&std::env::args().skip(1).collect::<Vec<_>>()).map_err(|error| error.to_string())
 }
 
 #[tokio::main]

@@ -248,14 +248,15 @@ impl Lab {
     pub(crate) async fn propose_to(&self, nodes: &[NodeId], command: &[u8]) -> EntryId {
         eventually("a proposal is acknowledged", async || {
             for id in nodes {
-                let led = self.view(*id).leader == Some(*id);
+                let before = self.view(*id);
+                let led = |entry: EntryId| (before.leader, before.term) == (Some(*id), entry.term);
                 match self.handle(*id).propose(command).await {
-                    Ok(applied) if led => {
+                    Ok(applied) if led(applied.entry) => {
                         let (entry, shown) = (applied.entry, self.view(*id).commit_index);
                         assert!(shown >= entry.index, "{entry:?} is acknowledged before it shows");
                         return Some(entry);
                     }
-                    // A node that follows may show it later than the leader.
+                    // A node that follows, by now at least, may show it later than the leader.
                     Ok(applied) => return Some(applied.entry),
                     Err(error) if error.is_worth_retrying() => {}
                     Err(error) => panic!("{error}"),
