@@ -35,6 +35,10 @@ loom *ARGUMENTS:
 claims:
     cargo run --release -p quorate-model -- claims
 
+# Three nodes on this machine's disk and loopback: rates, latencies, costs (half a minute)
+bench *ARGUMENTS:
+    cargo run --release -p quorate --example bench -- {{ARGUMENTS}}
+
 # Feed hostile bytes to the decoder for a minute (nightly, and `cargo install cargo-fuzz`)
 fuzz:
     cargo +nightly fuzz run packet -- -max_total_time=60
