@@ -27,9 +27,17 @@ screenshot:
 test:
     cargo test
 
+# Try every interleaving of the threads of a node (two minutes to build at first, then seconds)
+loom *ARGUMENTS:
+    RUSTFLAGS="--cfg quorate_loom -D warnings" cargo test -p quorate-sync --test loom --target-dir target/loom -- {{ARGUMENTS}}
+
 # Write CLAIMS.md anew
 claims:
     cargo run --release -p quorate-model -- claims
+
+# Three nodes on this machine's disk and loopback: rates, latencies, costs (half a minute)
+bench *ARGUMENTS:
+    cargo run --release -p quorate --example bench -- {{ARGUMENTS}}
 
 # Feed hostile bytes to the decoder for a minute (nightly, and `cargo install cargo-fuzz`)
 fuzz:

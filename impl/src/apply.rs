@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use quorate_spec::{EntryId, Index, Log};
+use quorate_sync::Published;
 use tokio::sync::{mpsc, watch};
 
 use crate::machine::{Applied, StateMachine};
 use crate::metrics::Metrics;
 use crate::pending::{Answer, Pending};
-use crate::published::Published;
 use crate::record::{Content, MachineState, Payload};
 use crate::sessions::Sessions;
 use crate::snapshots::{SnapshotWriter, View};

@@ -138,7 +138,6 @@ pub mod open;
 mod order;
 mod outbox;
 mod pending;
-mod published;
 mod random;
 mod reads;
 pub mod record;

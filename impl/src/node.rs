@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quorate_spec::durable::HardState;
 use quorate_spec::{Effects, EntryId, Index, Moment, NodeId, Params, ParamsError, Protocol, Sound};
+use quorate_sync::Published;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -24,7 +25,6 @@ use crate::observe::Observer;
 use crate::order::{Order, Promise};
 use crate::outbox::Outbox;
 use crate::pending::{Pending, Proposer};
-use crate::published::Published;
 use crate::random::Random;
 use crate::reads::{ReadPath, Reads};
 use crate::sessions::{SessionLimits, Sessions};

@@ -7,12 +7,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use quorate_spec::{Duration, Index, ReadAnswer, Refusal, Token};
+use quorate_sync::Published;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::errors::Stopped;
-use crate::published::Published;
 
 /// What a read is to see, and what it may cost. Chosen for each read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::{mem, thread};
 
 use quorate_spec::{EntryId, Index};
+use quorate_sync::Slot;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -24,15 +24,7 @@ pub(crate) struct View {
 /// The way to the thread. It writes one view at a time: while it does, no other is taken.
 #[derive(Debug)]
 pub(crate) struct SnapshotWriter {
-    views: mpsc::Sender<View>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    busy: AtomicBool,
-    /// The node stops: what is half written is of no use to anyone.
-    ended: AtomicBool,
+    views: Arc<Slot<View>>,
 }
 
 impl SnapshotWriter {
@@ -42,55 +34,63 @@ impl SnapshotWriter {
         metrics: Arc<Metrics>,
         alive: watch::Sender<Index>,
     ) -> SnapshotWriter {
-        let (views, mut queue) = mpsc::channel::<View>(1);
-        let shared = Arc::new(Shared::default());
-        let writer = SnapshotWriter { views, shared: Arc::clone(&shared) };
+        let views = Arc::new(Slot::default());
+        let writer = SnapshotWriter { views: Arc::clone(&views) };
         thread::spawn(move || {
-            let _alive = alive;
-            while let Some(View { last, write }) = queue.blocking_recv() {
-                match bytes(write, &shared, &metrics) {
-                    Ok(bytes) => {
-                        info!(index = last.index.0, bytes = bytes.len(), "took a snapshot");
-                        // It waits for the owner, and ends with it.
-                        if taken.blocking_send(MachineState { last, bytes: bytes.into() }).is_err()
-                        {
-                            return;
-                        }
-                        metrics.snapshots.inc();
-                    }
-                    Err(_) if shared.ended.load(Ordering::Acquire) => return,
-                    Err(error) => {
-                        metrics.snapshots_failed.inc();
-                        warn!(index = last.index.0, %error, "gave a snapshot up: the log stays as long as it is");
-                    }
-                }
-                shared.busy.store(false, Ordering::Release);
-            }
+            views.serve(|view| write(view, &views, &taken, &metrics));
+            // A view that nobody served is gone before the life of the thread is over.
+            drop(views);
+            drop(alive);
         });
         writer
     }
 
     /// Whether a view would be written at once.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.shared.busy.load(Ordering::Acquire)
+        self.views.is_free()
     }
 
     /// Has the view written. Without the thread, which only a panic ends, the owner hears of that.
     pub(crate) fn write(&self, view: View) {
-        self.shared.busy.store(true, Ordering::Release);
-        let _ = self.views.try_send(view);
+        self.views.put(view);
     }
 }
 
 impl Drop for SnapshotWriter {
+    /// The node stops: what is half written is of no use to anyone.
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Release);
+        self.views.end();
     }
 }
 
-fn bytes(write: Writing, shared: &Shared, metrics: &Metrics) -> io::Result<Vec<u8>> {
+/// Writes a view out and hands the bytes on; false where nobody takes any more.
+fn write(
+    View { last, write }: View,
+    views: &Slot<View>,
+    taken: &mpsc::Sender<MachineState>,
+    metrics: &Metrics,
+) -> bool {
+    match bytes(write, views, metrics) {
+        Ok(bytes) => {
+            info!(index = last.index.0, bytes = bytes.len(), "took a snapshot");
+            // It waits for the owner, and ends with it.
+            if taken.blocking_send(MachineState { last, bytes: bytes.into() }).is_err() {
+                return false;
+            }
+            metrics.snapshots.inc();
+        }
+        Err(_) if views.has_ended() => return false,
+        Err(error) => {
+            metrics.snapshots_failed.inc();
+            warn!(index = last.index.0, %error, "gave a snapshot up: the log stays as long as it is");
+        }
+    }
+    true
+}
+
+fn bytes(write: Writing, views: &Slot<View>, metrics: &Metrics) -> io::Result<Vec<u8>> {
     metrics.snapshot_bytes.set(0);
-    let mut page = Page { bytes: Vec::new(), shared, metrics };
+    let mut page = Page { bytes: Vec::new(), views, metrics };
     write(&mut page)?;
     Ok(mem::take(&mut page.bytes))
 }
@@ -98,13 +98,13 @@ fn bytes(write: Writing, shared: &Shared, metrics: &Metrics) -> io::Result<Vec<u
 /// What has been written so far.
 struct Page<'a> {
     bytes: Vec<u8>,
-    shared: &'a Shared,
+    views: &'a Slot<View>,
     metrics: &'a Metrics,
 }
 
 impl Write for Page<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.shared.ended.load(Ordering::Relaxed) {
+        if self.views.has_ended() {
             return Err(io::Error::other("the node stops"));
         }
         self.bytes.extend_from_slice(bytes);

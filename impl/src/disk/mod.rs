@@ -31,6 +31,7 @@ mod mark;
 mod recent;
 mod recovery;
 mod states;
+mod syncs;
 mod trees;
 mod writer;
 
@@ -44,6 +45,7 @@ use tokio::sync::watch;
 
 pub use self::directory::Identity;
 pub use self::error::OpenError;
+pub use self::syncs::Syncs;
 
 use self::codec::{Codec, Head};
 use self::directory::Directory;
@@ -52,7 +54,7 @@ use self::mark::Mark;
 use self::recent::Recent;
 use self::recovery::Recovered;
 use self::states::Shelf;
-use self::writer::{Job, Queue, Writer, Written};
+use self::writer::{Job, Queue, Writer, Writing, Written};
 use crate::record::{MachineState, Record};
 use crate::storage::{Progress, Storage, StorageError};
 
@@ -91,10 +93,11 @@ pub struct DiskStorage {
     codec: Codec,
     engine: Engine,
     shelf: Arc<Shelf>,
-    jobs: mpsc::Sender<Job>,
+    jobs: quorate_sync::Sender<Job>,
     states: mpsc::Sender<MachineState>,
     report: Arc<watch::Sender<Progress>>,
     progress: watch::Receiver<Progress>,
+    syncs: Syncs,
 }
 
 impl DiskStorage {
@@ -119,14 +122,14 @@ impl DiskStorage {
         let shelf = Shelf::open(directory.states(), codec.seed, state_bytes, state)?;
         let shelf = Arc::new(shelf);
 
-        let (jobs, queue) = mpsc::channel();
+        let (jobs, queue) = quorate_sync::queue();
         let (report, progress) = watch::channel(Progress::default());
         let report = Arc::new(report);
-        let writer = Writer {
+        let syncs = Syncs::default();
+        let disk = Writing {
             engine: engine.clone(),
             mark,
             shelf: Arc::clone(&shelf),
-            jobs: queue,
             queue: Queue::default(),
             log: Written {
                 codec,
@@ -140,9 +143,11 @@ impl DiskStorage {
                     .collect(),
                 purged: (base.index > Index::ZERO).then_some(Index::ZERO),
             },
+            syncs: syncs.clone(),
             _directory: directory,
             report: Arc::clone(&report),
         };
+        let writer = Writer { jobs: queue, disk };
         let failed = OpenError::io("start a thread for", path.as_ref());
         let thread = thread::Builder::new().name("quorate-log".to_owned());
         let started = thread.spawn(move || writer.run());
@@ -159,6 +164,7 @@ impl DiskStorage {
             states: states.map_err(failed)?,
             report,
             progress,
+            syncs,
         })
     }
 
@@ -172,6 +178,12 @@ impl DiskStorage {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// How often the log was synced since it was opened.
+    #[must_use]
+    pub fn syncs(&self) -> Syncs {
+        self.syncs.clone()
     }
 
     fn look_up(&self, id: EntryId) -> Result<Record, String> {
@@ -234,8 +246,8 @@ impl Storage for DiskStorage {
     async fn close(self) {
         // The last to go is `report`, and with it the directory is free again.
         let DiskStorage { jobs, states, engine, report, mut progress, .. } = self;
-        let _ = jobs.send(Job::Close);
-        drop((jobs, states, engine, report));
+        jobs.close();
+        drop((states, engine, report));
         while progress.changed().await.is_ok() {}
     }
 }

@@ -77,7 +77,7 @@ impl Shelf {
     /// Starts the thread that writes what is sent to it, and reports to the writer of the log.
     pub(super) fn start(
         shelf: Arc<Shelf>,
-        jobs: mpsc::Sender<Job>,
+        jobs: quorate_sync::Sender<Job>,
     ) -> io::Result<mpsc::Sender<MachineState>> {
         let (queue, states) = mpsc::channel::<MachineState>();
         let run = move || {

@@ -1,10 +1,12 @@
 //! The writer: one thread that makes writes durable, all that are queued at a time, with one sync.
+//! When it writes, reports and ends is decided by [`quorate_sync::run`], which loom checks.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::{Durable, EntryId, Index, Persist, Term, WriteId};
+use quorate_sync::Taker;
 use tokio::sync::watch;
 
 use crate::disk::codec::{Codec, Head, Manifest};
@@ -12,6 +14,7 @@ use crate::disk::directory::Directory;
 use crate::disk::engine::{Batch, Engine};
 use crate::disk::mark::Mark;
 use crate::disk::states::Shelf;
+use crate::disk::syncs::Syncs;
 use crate::record::Record;
 use crate::storage::{Progress, StorageError};
 
@@ -23,8 +26,6 @@ pub(super) enum Job {
     Kept(Manifest),
     /// A state could not be written.
     Failed(StorageError),
-    /// The storage is being closed: what was submitted is to be finished.
-    Close,
 }
 
 /// Bytes of commands in one group: more wait for the next, or their sync would take long.
@@ -34,15 +35,21 @@ const BYTES_PER_GROUP: usize = 4 << 20;
 const PURGED_PER_GROUP: usize = 256;
 const PURGED_AT_REST: usize = 4096;
 
+/// The writer: what it is asked for, and what it does that with.
+pub(super) struct Writer {
+    pub(super) jobs: Taker<Job>,
+    pub(super) disk: Writing,
+}
+
 /// The writer's state. The order of the fields is that in which they are dropped: whoever sees that
 /// `report` is gone may open the directory again.
-pub(super) struct Writer {
+pub(super) struct Writing {
     pub(super) engine: Engine,
     pub(super) mark: Mark,
     pub(super) shelf: Arc<Shelf>,
-    pub(super) jobs: mpsc::Receiver<Job>,
     pub(super) queue: Queue,
     pub(super) log: Written,
+    pub(super) syncs: Syncs,
     pub(super) _directory: Directory,
     pub(super) report: Arc<watch::Sender<Progress>>,
 }
@@ -52,7 +59,6 @@ pub(super) struct Writer {
 pub(super) struct Queue {
     writes: VecDeque<(Box<Persist>, Vec<Record>)>,
     kept: Vec<Manifest>,
-    closing: bool,
 }
 
 /// What is on the disk.
@@ -71,7 +77,7 @@ pub(super) struct Written {
 
 /// What a group reports.
 #[derive(Clone, Copy, Default)]
-struct Done {
+pub(super) struct Done {
     persisted: WriteId,
     kept: Index,
 }
@@ -79,60 +85,23 @@ struct Done {
 impl Writer {
     /// Writes until the storage is closed and everything is written, until it is dropped, or until a
     /// write fails.
-    pub(super) fn run(mut self) {
-        if let Err(error) = self.write_all() {
-            self.report.send_modify(|progress| progress.failed = Some(error));
+    pub(super) fn run(self) {
+        let Writer { jobs, mut disk } = self;
+        match quorate_sync::run(&jobs, &mut disk) {
+            // Nothing is lost without it but the bound that it gives after a power loss.
+            Ok(()) => drop(disk.mark.sync()),
+            Err(error) => disk.report.send_modify(|progress| progress.failed = Some(error)),
         }
     }
+}
 
-    fn write_all(&mut self) -> Result<(), StorageError> {
-        while self.gather()? {
-            let group = self.log.group + 1;
-            let (batch, done) = self.log.next(&mut self.queue, &self.engine);
-            let failed = |reason: String| match done.persisted {
-                WriteId::NONE => {
-                    let what = format!("the name of the state after entry {}", done.kept);
-                    StorageError::Disk { what, reason }
-                }
-                last => StorageError::Disk { what: format!("write {last}"), reason },
-            };
-            batch.commit().map_err(failed)?;
-            self.mark.advance(group).map_err(|error| failed(error.to_string()))?;
-            self.report.send_modify(|progress| {
-                progress.persisted = progress.persisted.max(done.persisted);
-                progress.kept = progress.kept.max(done.kept);
-            });
-            let base = self.log.durable.log.base().index;
-            if self.log.forget_states_before(base) {
-                self.shelf.remove_before(base);
-            }
-        }
-        // Nothing is lost without it but the bound that it gives after a power loss.
-        let _ = self.mark.sync();
-        Ok(())
-    }
+impl quorate_sync::Disk for Writing {
+    type Job = Job;
+    type Group = Batch;
+    type Done = Done;
+    type Failure = StorageError;
 
-    /// Waits until there is something to write, and takes all that is there. False when nothing more
-    /// will come.
-    fn gather(&mut self) -> Result<bool, StorageError> {
-        loop {
-            let came = self.jobs.try_recv();
-            match came {
-                Ok(job) => self.take(job)?,
-                // Dropped without being closed: a crash, as far as the disk is concerned.
-                Err(mpsc::TryRecvError::Disconnected) if !self.queue.closing => return Ok(false),
-                Err(_) if self.queue.is_ready(&self.log.states) => return Ok(true),
-                Err(mpsc::TryRecvError::Disconnected) => return Ok(false),
-                Err(mpsc::TryRecvError::Empty) if self.log.purged.is_some() => self.purge()?,
-                Err(mpsc::TryRecvError::Empty) => match self.jobs.recv() {
-                    Ok(job) => self.take(job)?,
-                    Err(mpsc::RecvError) => return Ok(false),
-                },
-            }
-        }
-    }
-
-    fn take(&mut self, job: Job) -> Result<(), StorageError> {
+    fn note(&mut self, job: Job) -> Result<(), StorageError> {
         match job {
             Job::Write(persist, records) => self.queue.writes.push_back((persist, records)),
             Job::Kept(manifest) => {
@@ -140,18 +109,50 @@ impl Writer {
                 self.queue.kept.push(manifest);
             }
             Job::Failed(error) => return Err(error),
-            Job::Close => self.queue.closing = true,
         }
         Ok(())
     }
 
-    /// Removes superfluous entries while there is nothing else to do.
-    fn purge(&mut self) -> Result<(), StorageError> {
+    fn group(&mut self) -> Option<(Batch, Done)> {
+        let is_ready = self.queue.is_ready(&self.log.states);
+        is_ready.then(|| self.log.next(&mut self.queue, &self.engine))
+    }
+
+    fn write(&mut self, batch: Batch, done: Done) -> Result<(), StorageError> {
+        let failed = |reason: String| match done.persisted {
+            WriteId::NONE => {
+                let what = format!("the name of the state after entry {}", done.kept);
+                StorageError::Disk { what, reason }
+            }
+            last => StorageError::Disk { what: format!("write {last}"), reason },
+        };
+        batch.commit().map_err(failed)?;
+        self.syncs.count();
+        self.mark.advance(self.log.group).map_err(|error| failed(error.to_string()))
+    }
+
+    fn report(&mut self, done: Done) {
+        self.report.send_modify(|progress| {
+            progress.persisted = progress.persisted.max(done.persisted);
+            progress.kept = progress.kept.max(done.kept);
+        });
+        let base = self.log.durable.log.base().index;
+        if self.log.forget_states_before(base) {
+            self.shelf.remove_before(base);
+        }
+    }
+
+    /// Removes superfluous entries.
+    fn tidy(&mut self) -> Result<bool, StorageError> {
+        if self.log.purged.is_none() {
+            return Ok(false);
+        }
         let mut batch = self.engine.batch();
         let purged = self.log.purge(&mut batch, &self.engine, PURGED_AT_REST);
         let failed =
             |reason| StorageError::Disk { what: "the purge of the log".to_owned(), reason };
-        purged.and_then(|()| batch.commit()).map_err(failed)
+        purged.and_then(|()| batch.commit()).map_err(failed)?;
+        Ok(true)
     }
 }
 

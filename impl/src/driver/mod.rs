@@ -13,6 +13,7 @@ use std::sync::Arc;
 use quorate_spec::{
     Duration, Effects, Index, Input, Instant, Node, NodeId, Protocol, ReadView, WriteId,
 };
+use quorate_sync::Published;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
@@ -26,7 +27,6 @@ use crate::observe::Observer;
 use crate::order::{Order, Promise};
 use crate::outbox::Outbox;
 use crate::pending::{Pending, Proposal};
-use crate::published::Published;
 use crate::random::Random;
 use crate::reads::{Reader, Reads};
 use crate::record::{MachineState, Payload, Source};

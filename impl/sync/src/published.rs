@@ -5,13 +5,19 @@
 //! index of the view whose lease it saw, or a later one. A later one does no harm: the index never
 //! goes back, and the read waits until more is applied.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
 
 use quorate_spec::{Duration, Index, Instant, ReadView, Refusal, Term};
 
+use crate::care::{Care, Sound};
+use crate::prim::AtomicU64;
+
 /// One number that threads share. Whoever sees what was put sees everything from before that.
-pub(crate) trait Shared: From<u64> {
+pub trait Shared: From<u64> {
+    /// From now on this is the number.
     fn put(&self, number: u64);
+    /// The number.
     fn get(&self) -> u64;
 }
 
@@ -27,52 +33,66 @@ impl Shared for AtomicU64 {
 
 /// The numbers. The owner of the node writes the view, the machine's thread what it has applied.
 #[derive(Debug)]
-pub(crate) struct Published<N = AtomicU64> {
+pub struct Published<N = AtomicU64, C = Sound> {
     commit_index: N,
     /// The origin of time where there is no lease: no instant is before it.
     lease_until: N,
     applied: N,
+    care: PhantomData<C>,
 }
 
-impl<N: Shared> Published<N> {
-    pub(crate) fn new(view: ReadView, applied: Index) -> Published<N> {
-        let (commit_index, lease_until) = (N::from(0), N::from(0));
-        let published = Published { commit_index, lease_until, applied: N::from(applied.0) };
+impl<N: Shared, C: Care> Published<N, C> {
+    /// Shows this view, and a machine that has applied everything up to `applied`.
+    #[must_use]
+    pub fn new(view: ReadView, applied: Index) -> Published<N, C> {
+        let (commit_index, lease_until, applied) = (N::from(0), N::from(0), N::from(applied.0));
+        let published = Published { commit_index, lease_until, applied, care: PhantomData };
         published.publish(view);
         published
     }
 
     /// From now on readers see this view.
-    pub(crate) fn publish(&self, view: ReadView) {
+    pub fn publish(&self, view: ReadView) {
+        let lease_until = view.lease_until.map_or(0, |until| until.0);
+        if !C::WRITES_INDEX_BEFORE_LEASE {
+            self.lease_until.put(lease_until);
+        }
         self.commit_index.put(view.commit_index.0);
-        self.lease_until.put(view.lease_until.map_or(0, |until| until.0));
+        self.lease_until.put(lease_until);
     }
 
     /// What the last view that was published says of a lease read.
-    pub(crate) fn lease_read(&self, now: Instant) -> Result<Index, Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal::NoLease`]: ask the node itself.
+    pub fn lease_read(&self, now: Instant) -> Result<Index, Refusal> {
+        let early = (!C::READS_LEASE_BEFORE_INDEX).then(|| self.commit_index.get());
         let lease_until = Some(Instant(self.lease_until.get()));
-        let commit_index = Index(self.commit_index.get());
+        let commit_index = Index(early.unwrap_or_else(|| self.commit_index.get()));
         // Of term and leader a lease read does not ask.
         ReadView { term: Term(0), leader: None, commit_index, lease_until }.lease_read(now)
     }
 
     /// How long the lease still lasts.
-    pub(crate) fn lease_left(&self, now: Instant) -> Duration {
+    #[must_use]
+    pub fn lease_left(&self, now: Instant) -> Duration {
         Duration(self.lease_until.get().saturating_sub(now.0))
     }
 
     /// The machine has applied everything up to `index`.
-    pub(crate) fn applied(&self, index: Index) {
+    pub fn applied(&self, index: Index) {
         self.applied.put(index.0);
     }
 
     /// The last entry that the machine has applied.
-    pub(crate) fn last_applied(&self) -> Index {
+    #[must_use]
+    pub fn last_applied(&self) -> Index {
         Index(self.applied.get())
     }
 }
 
-#[cfg(test)]
+// Under loom there are no numbers outside a model.
+#[cfg(all(test, not(quorate_loom)))]
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
