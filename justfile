@@ -15,6 +15,10 @@ mutants *NAMES:
 explore *ARGUMENTS:
     cargo run --release -p quorate-model -- explore {{ARGUMENTS}}
 
+# Take the pictures of the README anew
+screenshots:
+    cargo test -p quorate-tests --test browser -- --ignored screenshots
+
 # All tests, the default slices included
 test:
     cargo test

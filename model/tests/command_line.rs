@@ -57,7 +57,8 @@ fn a_recorded_slice_is_not_run_again() {
     let file = folder.path().join("deep.json");
     let path = file.to_str().expect("UTF-8");
     let said = || {
-        let output = quorate_model(&["check", "deep-isolated", "single", "--deep", "--record", path]);
+        let output =
+            quorate_model(&["check", "deep-isolated", "single", "--deep", "--record", path]);
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8(output.stdout).expect("UTF-8")
     };
@@ -69,7 +70,10 @@ fn a_recorded_slice_is_not_run_again() {
     assert!(again.starts_with("1 of 1 slices are in") && !again.contains("as declared"), "{again}");
     std::fs::write(&file, "{").expect("it can be written");
     let text = refusal(&["check", "--deep", "--record", path]);
-    assert!(text.contains("cannot read") && text.contains("choose another --record file"), "{text}");
+    assert!(
+        text.contains("cannot read") && text.contains("choose another --record file"),
+        "{text}"
+    );
 }
 
 #[test]

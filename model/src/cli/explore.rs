@@ -7,8 +7,8 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use quorate_model::actors::can_act;
 use quorate_model::explorer::{
-    ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end,
-    export, link, serve, url,
+    ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end, export,
+    link, serve, url,
 };
 use quorate_model::mutation::Mutation;
 use quorate_model::simulation::{Trace, run as simulate};
@@ -78,6 +78,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
 fn destination(arguments: &Arguments) -> Result<Destination<'_>, Usage> {
     let chosen = choose(&arguments.address, arguments.allow_remote);
     let at = chosen.map_err(|error| Usage(error.to_string()))?;
+    let found = arguments.mutant.is_some() || arguments.claim.is_some();
+    let counterexample = found && !arguments.actors && arguments.trace.is_none();
+    if arguments.export.as_deref().is_some_and(is_scenario) && !counterexample {
+        return Err(Usage(
+            "a regression scenario is of a counterexample in a slice: name a mutant or a claim, \
+             without --actors, or another file for JSON"
+                .to_owned(),
+        ));
+    }
     Ok(Destination { at, export: arguments.export.as_deref() })
 }
 
@@ -172,13 +181,6 @@ fn is_scenario(file: &Path) -> bool {
 /// Serves the walk, or writes the way through these actions.
 fn finish<W: Walk>(walk: W, actions: &[W::Action], to: &Destination) -> Result<u8, Usage> {
     let Some(file) = to.export else { return serve_until_told(walk, to.at) };
-    if is_scenario(file) {
-        return Err(Usage(
-            "a regression scenario is of a counterexample in a slice: name a mutant or a claim, \
-             without --actors, or another file for JSON"
-                .to_owned(),
-        ));
-    }
     let document = export(walk, actions).expect("the way is one of the walk");
     let text = serde_json::to_string_pretty(&document).expect("its keys are strings");
     write(file, &format!("{text}\n"))

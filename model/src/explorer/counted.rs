@@ -1,9 +1,10 @@
 //! Who was counted when a server was elected or a leader committed: read off the states before and
-//! after a step, and the messages that arrived in it. Nothing here asks the rules that counted.
+//! after a step, and the messages that arrived in it. The rules are asked for one thing alone: up to
+//! where a leader counts itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_spec::{Body, Configuration, EntryId, Envelope, Index, Node, NodeId, Term};
+use quorate_spec::{Body, Configuration, EntryId, Envelope, Index, Node, NodeId, Rules, Term};
 
 use super::story::Event;
 use crate::intern::Interned;
@@ -63,7 +64,12 @@ pub struct Counted {
 impl Counted {
     /// What was counted in the step of this number between these states.
     #[must_use]
-    pub fn of(step: usize, before: &State, events: &[Event], after: &State) -> Counted {
+    pub fn of(
+        step: usize,
+        (before, after): (&State, &State),
+        events: &[Event],
+        rules: &impl Rules,
+    ) -> Counted {
         let mut counted = Counted::default();
         for (was, is) in before.servers.iter().zip(&after.servers) {
             let (was, is) = (&was.node, &is.node);
@@ -78,7 +84,7 @@ impl Counted {
                 let election = Election { step, leader, term, votes, configuration };
                 counted.elections.push(election);
             }
-            counted.commits.extend(commit(step, was, is));
+            counted.commits.extend(commit(step, was, is, rules));
         }
         counted
     }
@@ -98,11 +104,7 @@ fn arrived(before: &State, events: &[Event], after: &State) -> Vec<Interned<Enve
     before.net.iter().filter(|envelope| !after.net.contains(envelope)).copied().collect()
 }
 
-fn votes(
-    was: &Node,
-    is: &Node,
-    arrived: &[Interned<Envelope>],
-) -> BTreeMap<NodeId, Option<Term>> {
+fn votes(was: &Node, is: &Node, arrived: &[Interned<Envelope>]) -> BTreeMap<NodeId, Option<Term>> {
     let (me, term) = (is.id(), is.current_term());
     let mut votes = BTreeMap::new();
     if was.log().configuration().is_voter(me) {
@@ -119,14 +121,15 @@ fn votes(
     votes
 }
 
-fn commit(step: usize, was: &Node, is: &Node) -> Option<Commit> {
+fn commit(step: usize, was: &Node, is: &Node, rules: &impl Rules) -> Option<Commit> {
     let leadership = is.leadership()?;
     let last = is.commit_index();
     if last <= was.commit_index() {
         return None;
     }
     let peers = leadership.peers.iter().filter(|(_, peer)| peer.match_index >= last);
-    let own = (is.durable_index() >= last).then(|| is.id());
+    let own = rules.own_match(is.durable_index(), is.log().last().index);
+    let own = (own >= last).then(|| is.id());
     Some(Commit {
         step,
         leader: is.id(),

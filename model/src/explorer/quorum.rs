@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::quorums_intersect;
 use quorate_spec::property::membership::may_lead;
-use quorate_spec::{Configuration, EntryId, Index, Node, NodeId, Rules};
+use quorate_spec::{Configuration, EntryId, Index, Node, NodeId, Rules, Token};
 use serde::Serialize;
 
 use super::counted::{Commit, Counted, Election};
@@ -53,6 +53,8 @@ pub struct Case<'a, R> {
     pub counted: &'a [Counted],
     /// Who may serve reads by a lease in the state after it.
     pub leases: &'a [Lease],
+    /// The server that acted in the step, if one did.
+    pub actor: Option<NodeId>,
     /// The rules that count, where they are at hand.
     pub rules: Option<&'a R>,
 }
@@ -85,9 +87,7 @@ impl<R: Rules> Case<'_, R> {
             Claim::JointQuorum => self.no_quorum(&mut told),
             Claim::QuorumIntersection => self.disjoint(&mut told),
             Claim::LeaderCompleteness => self.incomplete(&mut told),
-            Claim::StateMachineSafety | Claim::CommittedPrefixStable => {
-                self.two_entries(&mut told)
-            }
+            Claim::StateMachineSafety | Claim::CommittedPrefixStable => self.two_entries(&mut told),
             Claim::CommittedIsDurable => self.not_held(&mut told, true),
             Claim::QuorumLog => self.not_held(&mut told, false),
             Claim::LinearizableRead => self.stale_read(&mut told),
@@ -118,12 +118,17 @@ impl<R: Rules> Case<'_, R> {
     /// Two leaders of one term: their votes, and the servers that are in both.
     fn two_leaders(&self, told: &mut Told) -> Option<()> {
         let latest = self.elections().last()?;
-        let other = self.elections().find(|it| it.term == latest.term && it.leader != latest.leader);
+        let other =
+            self.elections().find(|it| it.term == latest.term && it.leader != latest.leader);
         let both = [other?, latest];
         for election in both {
             told.say(won(election));
             let says = format!("counted for n{} in term {}", election.leader, election.term);
             told.mark(election.voters(), &says);
+            let (configuration, voters) = (&election.configuration, election.voters());
+            if !configuration.is_quorum(|id| voters.contains(&id)) {
+                told.say(format!("That is no quorum: it takes {}.", needs(configuration)));
+            }
         }
         let [a, b] = both.map(Election::voters);
         let shared: BTreeSet<NodeId> = a.intersection(&b).copied().collect();
@@ -133,8 +138,8 @@ impl<R: Rules> Case<'_, R> {
                 "No server is in both: two majorities of one configuration always share one, so at \
                  least one of these was none."
             } else {
-                "No server is in both: the two went by different configurations. Both majorities of \
-                 a joint one would have shared a server with either."
+                "No server is in both: the two went by different configurations. On the way from one \
+                 to the other, majorities of both would have shared a server with either."
             });
         } else {
             told.mark(shared.iter().copied(), "in both");
@@ -159,7 +164,11 @@ impl<R: Rules> Case<'_, R> {
             .chain(commits)
             .find(|(_, counted, it)| !it.is_quorum(|id| counted.contains(&id)))?;
         told.say(sentence);
-        told.say(format!("That is no quorum of {}: {}.", signs(configuration), needs(configuration)));
+        told.say(format!(
+            "That is no quorum of {}: {}.",
+            signs(configuration),
+            needs(configuration)
+        ));
         told.mark(counted.iter().copied(), "counted");
         let voters: BTreeSet<NodeId> = configuration.all_voters().collect();
         told.mark(voters.difference(&counted).copied(), "a voter, not counted");
@@ -170,22 +179,13 @@ impl<R: Rules> Case<'_, R> {
     /// Two servers that could win now, by quorums that share nobody.
     fn disjoint(&self, told: &mut Told) -> Option<()> {
         let rules = self.rules?;
-        let nodes = || self.after.servers.iter().map(|server| &server.node);
-        let electable = || {
-            nodes().filter(|node| {
-                let last = node.log().last();
-                let behind = |id: NodeId| {
-                    nodes().any(|other| other.id() == id && other.log().last() <= last)
-                };
-                may_lead(node) && rules.is_quorum(node.log().configuration(), &behind)
-            })
-        };
-        let pairs = electable().flat_map(|a| electable().map(move |b| (a, b)));
+        let electable = self.electable();
+        let pairs = electable.iter().flat_map(|a| electable.iter().map(move |b| (*a, *b)));
         let apart = |(a, b): &(&Node, &Node)| {
             !quorums_intersect(rules, a.log().configuration(), b.log().configuration())
         };
         let (a, b) = pairs.into_iter().find(apart)?;
-        let ids: Vec<NodeId> = nodes().map(Node::id).collect();
+        let ids: Vec<NodeId> = self.after.servers.iter().map(|it| it.node.id()).collect();
         let chosen = (0u32..1 << ids.len()).find_map(|subset| {
             let split = |inside: bool| -> BTreeSet<NodeId> {
                 let is_in = |(i, _): &(usize, &NodeId)| (subset & (1 << i) != 0) == inside;
@@ -218,15 +218,29 @@ impl<R: Rules> Case<'_, R> {
         Some(())
     }
 
+    /// The servers that could win an election in the state after the step: all, where the rules are
+    /// not at hand.
+    fn electable(&self) -> Vec<&Node> {
+        let nodes = || self.after.servers.iter().map(|server| &server.node);
+        let could_win = |node: &&Node| {
+            let last = node.log().last();
+            let behind =
+                |id: NodeId| nodes().any(|other| other.id() == id && other.log().last() <= last);
+            let configuration = node.log().configuration();
+            let wins = |rules: &R| may_lead(node) && rules.is_quorum(configuration, &behind);
+            self.rules.is_none_or(wins)
+        };
+        nodes().filter(could_win).collect()
+    }
+
     /// A leader that lacks what was committed: who held it, and who voted.
     fn incomplete(&self, told: &mut Told) -> Option<()> {
         let election = self.counted.last()?.elections.last()?;
         let log = self.before.server(election.leader).node.log().clone();
         let earlier = self.before.history.committed.iter();
         let mut earlier = earlier.filter(|(_, (_, committed_in))| *committed_in < election.term);
-        let (index, (term, _)) = earlier.find(|(index, (term, _))| {
-            !log.covers(EntryId { term: *term, index: **index })
-        })?;
+        let (index, (term, _)) = earlier
+            .find(|(index, (term, _))| !log.covers(EntryId { term: *term, index: **index }))?;
         let entry = EntryId { term: *term, index: *index };
         let holders = self.holders(entry, false);
         told.say(won(election));
@@ -246,15 +260,40 @@ impl<R: Rules> Case<'_, R> {
             ));
         } else {
             told.mark(shared.iter().copied(), "in both");
-            told.say(format!(
-                "{} {} the entry and should have refused {} vote: the candidate's log is not as up \
-                 to date.",
-                list(&shared),
-                if shared.len() == 1 { "has" } else { "have" },
-                if shared.len() == 1 { "its" } else { "their" },
-            ));
+            self.should_have_refused(told, election, &shared, entry);
         }
         Some(())
+    }
+
+    /// Whether a voter that has the entry had to refuse, or the entry was no committed one yet.
+    fn should_have_refused(
+        &self,
+        told: &mut Told,
+        election: &Election,
+        shared: &BTreeSet<NodeId>,
+        entry: EntryId,
+    ) {
+        let last = |id: NodeId| self.before.server(id).node.log().last();
+        let candidate = last(election.leader);
+        let ahead: BTreeSet<NodeId> =
+            shared.iter().copied().filter(|id| last(*id) > candidate).collect();
+        if ahead.is_empty() {
+            told.say(format!(
+                "{} voted though it has the entry, and rightly: the candidate's log ends with {}, of \
+                 a later term. So the entry was not safe when it was taken for committed: copies of \
+                 an entry of an earlier term prove nothing until one of the leader's own term is on \
+                 a majority (thesis §3.6.2).",
+                list(shared),
+                shown(candidate)
+            ));
+        } else {
+            told.say(format!(
+                "{} should have refused: the candidate's log ends with {}, and theirs reach {}.",
+                list(&ahead),
+                shown(candidate),
+                shown(entry)
+            ));
+        }
     }
 
     /// Two entries that were taken for committed at one index.
@@ -283,15 +322,15 @@ impl<R: Rules> Case<'_, R> {
             told.say(committed(commit));
         }
         told.say(
-            "The copies of a majority stand behind the one: whoever commits another at that index \
-             has not heard of any of them, or has not looked.",
+            "An entry is committed once a majority holds it; from then on no server may take another \
+             one at its index for committed.",
         );
         Some(())
     }
 
     /// A committed entry that too few servers hold.
     fn not_held(&self, told: &mut Told, on_disk: bool) -> Option<()> {
-        let servers = || self.after.servers.iter();
+        let electable = self.electable();
         let clash = self.after.history.committed.iter().find_map(|(index, (term, _))| {
             let entry = EntryId { term: *term, index: *index };
             let holders = self.holders(entry, on_disk);
@@ -299,9 +338,9 @@ impl<R: Rules> Case<'_, R> {
                 2 * half.iter().filter(|id| holders.contains(id)).count() > half.len()
             };
             let held = |it: &Configuration| majority(&it.voters) || majority(&it.outgoing);
-            let configuration =
-                servers().map(|it| it.node.log().configuration()).find(|it| !held(it))?;
-            Some((entry, holders, configuration.clone()))
+            let configuration = electable.iter().map(|node| node.log().configuration());
+            let configuration = configuration.into_iter().find(|it| !held(it))?.clone();
+            Some((entry, holders, configuration))
         });
         let (entry, holders, configuration) = clash?;
         if let Some(commit) = self.commit_of(entry.index) {
@@ -312,7 +351,11 @@ impl<R: Rules> Case<'_, R> {
         let place = if on_disk { "on the disks" } else { "in the logs" };
         let who = if holders.is_empty() { "nobody".to_owned() } else { list(&holders) };
         told.say(format!("{} is {place} of {who} alone.", shown(entry)));
-        told.say(format!("A quorum of {} would be: {}.", signs(&configuration), needs(&configuration)));
+        told.say(format!(
+            "A quorum of {} would be: {}.",
+            signs(&configuration),
+            needs(&configuration)
+        ));
         let has = if on_disk { "on its disk" } else { "in its log" };
         told.mark(holders, &format!("has {} {has}", shown(entry)));
         Some(())
@@ -329,21 +372,34 @@ impl<R: Rules> Case<'_, R> {
             ));
             told.mark([lease.holder], &format!("serves reads at {}", lease.index));
             self.promises(told, lease.holder);
-        } else {
-            let asked = self.before.history.reads.iter();
-            let asked = asked.filter(|(read, _)| !self.after.history.reads.contains_key(read));
-            let ((server, token), known) = asked.into_iter().next()?;
+        } else if let Some(((server, token), known)) = self.answered() {
             told.say(format!(
                 "n{server} answers its read {token} elsewhere than it may: when it was asked, entry \
                  {known} was committed, and by now entry {last} is."
             ));
-            told.mark([*server], "answers the read");
+            told.mark([server], "answers the read");
+        } else {
+            let asked = self.actor?;
+            told.say(format!(
+                "n{asked} is asked for a read and answers it in this very step: it knows entry {} to \
+                 be committed, and entry {last} is.",
+                self.after.server(asked).node.commit_index()
+            ));
+            told.mark([asked], "answers the read");
         }
         if let Some(commit) = self.commit_of(last) {
             told.say(committed(commit));
             told.mark(commit.holders.iter().copied(), &format!("counted for entry {last}"));
         }
         Some(())
+    }
+
+    /// A read that waited before the step and does not any more, with what was committed when it was
+    /// asked.
+    fn answered(&self) -> Option<((NodeId, Token), Index)> {
+        let waits = |read| self.after.history.reads.contains_key(read);
+        let mut asked = self.before.history.reads.iter();
+        asked.find(|(read, _)| !waits(*read)).map(|(read, known)| (*read, *known))
     }
 
     /// Who holds a lease while another server leads a later term, and who promised what.
@@ -379,10 +435,14 @@ impl<R: Rules> Case<'_, R> {
             let Some(sent) = peer.heard.sent else { continue };
             let left = self.after.server(*id).node.promised_until().0.saturating_sub(PRESENT.0);
             let ago = PRESENT.0.saturating_sub(sent.0);
-            let promise = match left {
+            let mut promise = match left {
                 0 => "its promise is over by its own clock".to_owned(),
                 left => format!("it is under a promise for {} by its own clock", ticks(left)),
             };
+            let term = self.after.server(*id).node.current_term();
+            if term > server.node.current_term() {
+                promise.push_str(&format!(", and in term {term} by now"));
+            }
             told.say(format!(
                 "The lease counts from a request that n{holder} sent {} ago by its own clock and \
                  n{id} answered; {promise}.",
@@ -406,13 +466,8 @@ impl<R: Rules> Case<'_, R> {
         told.say(format!("{} (thesis {})", entry.sentence, entry.thesis));
         told.say(match changed.len() {
             0 => format!("It became false in step {}, which changed no server.", self.step),
-            1 => format!(
-                "It became false in step {}: it compares {} before and after, and what left it.",
-                self.step,
-                list(&changed)
-            ),
             _ => format!(
-                "It became false in step {}: it compares {} before and after, and what left them.",
+                "It became false in step {}, by what changed at {} or left there.",
                 self.step,
                 list(&changed)
             ),

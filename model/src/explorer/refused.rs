@@ -109,7 +109,10 @@ impl Trial {
         let refused = read.err().filter(|_| self.params.lease.is_some());
         let what = "a client's read by lease";
         let takes = Place { file: "spec/src/read_view.rs", function: "lease_read" };
-        refused.iter().map(|refusal| view((node.id(), what), refusal, (|_| false, takes), false)).collect()
+        refused
+            .iter()
+            .map(|refusal| view((node.id(), what), refusal, (|_| false, takes), false))
+            .collect()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::counted::Counted;
 use super::quorum::{Case, Explanation};
 use super::source::SOURCES;
-use super::story::Told;
+use super::story::{Event, Told};
 use super::tally::ticks;
 use super::view::{self, StateView};
 use super::walk::{Lease, Walk};
@@ -100,15 +100,16 @@ impl<W: Walk> Shown<W> {
             .collect();
         broken.sort_unstable();
         let clusters: Vec<_> = way.iter().map(|it| it.walk.cluster(&it.state)).collect();
+        let trial = self.walk.trial();
+        let mutation = trial.and_then(|trial| trial.mutation);
+        let rules = mutation.map_or_else(Guards::sound, Guards::broken).silent();
+        let events = |step: usize| way[step].told().map_or(&[][..], |told| &told.events);
         let counted: Vec<Counted> = (1..way.len())
             .map(|step| {
-                let events = way[step].told().map_or(&[][..], |told| &told.events);
-                Counted::of(step, &clusters[step - 1], events, &clusters[step])
+                let pair = (&clusters[step - 1], &clusters[step]);
+                Counted::of(step, pair, events(step), &rules)
             })
             .collect();
-        let rules = self.walk.trial().map(|trial| {
-            trial.mutation.map_or_else(Guards::sound, Guards::broken).silent()
-        });
         let explain = |(step, claim): (usize, Claim)| {
             let case = Case {
                 step,
@@ -116,7 +117,8 @@ impl<W: Walk> Shown<W> {
                 after: &clusters[step],
                 counted: &counted[..step],
                 leases: &self.walk.leases(&way[step].state),
-                rules: rules.as_ref(),
+                actor: events(step).first().and_then(Event::actor),
+                rules: trial.map(|_| &rules),
             };
             case.explain(claim)
         };
@@ -131,11 +133,7 @@ impl<W: Walk> Shown<W> {
 
 impl<W: Walk> Clone for Shown<W> {
     fn clone(&self) -> Self {
-        Shown {
-            walk: Arc::clone(&self.walk),
-            state: self.state.clone(),
-            past: self.past.clone(),
-        }
+        Shown { walk: Arc::clone(&self.walk), state: self.state.clone(), past: self.past.clone() }
     }
 }
 

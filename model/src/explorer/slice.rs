@@ -172,7 +172,8 @@ impl Walk for SliceWalk {
         let ids = || self.model.ids().filter(|_| pulls);
         let links = ids().flat_map(|from| ids().map(move |to| (from, to)));
         let links = links.filter(|(from, to)| open(*from, *to));
-        let made = links.filter_map(|(from, to)| self.model.request(state, from, to, What::Entries));
+        let made =
+            links.filter_map(|(from, to)| self.model.request(state, from, to, What::Entries));
         under_way.chain(made.map(|(_, request)| request)).collect()
     }
 

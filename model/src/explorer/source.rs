@@ -302,9 +302,8 @@ impl Refuser {
 }
 
 /// Every function that the tables name, by its key.
-pub(super) static SOURCES: LazyLock<BTreeMap<String, Source>> = LazyLock::new(|| {
-    Place::all().filter_map(|place| Some((place.key(), find(place)?))).collect()
-});
+pub(super) static SOURCES: LazyLock<BTreeMap<String, Source>> =
+    LazyLock::new(|| Place::all().filter_map(|place| Some((place.key(), find(place)?))).collect());
 
 /// The function with its text; none if it is not there.
 #[must_use]
@@ -341,8 +340,13 @@ pub fn find(place: Place) -> Option<Source> {
 }
 
 /// The thesis sections of functions that cite none, nor do their files.
-const BEYOND: [(&str, &str); 4] =
-    [("start", "§3.8"), ("is_possible", "§4.1"), ("lease_read", "§6.4.1"), ("advance", "§6.4.1")];
+const BEYOND: [(&str, &str); 5] = [
+    ("start", "§3.8"),
+    ("is_possible", "§4.1"),
+    ("lease_read", "§6.4.1"),
+    ("advance", "§6.4.1"),
+    ("poll_transmit", "§3.5"),
+];
 
 /// The first sentence of a module's description.
 fn opening(module: &str) -> String {
@@ -352,7 +356,8 @@ fn opening(module: &str) -> String {
 /// The sections of the thesis that a text cites, as `§3.4, §3.6.1`.
 fn sections(text: &str) -> String {
     let cited = text.split('§').skip(1).map(|rest| {
-        let section: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let section: String =
+            rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
         format!("§{}", section.trim_end_matches('.'))
     });
     let mut cited: Vec<String> = cited.filter(|section| section.len() > "§".len()).collect();

@@ -42,6 +42,17 @@ pub enum Event {
 }
 
 impl Event {
+    /// The server at which it happens, if it is one's.
+    #[must_use]
+    pub fn actor(&self) -> Option<NodeId> {
+        match self {
+            Event::At(id, _) => Some(*id),
+            Event::Arrives(envelope) | Event::Passes(envelope) => Some(envelope.to),
+            Event::Leaves(envelope) | Event::IsLost(envelope) => Some(envelope.from),
+            Event::Everywhere(_) => None,
+        }
+    }
+
     /// The message that arrives in it, if one does.
     #[must_use]
     pub fn arriving(&self) -> Option<Interned<Envelope>> {
@@ -134,12 +145,7 @@ pub(super) fn by_difference(
     before: &State,
     after: &State,
 ) -> Told {
-    let actor = match &first {
-        Event::At(id, _) => Some(*id),
-        Event::Arrives(envelope) | Event::Passes(envelope) => Some(envelope.to),
-        Event::Leaves(envelope) | Event::IsLost(envelope) => Some(envelope.from),
-        Event::Everywhere(_) => None,
-    };
+    let actor = first.actor();
     let ids = || before.servers.iter().map(|server| server.node.id());
     let others = || ids().filter(|id| Some(*id) != actor);
     let changed = |id: NodeId| changes(&before.server(id).node, &after.server(id).node);

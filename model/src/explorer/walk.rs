@@ -50,9 +50,8 @@ pub trait Walk: Send + Sync + 'static {
     /// The messages that may arrive next.
     fn arriving(&self, state: &Self::State) -> Vec<Interned<Envelope>> {
         let cluster = self.cluster(state);
-        let open = |envelope: &&Interned<Envelope>| {
-            cluster.budget.is_open(envelope.from, envelope.to)
-        };
+        let open =
+            |envelope: &&Interned<Envelope>| cluster.budget.is_open(envelope.from, envelope.to);
         cluster.net.iter().filter(open).copied().collect()
     }
 
