@@ -92,7 +92,7 @@ fn a_leader_without_a_committed_entry_is_explained_by_who_held_it_and_voted() {
 #[test]
 fn committed_entries_are_explained_by_who_holds_them() {
     let (text, _) = why(Mutation::KeepsConflictingLog, Claim::StateMachineSafety);
-    assert_eq!(text.matches("is committed by what").count(), 2, "{text}");
+    assert_eq!(text.matches("is committed, as far as").count(), 2, "{text}");
     let (text, marks) = why(Mutation::CountsOwnUnwritten, Claim::CommittedIsDurable);
     assert!(text.contains("on the disks of"), "{text}");
     assert!(marks.iter().any(|(_, says)| says == "counted, and does not have it"), "{marks:?}");

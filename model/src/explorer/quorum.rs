@@ -10,7 +10,7 @@ use quorate_spec::{Configuration, EntryId, Index, Node, NodeId, Rules, Token};
 use serde::Serialize;
 
 use super::counted::{Commit, Counted, Election};
-use super::tally::{committed, list, needs, shown, ticks, won};
+use super::tally::{capital, committed, list, needs, shown, ticks, won};
 use super::view::name;
 use super::walk::Lease;
 use crate::render::configuration as signs;
@@ -314,7 +314,10 @@ impl<R: Rules> Case<'_, R> {
             let who: BTreeSet<NodeId> =
                 ids.iter().copied().filter(|id| known(*id).contains(&entry)).collect();
             let who_says = if who.is_empty() { "nobody any more".to_owned() } else { list(&who) };
-            told.say(format!("{} is committed by what {who_says} knows.", shown(entry)));
+            told.say(format!(
+                "{} is committed, as far as {who_says} knows.",
+                capital(&shown(entry))
+            ));
             told.mark(who, &format!("commits {}", shown(entry)));
         }
         let mut commits = self.commits().filter(|it| it.first <= first.index);

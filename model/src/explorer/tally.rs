@@ -64,6 +64,13 @@ pub(super) fn shown(entry: EntryId) -> String {
     format!("entry {} of term {}", entry.index, entry.term)
 }
 
+/// The text as it stands at the beginning of a sentence.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
 pub(super) fn ticks(n: u64) -> String {
     if n == 1 { "1 tick".to_owned() } else { format!("{n} ticks") }
 }
