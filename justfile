@@ -27,6 +27,14 @@ test:
 claims:
     cargo run --release -p quorate-model -- claims
 
+# The mathematics: dangerous splits, election timeouts, commit latency (`just math quorum`)
+math *ARGUMENTS:
+    cargo run --release -p quorate-model -- math {{ARGUMENTS}}
+
+# Write the figures of docs/math.md anew
+figures:
+    cargo run --release -p quorate-model -- math plots --out docs/math
+
 # What CI runs
 ci:
     bash .ci/run

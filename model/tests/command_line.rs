@@ -18,7 +18,7 @@ fn a_wrong_number_is_one_clear_line() {
     assert!(refusal(&["check", "--time-limit", "soon"]).contains("give whole seconds"));
     assert!(refusal(&["check", "--thread", "2"]).contains("'--threads'"));
     assert!(refusal(&["chekc"]).contains("'check'"));
-    assert!(refusal(&[]).contains("check, list, mutants, claims or explore"));
+    assert!(refusal(&[]).contains("check, list, mutants, claims, explore or math"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod explore;
 mod leases;
 mod links;
 mod list;
+mod math;
 mod mutants;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind as Wrong;
 use clap::{Parser, Subcommand};
-use quorate_model::report::Report;
+use serde::Serialize;
 
 /// All is as declared.
 const AS_DECLARED: u8 = 0;
@@ -65,6 +66,9 @@ enum Command {
     /// Walk through a slice or a mutant's counterexample in a browser
     #[command(after_help = EXIT_CODES)]
     Explore(explore::Arguments),
+    /// The mathematics: dangerous splits, election timeouts, commit latency
+    #[command(after_help = EXIT_CODES)]
+    Math(math::Arguments),
 }
 
 /// What went wrong with a command line, in one line that says what to do.
@@ -85,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Claims(arguments) => claims::run(&arguments),
         Command::Explore(arguments) => explore::run(&arguments),
+        Command::Math(arguments) => math::run(&arguments),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -107,7 +112,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             ExitCode::from(AS_DECLARED)
         }
         Wrong::MissingSubcommand | Wrong::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let commands = "check, list, mutants, claims or explore";
+            let commands = "check, list, mutants, claims, explore or math";
             Usage(format!("what shall it do? {commands}; --help says more")).exit()
         }
         _ => {
@@ -171,7 +176,7 @@ fn writable(path: &Option<PathBuf>) -> Result<(), Usage> {
     Ok(())
 }
 
-fn write_report(path: &Option<PathBuf>, report: &Report) -> Result<(), Usage> {
+fn write_report(path: &Option<PathBuf>, report: &impl Serialize) -> Result<(), Usage> {
     let Some(path) = path else { return Ok(()) };
     let text = serde_json::to_string_pretty(report).expect("a report has no maps");
     std::fs::write(path, text + "\n").map_err(|error| cannot_write(path, &error))

@@ -153,6 +153,9 @@ fn verdicts(text: &mut String, claim: Claim, settling: &[&Checked]) {
     }
 }
 
+/// Whether a slice has something.
+type Feature = fn(&Slice) -> bool;
+
 /// The widest bounds of these slices, each by itself, and what none of them has.
 fn widest(text: &mut String, settling: &[&Checked]) {
     let slices = || settling.iter().map(|run| &run.slice);
@@ -176,13 +179,13 @@ fn widest(text: &mut String, settling: &[&Checked]) {
     bounds.extend(counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} {what}")));
     let late = slices().map(parked).max().unwrap_or(0);
     bounds.push(format!("PULL-{late}"));
-    let features: [(&str, fn(&Slice) -> bool); 4] = [
+    let features: [(&str, Feature); 4] = [
         ("ASYNC", |slice| slice.network == Network::Async),
         ("pre-vote", |slice| slice.election.pre_vote),
         ("leases and clocks", |slice| slice.lease.is_some()),
         ("links that are cut", |slice| !slice.cuts.is_empty()),
     ];
-    let has = |feature: fn(&Slice) -> bool| slices().any(feature);
+    let has = |feature: Feature| slices().any(feature);
     bounds.extend(features.iter().filter(|(_, f)| has(*f)).map(|(name, _)| (*name).to_owned()));
     let whole = || settling.iter().filter(|run| run.reach == Reach::All);
     let states: u64 = whole().map(|run| run.unique).sum();

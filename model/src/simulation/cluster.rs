@@ -14,6 +14,7 @@ use super::finding::Findings;
 use super::network::Network;
 use super::server::{Happening, Outcome, Turn};
 use super::story::{Clauses, Story};
+use crate::draws::Draws;
 use crate::guards::Guards;
 use crate::server::Server;
 
@@ -250,17 +251,5 @@ impl Cluster {
             let fits = self.network.send(envelope);
             self.counts.add(Count::Dropped, u64::from(!fits));
         }
-    }
-}
-
-/// A sequence of random numbers (splitmix64).
-struct Draws(u64);
-
-impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 }

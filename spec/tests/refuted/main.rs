@@ -1,5 +1,5 @@
-//! Every claim refuted: a smallest hand-made case in which its function says no, beside a near one
-//! in which it says yes. A claim that cannot fail claims nothing.
+//! Every claim refuted: a smallest case in which its function says no, beside a near one in which
+//! it says yes. A claim that cannot fail claims nothing.
 #![allow(missing_docs)]
 
 mod between;
@@ -43,7 +43,7 @@ use snapshots::{
     vote_lost, written_differently,
 };
 
-/// The claims that are broken in two situations that differ in little.
+/// The claims that are broken in two cases that differ in little.
 struct Case {
     near: ClaimSet,
     refuted: ClaimSet,
@@ -246,8 +246,6 @@ fn durable(term: u64, voted_for: Option<u64>, terms: &[u64]) -> Durable {
     let hard_state = HardState { current_term: Term(term), voted_for: voted_for.map(NodeId) };
     Durable { hard_state, log: log(terms) }
 }
-
-// Over a whole run.
 
 fn elected(term: u64, leader: u64, terms: &[u64]) -> Event {
     Event::Elected { term: Term(term), leader: n(leader), log: log(terms) }
