@@ -116,9 +116,14 @@ async function load() {
     if (!(selected >= 0 && selected < path.length)) selected = path.length - 1;
     const [here, end] = await Promise.all([path.slice(0, selected + 1), path].map((way) => following(way.map((item) => item.index))));
     if (mine !== latest) return;
+    pending = null;
     view = {served, path, at: selected, next: here.steps, refused: here.refused, svg: end.svg};
+    const list = ['next', 'path'].find((id) => at(id).contains(document.activeElement));
     show(complaint);
+    // The lists are built anew: whoever was in one stays in it.
+    if (list) (at(list).querySelector('[aria-current], #next a') || at(list)).focus();
   } catch (error) {
+    pending = null;
     if (mine === latest) complain('The Explorer does not answer any more (' + error.message + '): start it again.');
   }
 }
@@ -128,10 +133,15 @@ function complain(text) {
   at('message').textContent = text || '';
 }
 
+/** The step that was chosen and is not shown yet: whoever types faster goes on from there. */
+let pending = null;
+const current = () => pending === null ? view.at : pending;
+
 function select(step) {
   const last = view.path.length - 1;
   const chosen = Math.max(0, Math.min(last, step));
-  if (view.served && chosen !== view.at) {
+  if (view.served && chosen !== current()) {
+    pending = chosen;
     history.replaceState(null, '', linkTo(view.path, chosen));
     load();
   }
@@ -302,8 +312,8 @@ function openCounterexample() {
 }
 
 const KEYS = {
-  j: () => select(view.at + 1), ArrowRight: () => select(view.at + 1),
-  k: () => select(view.at - 1), ArrowLeft: () => select(view.at - 1),
+  j: () => select(current() + 1), ArrowRight: () => select(current() + 1),
+  k: () => select(current() - 1), ArrowLeft: () => select(current() - 1),
   Home: () => select(0), End: () => select(view.path.length - 1),
   v: () => select(violation()),
   c: openCounterexample,
@@ -322,8 +332,8 @@ document.addEventListener('keydown', (event) => {
   KEYS[key]();
 });
 at('first').addEventListener('click', () => select(0));
-at('back').addEventListener('click', () => select(view.at - 1));
-at('forth').addEventListener('click', () => select(view.at + 1));
+at('back').addEventListener('click', () => select(current() - 1));
+at('forth').addEventListener('click', () => select(current() + 1));
 at('last').addEventListener('click', () => select(view.path.length - 1));
 at('keys').addEventListener('click', toggleHelp);
 at('close').addEventListener('click', toggleHelp);

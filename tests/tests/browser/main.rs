@@ -170,8 +170,10 @@ async fn opens_on_the_violation(page: &Page, served: &Served) {
     assert!(holds == "false" && first.contains("the first"), "{name}: {first}");
     let why = page.text("#why").await;
     assert!(why.contains(&format!("✗ {killer} is false, by this step")), "{name}: {why}");
-    let marked = page.evaluate("document.querySelectorAll('#grid .counted').length").await;
-    assert!(marked.as_u64().is_some_and(|marks| marks > 0), "{name}: nobody is marked");
+    // Where links alone were cut, no server stands out.
+    let marked = "document.querySelector('#grid .counted') !== null \
+        || document.getElementById('changes') === null";
+    assert_eq!(page.evaluate(marked).await, true, "{name}: nobody is marked");
     let stock = page.evaluate("document.body.textContent.includes('Safety holds')").await;
     assert_eq!(stock, false, "the stock page's wrong verdict is shown");
     assert_eq!(page.complaints().await, Vec::<String>::new(), "{name}");
@@ -273,6 +275,7 @@ async fn everything_can_be_done_with_the_keyboard() {
         served.steps
     );
     page.until(&end).await;
+    page.visit(&served.link).await;
     reaches_every_control(&page).await;
     assert_eq!(page.complaints().await, Vec::<String>::new());
     page.close().await;
@@ -280,7 +283,6 @@ async fn everything_can_be_done_with_the_keyboard() {
 
 /// Tab goes through all that can be used, and shows where it is.
 async fn reaches_every_control(page: &Page) {
-    page.evaluate("document.activeElement.blur()").await;
     let mut reached = Vec::new();
     while !reached.contains(&"diagram".to_owned()) {
         assert!(reached.len() < 200, "Tab does not come to the diagram: {reached:?}");
