@@ -122,16 +122,21 @@ fn recorded(steps: usize) -> Served {
     served(walk, ("a recorded run", Claim::ElectionSafety), &actions, verdicts)
 }
 
-/// A way of so many steps among five servers, with every choice that the slice has at each.
+/// A way of so many steps among five servers, or as far as there is one, with every choice that the
+/// slice has at each.
 fn long(steps: usize) -> Served {
     let slice = slices::named("replication-five").expect("a slice");
     let walk = quorate_model::explorer::SliceWalk::sound(slice);
     let (mut state, mut actions, mut seen) = (walk.initial(), Vec::new(), Vec::new());
     while actions.len() < steps {
         seen.push(state.clone());
-        let all = walk.steps(&state);
+        let mut all = walk.steps(&state);
+        all.retain(|(_, next)| !walk.steps(next).is_empty());
+        if all.is_empty() {
+            break;
+        }
         let fresh = all.iter().position(|(_, next)| !seen.contains(next));
-        let (action, next) = all[fresh.unwrap_or(actions.len() % all.len())].clone();
+        let (action, next) = all.swap_remove(fresh.unwrap_or(actions.len() % all.len()));
         actions.push(action);
         state = next;
     }
