@@ -72,7 +72,8 @@ fn quorums_that_share_nobody_are_named() {
         let enough = format!("enough for {of}");
         marks.iter().filter(|(_, says)| *says == enough).map(|(at, _)| at.clone()).collect()
     };
-    let sides: BTreeSet<_> = marks.iter().filter_map(|(_, says)| says.split(' ').last()).collect();
+    let sides: BTreeSet<_> =
+        marks.iter().filter_map(|(_, says)| says.split(' ').next_back()).collect();
     let [a, b] = sides.into_iter().collect::<Vec<_>>()[..] else { panic!("{marks:?}") };
     assert!(!side(a).is_empty() && side(a).is_disjoint(&side(b)), "{marks:?}");
 }

@@ -310,12 +310,12 @@ pub(super) static SOURCES: LazyLock<BTreeMap<String, Source>> =
 pub fn find(place: Place) -> Option<Source> {
     let text = FILES.iter().find(|(file, _)| *file == place.file)?.1;
     let lines: Vec<&str> = text.lines().collect();
-    let opens = |line: &&str| {
+    let opens = |line: &str| {
         let name = line.split_once("fn ").map(|(_, rest)| rest.strip_prefix(place.function));
         let next = name.flatten().and_then(|rest| rest.chars().next());
         matches!(next, Some('(' | '<')) && !line.trim_start().starts_with("//")
     };
-    let at = lines.iter().position(|line| opens(&line))?;
+    let at = lines.iter().position(|line| opens(line))?;
     let above = |line: &&&str| line.trim_start().starts_with("///") || line.contains("#[");
     let first = at - lines[..at].iter().rev().take_while(above).count();
     let indent = lines[at].len() - lines[at].trim_start().len();
