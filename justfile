@@ -19,9 +19,10 @@ explore *ARGUMENTS:
 lab *ARGUMENTS:
     cargo run --release -p quorate-model -- lab {{ARGUMENTS}}
 
-# Take the picture of the lab again, docs/lab-pre-vote.png
-screenshot:
+# Take the pictures of the README anew
+screenshots:
     cargo test -p quorate-tests --test lab -- --ignored screenshot
+    cargo test -p quorate-tests --test browser -- --ignored screenshots
 
 # All tests, the default slices included
 test:

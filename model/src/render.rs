@@ -158,7 +158,7 @@ pub fn times(state: &State, server: &Server) -> Vec<String> {
 }
 
 /// When a request was made, by the clock of who made it.
-fn made(sent: Instant) -> String {
+pub(crate) fn made(sent: Instant) -> String {
     match PRESENT.0.saturating_sub(sent.0) {
         0 => "sent now".to_owned(),
         1 => "sent 1 tick ago".to_owned(),

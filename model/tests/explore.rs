@@ -13,9 +13,10 @@ use std::process::{Command, Stdio};
 
 use mutants::MUTANTS;
 use quorate_model::explorer::{
-    ActorWalk, AddressError, Counterexample, Explored, ServeError, SliceWalk, TraceWalk, Walk,
-    choose, follow, hash, serve, shortest,
+    ActorWalk, AddressError, Choice, Counterexample, Explored, Replayed, Scenario, ServeError,
+    SliceWalk, TraceWalk, Walk, choose, drawing, export, follow, hash, serve, shortest,
 };
+use quorate_model::guards::Guards;
 use quorate_model::mutation::Mutation;
 use quorate_model::slices;
 use quorate_model::state::State;
@@ -70,7 +71,8 @@ fn a_link_is_what_stateright_encodes_and_its_model_refutes_the_last_state_only()
         let (actions, link) = (found.actions(), found.walk.header().trace.expect("a link"));
         let model = Explored::new(found.walk);
         let initial = model.init_states().remove(0);
-        let path = Path::from_actions(&model, initial, &actions).expect("a path of the model");
+        let steps: Vec<_> = actions.into_iter().map(Choice::Step).collect();
+        let path = Path::from_actions(&model, initial, &steps).expect("a path of the model");
         assert!(link.starts_with(&format!("#/steps/{}?", path.encode(&model))), "{link}");
         let holds = model.properties()[0].condition;
         assert!(!holds(&model, path.last_state()), "{}", mutation.name());
@@ -91,13 +93,13 @@ fn a_state_is_json_and_a_step_names_what_it_changes() {
     assert_eq!(state["left"][0], "2 commands");
     let mut actions = Vec::new();
     model.actions(&initial, &mut actions);
-    let step: serde_json::Value =
-        serde_json::from_str(&model.format_step(&initial, actions[0]).expect("it leads somewhere"))
-            .expect("a step is JSON");
+    let step = model.format_step(&initial, actions.swap_remove(0)).expect("it leads somewhere");
+    let step: serde_json::Value = serde_json::from_str(&step).expect("a step is JSON");
     assert!(step["sentence"].as_str().expect("text").contains("becomes a candidate"), "{step}");
-    let changed: Vec<_> = step["changed"].as_array().expect("a list").iter().collect();
-    assert!(changed.contains(&&serde_json::json!("n0.role")), "{step}");
-    assert!(!changed.contains(&&serde_json::json!("n1.role")), "{step}");
+    let changed = step["changed"].as_array().expect("a list");
+    let of =
+        |server: &str| changed.iter().any(|it| it["server"] == server && it["field"] == "role");
+    assert!(of("n0") && !of("n1"), "{step}");
 }
 
 #[test]
@@ -106,9 +108,10 @@ fn the_diagram_has_a_row_a_step_and_no_label_leaves_it() {
         let found = counterexample(mutation);
         let actions = found.actions();
         let model = Explored::new(found.walk);
-        let initial = model.init_states().remove(0);
-        let path = Path::from_actions(&model, initial, &actions).expect("a path");
-        let svg = model.as_svg(path).expect("a drawing");
+        let step = |shown, action: &_| model.next_state(&shown, Choice::Step(*action));
+        let start = model.init_states().remove(0);
+        let last = actions.iter().fold(start, |shown, it| step(shown, it).expect("a step"));
+        let svg = drawing(&last);
         assert_eq!(svg.matches("class=\"row\"").count(), actions.len());
         let width: usize = number_after(&svg, "width=\"");
         for text in svg.split("<text class=\"label").skip(1) {
@@ -369,4 +372,70 @@ fn a_violation_under_the_present_rules_is_its_own_counterexample() {
     let last = follow(&found.walk, &link).expect("it leads to the violation");
     assert_eq!(false_claims(&found.walk, &last), ["NonDisruption"]);
     assert!(Counterexample::under_present_rules(slice, Claim::VoteStable).is_none());
+}
+
+/// A counterexample as text is false under its mutant again, and never under the rules as they are.
+#[test]
+fn an_exported_scenario_replays() {
+    for mutation in MUTANTS {
+        let found = counterexample(mutation);
+        let scenario = found.scenario();
+        let read = Scenario::parse(&scenario.to_string()).expect("it reads what it writes");
+        assert_eq!(read, scenario);
+        assert_eq!(read.steps.len(), found.trace.steps.len());
+        assert_eq!(read.replay(), Replayed::Violated(read.steps.len()), "{}", mutation.name());
+        let sound = read.replay_under(Guards::sound());
+        assert!(!matches!(sound, Replayed::Violated(_)), "{}: {sound:?}", mutation.name());
+        assert_eq!(found.walk.header().scenario, Some(scenario.to_string()));
+    }
+    let short = counterexample(Mutation::CountsOldVotes).scenario();
+    let steps = short.steps[..short.steps.len() - 1].to_vec();
+    assert_eq!(Scenario { steps, ..short.clone() }.replay(), Replayed::Holds);
+    let steps = ["the sky falls".to_owned()].into_iter().chain(short.steps.clone()).collect();
+    assert_eq!(Scenario { steps, ..short }.replay(), Replayed::Impossible(1));
+}
+
+#[test]
+fn a_scenario_that_says_nothing_known_is_refused_with_its_line() {
+    let wrong = |text: &str| Scenario::parse(text).expect_err("it is none").to_string();
+    assert_eq!(wrong("# a\nslice electoin\n"), "line 2: there is no slice electoin");
+    assert_eq!(wrong("slice election\nfinds Nothing\n"), "line 2: there is no claim Nothing");
+    assert!(wrong("slice election\n").contains("finds CLAIM"));
+}
+
+#[test]
+fn an_export_has_every_step_with_its_state() {
+    let found = counterexample(Mutation::CountsOldVotes);
+    let (actions, link) = (found.actions(), found.walk.header().trace);
+    let document = export(found.walk, &actions).expect("it is a way");
+    assert_eq!(document["link"].as_str(), link.as_deref());
+    let path = document["path"].as_array().expect("a list");
+    assert_eq!(path.len(), actions.len() + 1);
+    assert!(path[0]["step"].is_null());
+    let last = &path[actions.len()];
+    assert_eq!(last["step"]["broke"][0], "ElectionSafety");
+    assert_eq!(last["state"]["nodes"][0]["role"], "Leader");
+}
+
+#[test]
+fn explore_writes_what_it_would_serve() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let explore = |arguments: &[&str]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_quorate-model"));
+        let ran = { program }.arg("explore").args(arguments).output().expect("it starts");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).expect("UTF-8")
+    };
+    let (text, json) = (file("a.scenario"), file("a.json"));
+    let printed = explore(&["--mutant", "CountsOldVotes", "--export", &text]);
+    assert!(printed.ends_with(&format!("written to {text}\n")), "{printed}");
+    let written = std::fs::read_to_string(&text).expect("it is there");
+    assert!(matches!(Scenario::parse(&written).map(|it| it.replay()), Ok(Replayed::Violated(7))));
+    explore(&["--mutant", "CountsOldVotes", "--export", &json]);
+    let written = std::fs::read_to_string(&json).expect("it is there");
+    let document: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    assert_eq!(document["served"]["mutant"]["name"], "CountsOldVotes");
+    assert!(refusal(&["replication", "--export", &text]).contains("is of a counterexample"));
+    assert!(refusal(&["--export", "/nowhere/a.json"]).contains("cannot write /nowhere/a.json"));
 }

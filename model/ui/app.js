@@ -4,7 +4,7 @@
 
 const at = (id) => document.getElementById(id);
 const answers = new Map();
-let view = {served: null, path: [], at: 0, next: []};
+let view = {served: null, path: [], at: 0, next: [], refused: [], svg: ''};
 let latest = 0;
 
 /** An element with text or children: text never becomes markup. */
@@ -15,24 +15,34 @@ function make(tag, className, ...children) {
   return element;
 }
 
-/** What follows the state after these action indices: Stateright's answer, with its JSON read. */
+/** What follows the state after these action indices: Stateright's answer, with its JSON read. Beside
+ * the steps there is one action without a state, which says the rest of the state that they begin in. */
 function following(indices) {
   const address = '/.states' + indices.map((index) => '/' + index).join('');
   if (!answers.has(address)) answers.set(address, ask(address));
   return answers.get(address);
 }
 
+/** Asks for all of a way at once that is known to exist: one answer after the other would take longer. */
+function askAhead(served, indices) {
+  const known = served.trace ? served.trace.split('?')[0] + '/' : '';
+  if (!known.startsWith('#/steps/' + indices.join('/') + '/')) return;
+  // Who needs an answer hears of its failure.
+  indices.forEach((_, i) => following(indices.slice(0, i + 1)).catch(() => null));
+}
+
 async function ask(address) {
   try {
     const answer = await fetch(address);
-    if (!answer.ok) return [];
-    const steps = await answer.json();
-    return steps.filter((step) => step.state).map((step) => ({
+    if (!answer.ok) return {steps: [], refused: [], svg: ''};
+    const all = await answer.json();
+    const steps = all.filter((step) => step.state).map((step) => ({
       index: step.actionIndex,
       state: JSON.parse(step.state),
       step: step.outcome ? JSON.parse(step.outcome) : null,
-      svg: step.svg,
     }));
+    const beside = all.find((step) => !step.state);
+    return {steps, ...(beside ? JSON.parse(beside.action) : {refused: [], svg: ''})};
   } catch (error) {
     answers.delete(address);
     throw error;
@@ -82,7 +92,7 @@ function misfit(asked, served) {
 async function load() {
   const mine = ++latest;
   try {
-    const [start] = await following([]);
+    const {steps: [start]} = await following([]);
     const served = start.state.served;
     if (!location.hash) history.replaceState(null, '', served.trace || '#/steps/0');
     const {known, indices, asked} = parse(location.hash);
@@ -93,8 +103,9 @@ async function load() {
     if (wanted.length > 0 && wanted[0] !== 0) {
       complaint = 'This link begins at state ' + wanted[0] + ', and there is only state 0. What is shown is the start.';
     } else {
+      askAhead(served, wanted);
       for (let i = 1; i < wanted.length; i++) {
-        const steps = await following(path.map((item) => item.index));
+        const {steps} = await following(path.map((item) => item.index));
         const found = steps.find((item) => item.index === wanted[i]);
         if (!found) {
           complaint = 'Step ' + i + ' of this link does not exist here: there is no action ' + wanted[i] +
@@ -112,11 +123,16 @@ async function load() {
     }
     let selected = fits && asked.has('at') ? Number(asked.get('at')) : path.length - 1;
     if (!(selected >= 0 && selected < path.length)) selected = path.length - 1;
-    const next = await following(path.slice(0, selected + 1).map((item) => item.index));
+    const [here, end] = await Promise.all([path.slice(0, selected + 1), path].map((way) => following(way.map((item) => item.index))));
     if (mine !== latest) return;
-    view = {served, path, at: selected, next};
+    pending = null;
+    view = {served, path, at: selected, next: here.steps, refused: here.refused, svg: end.svg};
+    const list = ['next', 'path'].find((id) => at(id).contains(document.activeElement));
     show(complaint);
+    // The lists are built anew: whoever was in one stays in it.
+    if (list) (at(list).querySelector('[aria-current], #next a') || at(list)).focus();
   } catch (error) {
+    pending = null;
     if (mine === latest) complain('The Explorer does not answer any more (' + error.message + '): start it again.');
   }
 }
@@ -126,28 +142,41 @@ function complain(text) {
   at('message').textContent = text || '';
 }
 
+/** The step that was chosen and is not shown yet: whoever types faster goes on from there. */
+let pending = null;
+const current = () => pending === null ? view.at : pending;
+
 function select(step) {
   const last = view.path.length - 1;
   const chosen = Math.max(0, Math.min(last, step));
-  if (view.served && chosen !== view.at) {
+  if (view.served && chosen !== current()) {
+    pending = chosen;
     history.replaceState(null, '', linkTo(view.path, chosen));
     load();
   }
 }
 
 function show(complaint) {
+  performance.mark('show');
   complain(complaint);
+  const {state, step} = view.path[view.at];
+  const why = explained(state);
   showHeader();
   showStepper();
   showPath();
   showNext();
-  const {state, step} = view.path[view.at];
-  showNodes(state, step);
+  showRefused(view.refused);
+  showWhy(state);
+  showStep(step);
+  showGrid(state, step, why ? why.marks : []);
+  showServers(state, step);
   showClaims(state, step);
   showMessages(state, step);
   showDiagram();
+  at('scenario').hidden = !isCounterexample();
   document.body.dataset.step = view.at;
   document.body.dataset.ready = 'true';
+  performance.measure('show', 'show');
 }
 
 function showHeader() {
@@ -228,118 +257,97 @@ function showNext() {
   at('next').replaceChildren(...(items.length ? items : [nothing]));
 }
 
-function showNodes(state, step) {
-  const changed = new Set(step ? step.changed : []);
-  const rows = state.nodes.map((node) => {
-    const cell = (label, field, className, ...content) => {
-      const cell = make('td', className, ...content);
-      cell.dataset.label = label;
-      if (changed.has(node.name + '.' + field)) {
-        cell.classList.add('changed');
-        cell.title = 'changed in this step';
-      }
-      return cell;
-    };
-    const value = (text) => make('span', 'value', String(text));
-    const lines = (texts) => texts.length
-      ? make('span', 'value lines', ...texts.map((text) => make('span', 'small', text))) : make('span', 'empty', '–');
-    const disk = node.unwritten.map((text) => 'not on disk: ' + text)
-      .concat(node.held.map((text) => 'held back ' + text));
-    const row = make('tr', '',
-      cell('server', '', 'server', node.name),
-      cell('role', 'role', 'role-' + node.role, value(node.role)),
-      cell('term', 'term', '', value(node.term)),
-      cell('vote', 'vote', '', value(node.vote || '–')),
-      cell('log', 'log', 'log-cell', log(node)),
-      cell('commit', 'commit', '', value(node.commit)),
-      cell('promise', 'promised', 'promise', value(node.promised ? 'promised' : '–')),
-      cell('knows', 'notes', 'knows wide' + (node.notes.length ? '' : ' none'), lines(node.notes)),
-      cell('not on disk, held back', 'disk', 'wide' + (disk.length ? '' : ' none'), lines(disk)));
-    row.dataset.server = node.name;
-    return row;
-  });
-  at('nodes').tBodies[0].replaceChildren(...rows);
-  const bounded = [];
-  if (state.left.length) bounded.push('Still possible: ' + state.left.join(', ') + '.');
-  if (state.cut.length) bounded.push('Cut links: ' + state.cut.join(', ') + '.');
-  at('bounded').textContent = bounded.join(' ');
-}
-
-function log(node) {
-  const cells = node.log.map((entry) => {
-    const mark = entry.durable ? ' ●' : ' ○';
-    const cell = make('span', 'entry t' + (entry.term % 6) + (entry.committed ? ' committed' : ''), 't' + entry.term + (entry.configuration || '') + mark);
-    cell.title = 'index ' + entry.index + ', term ' + entry.term + (entry.configuration ? ', members ' + entry.configuration : '') + (entry.committed ? ', committed' : ', not committed') +
-      (entry.durable ? ', on disk' : ', not on disk');
-    return cell;
-  });
-  if (node.base > 0) cells.unshift(make('span', 'small', 'after ' + node.base));
-  return make('span', 'log', ...(cells.length ? cells : [make('span', 'empty', 'empty')]));
-}
-
-function showClaims(state, step) {
-  const target = view.served.mutant && view.served.mutant.claim;
-  const broke = new Set(step ? step.broke : []);
-  const count = state.claims.filter((claim) => !claim.holds).length;
-  const holding = state.claims.length - count;
-  at('claims-title').textContent = 'Claims in this state: ' + (count ? count + ' FALSE, ' : '') + holding + ' hold';
-  at('claims').replaceChildren(...state.claims.map(({claim, says, holds}) => {
-    const truth = make('span', 'truth ' + (holds ? 'true' : 'false'), holds ? '✓ holds' : '✗ FALSE');
-    const notes = [];
-    if (!holds && broke.has(claim)) notes.push(make('span', 'badge false', 'by this step'));
-    if (claim === target) notes.push(make('span', 'badge', 'what the mutant has to break'));
-    const item = make('li', holds ? '' : 'broken', truth, make('strong', '', claim), ' ', ...notes, make('span', 'says', says));
-    item.title = says;
-    item.dataset.claim = claim;
-    item.dataset.holds = holds;
-    return item;
-  }));
-}
-
-function showMessages(state, step) {
-  const sent = new Set(step ? step.sent : []);
-  const items = state.messages.map((message, i) => make('li', '',
-    make('span', 'route', message.from + ' → ' + message.to), message.says,
-    sent.has(i) ? make('span', 'badge new', 'new') : null));
-  at('messages').replaceChildren(...(items.length ? items : [make('li', 'empty', 'None.')]));
-  for (const badge of at('messages').querySelectorAll('.new')) badge.before(' ');
-}
+let drawn = null;
 
 function showDiagram() {
-  const {svg} = view.path[view.path.length - 1];
   at('space-time').hidden = view.path.length < 2;
-  const drawing = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement;
-  for (const part of drawing.querySelectorAll('[data-step]')) {
+  const place = at('diagram');
+  if (drawn !== view.svg) {
+    const {scrollLeft} = place;
+    place.replaceChildren(new DOMParser().parseFromString(view.svg, 'image/svg+xml').documentElement);
+    place.scrollLeft = scrollLeft;
+    drawn = view.svg;
+    for (const row of place.querySelectorAll('.row')) row.addEventListener('click', () => select(Number(row.dataset.step)));
+  }
+  for (const part of place.querySelectorAll('[data-step]')) {
     const step = Number(part.dataset.step);
     part.classList.toggle('future', step > view.at);
     part.classList.toggle('current', step === view.at && part.classList.contains('row'));
-    if (part.classList.contains('row')) part.addEventListener('click', () => select(step));
   }
-  const place = at('diagram');
-  const {scrollLeft} = place;
-  place.replaceChildren(drawing);
-  place.scrollLeft = scrollLeft;
 }
 
-const KEYS = {
-  j: () => view.at + 1, ArrowRight: () => view.at + 1,
-  k: () => view.at - 1, ArrowLeft: () => view.at - 1,
-  Home: () => 0, End: () => view.path.length - 1,
-};
+const isCounterexample = () => Boolean(view.served.scenario && view.served.trace &&
+  view.served.trace.split('?')[0] === linkTo(view.path, view.path.length - 1).split('?')[0]);
 
-document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
-  event.preventDefault();
-  select(KEYS[event.key]());
-});
-at('first').addEventListener('click', () => select(0));
-at('back').addEventListener('click', () => select(view.at - 1));
-at('forth').addEventListener('click', () => select(view.at + 1));
-at('last').addEventListener('click', () => select(view.path.length - 1));
-at('sentences').addEventListener('click', () => {
+/** Hands a text to the person as a file. */
+function download(name, type, text) {
+  const link = make('a', '');
+  link.href = URL.createObjectURL(new Blob([text], {type}));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+const fileName = () => [view.served.slice, view.served.mutant && view.served.mutant.name].filter(Boolean).join('-').replace(/[^\w.-]/g, '_');
+
+/** The steps with what is shown of them: the same document as `explore --export` writes. */
+function exported() {
+  const {sources, ...served} = view.served;
+  const path = view.path.map(({step, state: {served: _, ...state}}) => ({step, state}));
+  return {served, link: linkTo(view.path, view.path.length - 1), path};
+}
+
+const save = () => download(fileName() + '.json', 'application/json', JSON.stringify(exported(), null, 2) + '\n');
+
+/** The first step at which a claim is false that has held until then, or where it is not known, here. */
+function violation() {
+  const step = view.path.findIndex((item) => item.step && item.step.broke.length);
+  return step < 0 ? view.at : step;
+}
+
+function toggleHelp() {
+  if (at('help').open) at('help').close();
+  else at('help').showModal();
+}
+
+function toggleSentences() {
   const shown = at('claims').classList.toggle('sentences');
   at('sentences').setAttribute('aria-pressed', shown);
   at('sentences').textContent = (shown ? 'Hide' : 'Show') + ' what the claims say';
+}
+
+function openCounterexample() {
+  if (view.served.trace) location.hash = view.served.trace;
+}
+
+const KEYS = {
+  j: () => select(current() + 1), ArrowRight: () => select(current() + 1),
+  k: () => select(current() - 1), ArrowLeft: () => select(current() - 1),
+  Home: () => select(0), End: () => select(view.path.length - 1),
+  v: () => select(violation()),
+  c: openCounterexample,
+  n: () => (at('next').querySelector('a') || at('next')).focus(),
+  s: toggleSentences,
+  e: save,
+  '?': toggleHelp,
+};
+
+document.addEventListener('keydown', (event) => {
+  const {key, target} = event;
+  const scrolls = target.closest && target.closest('.scroll, pre') === target && /^(Arrow|Home|End)/.test(key);
+  if (event.ctrlKey || event.metaKey || event.altKey || scrolls || !Object.hasOwn(KEYS, key)) return;
+  if (!view.served || (at('help').open && key !== '?')) return;
+  event.preventDefault();
+  KEYS[key]();
 });
+at('first').addEventListener('click', () => select(0));
+at('back').addEventListener('click', () => select(current() - 1));
+at('forth').addEventListener('click', () => select(current() + 1));
+at('last').addEventListener('click', () => select(view.path.length - 1));
+at('keys').addEventListener('click', toggleHelp);
+at('close').addEventListener('click', toggleHelp);
+at('export').addEventListener('click', save);
+at('scenario').addEventListener('click', () => download(fileName() + '.scenario', 'text/plain', view.served.scenario));
+at('sentences').addEventListener('click', toggleSentences);
 window.addEventListener('hashchange', load);
 load();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use quorate_model::actors::can_act;
 use quorate_model::explorer::{
-    ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end, link,
-    serve, url,
+    ActorWalk, Counterexample, SliceWalk, TraceWalk, Walk, choose, clean_up_at_the_end, export,
+    link, serve, url,
 };
 use quorate_model::mutation::Mutation;
 use quorate_model::simulation::{Trace, run as simulate};
@@ -38,6 +38,10 @@ pub(super) struct Arguments {
     /// Walk through the run that a trace file records, as a failing test of the simulation writes it
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write the way to the violation to a file, and serve nothing: a name that ends in .scenario for
+    /// a regression scenario, any other for JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "address")]
+    export: Option<PathBuf>,
     /// Where to listen; port 0 stands for any free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
     address: String,
@@ -46,27 +50,44 @@ pub(super) struct Arguments {
     allow_remote: bool,
 }
 
+/// Where a walk goes: to the browser, or to a file.
+struct Destination<'a> {
+    at: SocketAddr,
+    export: Option<&'a Path>,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
+    super::writable(&arguments.export)?;
     if let Some(file) = &arguments.trace {
         return open_trace(file, arguments);
     }
     let slice = arguments.slice.as_deref().map(slice_named).transpose()?;
     let mutation = arguments.mutant.as_deref().map(mutation_named).transpose()?;
     let slices = candidates(slice, mutation, arguments.actors)?;
-    let at = address(arguments)?;
+    let to = destination(arguments)?;
     if let Some(name) = &arguments.claim {
-        return open_violation(slices[0], claim_named(name)?, at);
+        return open_violation(slices[0], claim_named(name)?, &to);
     }
     match (mutation, arguments.actors) {
-        (None, false) => open(SliceWalk::sound(slices[0]), at),
-        (Some(mutation), false) => open_counterexample(mutation, &slices, at),
-        (_, true) => open_actors(&slices, mutation, at),
+        (None, false) => open(SliceWalk::sound(slices[0]), &to),
+        (Some(mutation), false) => open_counterexample(mutation, &slices, &to),
+        (_, true) => open_actors(&slices, mutation, &to),
     }
 }
 
-fn address(arguments: &Arguments) -> Result<SocketAddr, Usage> {
+fn destination(arguments: &Arguments) -> Result<Destination<'_>, Usage> {
     let chosen = choose(&arguments.address, arguments.allow_remote);
-    chosen.map_err(|error| Usage(error.to_string()))
+    let at = chosen.map_err(|error| Usage(error.to_string()))?;
+    let found = arguments.mutant.is_some() || arguments.claim.is_some();
+    let counterexample = found && !arguments.actors && arguments.trace.is_none();
+    if arguments.export.as_deref().is_some_and(is_scenario) && !counterexample {
+        return Err(Usage(
+            "a regression scenario is of a counterexample in a slice: name a mutant or a claim, \
+             without --actors, or another file for JSON"
+                .to_owned(),
+        ));
+    }
+    Ok(Destination { at, export: arguments.export.as_deref() })
 }
 
 fn slice_named(name: &str) -> Result<Slice, Usage> {
@@ -125,7 +146,7 @@ fn searched(search: impl FnOnce() -> Option<Counterexample>) -> Option<Counterex
     found
 }
 
-fn open_violation(slice: Slice, claim: Claim, at: SocketAddr) -> Result<u8, Usage> {
+fn open_violation(slice: Slice, claim: Claim, to: &Destination) -> Result<u8, Usage> {
     let name = slice.name;
     if !slice.claims.contains(claim) {
         return Err(Usage(format!(
@@ -136,39 +157,75 @@ fn open_violation(slice: Slice, claim: Claim, at: SocketAddr) -> Result<u8, Usag
     let Some(found) = found else {
         return Err(Usage(format!("no trace of slice {name} on which {claim} fails was found")));
     };
-    show(found, at)
+    show(found, to)
 }
 
-/// Tells the trace, and serves it.
-fn show(found: Counterexample, at: SocketAddr) -> Result<u8, Usage> {
-    say!("{}\n", narrate::trace(found.walk.model(), &found.trace, found.claim));
-    say!("The violation in the Explorer: {}", link(&found.walk, at, &found.actions()));
-    serve_until_told(found.walk, at)
+/// Tells the trace, and serves it or writes it.
+fn show(found: Counterexample, to: &Destination) -> Result<u8, Usage> {
+    let Counterexample { walk, claim, trace } = &found;
+    say!("{}\n", narrate::trace(walk.model(), trace, *claim));
+    if let Some(file) = to.export.filter(|file| is_scenario(file)) {
+        return write(file, &found.scenario().to_string());
+    }
+    let actions = found.actions();
+    if to.export.is_none() {
+        say!("The violation in the Explorer: {}", link(walk, to.at, &actions));
+    }
+    finish(found.walk, &actions, to)
 }
 
-fn open_counterexample(mutation: Mutation, slices: &[Slice], at: SocketAddr) -> Result<u8, Usage> {
+fn is_scenario(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "scenario")
+}
+
+/// Serves the walk, or writes the way through these actions.
+fn finish<W: Walk>(walk: W, actions: &[W::Action], to: &Destination) -> Result<u8, Usage> {
+    let Some(file) = to.export else { return serve_until_told(walk, to.at) };
+    let document = export(walk, actions).expect("the way is one of the walk");
+    let text = serde_json::to_string_pretty(&document).expect("its keys are strings");
+    write(file, &format!("{text}\n"))
+}
+
+fn write(file: &Path, text: &str) -> Result<u8, Usage> {
+    let shown = file.display();
+    std::fs::write(file, text)
+        .map_err(|error| Usage(format!("cannot write {shown}: {error}; name another file")))?;
+    say!("written to {shown}");
+    Ok(AS_DECLARED)
+}
+
+fn open_counterexample(
+    mutation: Mutation,
+    slices: &[Slice],
+    to: &Destination,
+) -> Result<u8, Usage> {
     let Some(found) = searched(|| Counterexample::find(mutation, slices)) else {
         let names: Vec<_> = slices.iter().map(|slice| slice.name).collect();
         let (mutant, names) = (mutation.name(), names.join(", "));
         return Err(Usage(format!("{mutant} survives {names}: there is nothing to show")));
     };
     say!("{}: {}", mutation.name(), mutation.about());
-    show(found, at)
+    show(found, to)
 }
 
-fn open_actors(slices: &[Slice], mutation: Option<Mutation>, at: SocketAddr) -> Result<u8, Usage> {
+fn open_actors(
+    slices: &[Slice],
+    mutation: Option<Mutation>,
+    to: &Destination,
+) -> Result<u8, Usage> {
     let mut walk = ActorWalk::of(&slices[0], mutation).expect("actors have what this slice has");
-    let Some(mutation) = mutation else { return open(walk, at) };
+    let Some(mutation) = mutation else { return open(walk, to) };
     let (mutant, claim) = (mutation.name(), mutation.killer().name());
     say!("{mutant}: {}", mutation.about());
     if let Some(actions) = walk.find_counterexample() {
-        let link = link(&walk, at, &actions);
         say!("{claim} is false after {} steps of the actor model.\n", actions.len());
-        say!("The violation in the Explorer: {link}");
-        return serve_until_told(walk, at);
+        if to.export.is_none() {
+            say!("The violation in the Explorer: {}", link(&walk, to.at, &actions));
+        }
+        return finish(walk, &actions, to);
     }
     say!("No violation of {claim} is near enough in the actor model; it opens at the start.\n");
-    open(walk, at)
+    open(walk, to)
 }
 
 fn open_trace(file: &Path, arguments: &Arguments) -> Result<u8, Usage> {
@@ -190,22 +247,27 @@ fn open_trace(file: &Path, arguments: &Arguments) -> Result<u8, Usage> {
     let refused = |error: &dyn std::error::Error| Usage(format!("{shown}: {error}"));
     let walk = TraceWalk::of_file(&name, &text).map_err(|error| refused(&error))?;
     let (setup, trace) = Trace::parse(&text).map_err(|error| refused(&error))?;
-    let at = address(arguments)?;
+    let to = destination(arguments)?;
     say!("trace {name}: {setup}, {} steps", walk.last());
     match simulate(&setup, &trace) {
         Ok(_) => say!("Nothing is false in it.\n"),
         Err(failure) => say!("False at the end: {}\n", failure.found),
     }
-    say!("The last step in the Explorer: {}{}", url(at), walk.link());
-    serve_until_told(walk, at)
+    if to.export.is_none() {
+        say!("The last step in the Explorer: {}{}", url(to.at), walk.link());
+    }
+    let actions: Vec<usize> = (1..=walk.last()).collect();
+    finish(walk, &actions, &to)
 }
 
-fn open<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {
+fn open<W: Walk>(walk: W, to: &Destination) -> Result<u8, Usage> {
     let header = walk.header();
     say!("{} {}: {}", header.kind, header.slice, header.about);
     say!("{}\n", header.bounds);
-    say!("The start in the Explorer: {}", link(&walk, at, &[]));
-    serve_until_told(walk, at)
+    if to.export.is_none() {
+        say!("The start in the Explorer: {}", link(&walk, to.at, &[]));
+    }
+    finish(walk, &[], to)
 }
 
 fn serve_until_told<W: Walk>(walk: W, at: SocketAddr) -> Result<u8, Usage> {

@@ -188,7 +188,7 @@ fn write_report(path: &Option<PathBuf>, report: &impl Serialize) -> Result<(), U
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Usage {
-    Usage(format!("cannot write {}: {error}; choose another --json file", path.display()))
+    Usage(format!("cannot write {}: {error}; choose another file", path.display()))
 }
 
 /// An unknown name, with the nearest known one if it is near.

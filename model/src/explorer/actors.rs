@@ -7,6 +7,7 @@ use stateright::actor::{ActorModelAction, Id};
 use stateright::{Expectation, Model};
 
 use super::link;
+use super::refused::Trial;
 use super::slice::{broken, verdicts};
 use super::story::{self, Event, Told};
 use super::walk::{Header, Verdict, Walk, shortest};
@@ -40,6 +41,7 @@ pub struct ActorWalk {
     model: Forgetful,
     claims: ClaimSet,
     header: Header,
+    mutation: Option<Mutation>,
 }
 
 impl ActorWalk {
@@ -60,14 +62,14 @@ impl ActorWalk {
             bounds: Slice { symmetric: false, reduced: false, forgets: false, ..model.0.cfg }
                 .bounds(),
             mutant: mutation.map(broken),
-            trace: None,
+            ..Header::default()
         };
         // Those that the direct model decides between servers are here as far as actors do.
         let steps = slice.claims.iter().filter(|claim| !Verdicts::DECIDES.contains(*claim));
         let leases = ClaimSet::of(&[Claim::LeaseExclusive, Claim::LinearizableRead]);
         let between = slice.lease.map_or(BETWEEN, |_| BETWEEN.union(leases));
         let claims = steps.fold(between, |set, claim| set.union(ClaimSet::of(&[claim])));
-        Some(ActorWalk { model, claims, header })
+        Some(ActorWalk { model, claims, header, mutation })
     }
 
     /// Looks for the shortest path on which the mutant's claim fails, and keeps its link.
@@ -137,8 +139,25 @@ impl Walk for ActorWalk {
         verdicts(self.claims, all)
     }
 
+    fn trial(&self) -> Option<Trial> {
+        let slice = &self.model.0.cfg;
+        let (params, timed) = (slice.params(), slice.clocks.is_some());
+        Some(Trial { params, mutation: self.mutation, timed })
+    }
+
     fn tell(&self, before: &RaftState, action: &ActorAction, after: &RaftState) -> Told {
         let (before, after) = (self.cluster(before), self.cluster(after));
+        let kind = match action {
+            ActorModelAction::Timeout(_, timer) => Some(match timer {
+                Timer::Election => "Timeout",
+                Timer::Promise => "Lapse",
+                Timer::Client => "Propose",
+                Timer::Operator => "ChangeMembers",
+                Timer::Clock => "Advance",
+                Timer::Heartbeat => "Exchange",
+            }),
+            _ => None,
+        };
         let (first, opening) = match action {
             ActorModelAction::Deliver { src, dst, msg } => {
                 let (from, to) = (node_id(*src), node_id(*dst));
@@ -176,7 +195,7 @@ impl Walk for ActorWalk {
             // The model neither loses messages nor crashes, and its actors draw no numbers.
             other => (Event::Everywhere(String::new()), format!("{other:?}")),
         };
-        story::by_difference(None, first, &opening, &before, &after)
+        story::by_difference((None, kind), first, &opening, &before, &after)
     }
 }
 

@@ -13,11 +13,21 @@
 
 mod actors;
 mod address;
+mod counted;
 mod diagram;
+mod explored;
+mod export;
+mod fields;
 mod link;
 mod page;
+mod quorum;
+mod refused;
+mod scenario;
+mod shown;
 mod slice;
+mod source;
 mod story;
+mod tally;
 mod trace;
 mod view;
 mod walk;
@@ -29,13 +39,22 @@ use stateright::Model;
 
 pub use actors::{ActorAction, ActorWalk};
 pub use address::{AddressError, choose, url};
+pub use counted::{Commit, Counted, Election};
 pub use diagram::svg;
+pub use explored::{Choice, Explored, drawing};
+pub use export::export;
+pub use fields::{Changed, StepView};
 pub use link::{follow, hash};
+pub use quorum::{Case, Explanation, Mark};
+pub use refused::{RefusedView, Trial};
+pub use scenario::{Replayed, Scenario, ScenarioError};
+pub use shown::Shown;
 pub use slice::{Counterexample, SliceWalk};
+pub use source::{Change, Place, Refuser, Source, find};
 pub use story::{Event, Told};
 pub use trace::TraceWalk;
-pub use view::{EntryView, MessageView, NodeView, StateView, StepView, state};
-pub use walk::{Broken, Explored, Header, Shown, Verdict, Walk, shortest};
+pub use view::{CommittedView, EntryView, MessageView, NodeView, PeerView, StateView, state};
+pub use walk::{Broken, Header, Lease, Verdict, Walk, shortest};
 
 /// The link to the state after these actions.
 ///

@@ -10,10 +10,17 @@ use tempfile::TempDir;
 const FILES: [(&str, &str); 4] = [
     ("index.htm", include_str!("../../ui/index.htm")),
     ("app.css", include_str!("../../ui/app.css")),
-    ("app.js", include_str!("../../ui/app.js")),
+    ("app.js", SCRIPT),
     // Stateright would serve its own copy of this library; the page does without.
     ("knockout-3.5.0.js", ""),
 ];
+
+/// Stateright serves one script of this name, so what is in several files is one there.
+const SCRIPT: &str = concat!(
+    include_str!("../../ui/grid.js"),
+    include_str!("../../ui/step.js"),
+    include_str!("../../ui/app.js"),
+);
 
 /// The folder of this process, for as long as it serves.
 static FOLDER: Mutex<Option<TempDir>> = Mutex::new(None);

@@ -1,24 +1,29 @@
 //! A slice in the Explorer: plain states of a [`SliceModel`], under the sound rules or a mutant.
 
 use quorate_spec::property::{Claim, ClaimSet};
-use quorate_spec::{Index, NodeId};
+use quorate_spec::{Envelope, NodeId};
 
 use super::link;
+use super::refused::Trial;
+use super::scenario::Scenario;
 use super::story::{self, Told};
-use super::walk::{Broken, Header, Verdict, Walk};
-use crate::action::Action;
+use super::walk::{Broken, Header, Lease, Verdict, Walk};
+use crate::action::{Action, What};
 use crate::check::TRACE_LIMIT;
 use crate::guards::Guards;
+use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::mutation::Mutation;
 use crate::search::{Trace, shortest};
-use crate::slice::Slice;
+use crate::server::PRESENT;
+use crate::slice::{Network, Slice};
 use crate::state::State;
 
 /// A slice to walk through.
 pub struct SliceWalk {
     model: SliceModel,
     header: Header,
+    mutation: Option<Mutation>,
     /// Where the walk begins, of the slice's initial states.
     initial: State,
 }
@@ -54,7 +59,16 @@ impl Counterexample {
         let trace = shortest(&walk.model, claim, TRACE_LIMIT).1?;
         walk.initial = trace.initial.clone();
         walk.header.trace = link::hash(&walk, &walk.header, &actions(&trace));
-        Some(Counterexample { walk, claim, trace })
+        let mut found = Counterexample { walk, claim, trace };
+        found.walk.header.scenario = Some(found.scenario().to_string());
+        Some(found)
+    }
+
+    /// The counterexample as text that can be kept and replayed.
+    #[must_use]
+    pub fn scenario(&self) -> Scenario {
+        let SliceWalk { model, mutation, .. } = &self.walk;
+        Scenario::of(&model.slice, *mutation, self.claim, &self.trace)
     }
 
     /// The actions that lead to the violation.
@@ -82,9 +96,9 @@ impl SliceWalk {
             about: model.slice.about.to_owned(),
             bounds: model.slice.bounds(),
             mutant: mutation.map(broken),
-            trace: None,
+            ..Header::default()
         };
-        SliceWalk { initial: model.plain_initial(), model, header }
+        SliceWalk { initial: model.plain_initial(), model, header, mutation }
     }
 
     /// The slice's model.
@@ -134,8 +148,33 @@ impl Walk for SliceWalk {
         verdicts(self.model.slice.claims, self.model.false_claims(state))
     }
 
-    fn lease_readers(&self, state: &State) -> Vec<(NodeId, Index)> {
-        self.model.lease_readers(state)
+    fn leases(&self, state: &State) -> Vec<Lease> {
+        let until = |id: NodeId| {
+            let node = &state.server(id).node;
+            let until = self.model.silent.protocol.read_view(node).lease_until?;
+            state.clocks.has_time().then(|| until.0.saturating_sub(PRESENT.0))
+        };
+        let readers = self.model.lease_readers(state).into_iter();
+        readers.map(|(holder, index)| Lease { holder, index, ticks: until(holder) }).collect()
+    }
+
+    fn trial(&self) -> Option<Trial> {
+        let timed = self.model.slice.clocks.is_some();
+        let params = self.model.silent.protocol.params;
+        Some(Trial { params, mutation: self.mutation, timed })
+    }
+
+    /// What is under way, and in networks where requests are made as they arrive, those.
+    fn arriving(&self, state: &State) -> Vec<Interned<Envelope>> {
+        let open = |from, to| from != to && state.budget.is_open(from, to);
+        let under_way = state.net.iter().filter(|it| open(it.from, it.to)).copied();
+        let pulls = matches!(self.model.slice.network, Network::Pull { .. });
+        let ids = || self.model.ids().filter(|_| pulls);
+        let links = ids().flat_map(|from| ids().map(move |to| (from, to)));
+        let links = links.filter(|(from, to)| open(*from, *to));
+        let made =
+            links.filter_map(|(from, to)| self.model.request(state, from, to, What::Entries));
+        under_way.chain(made.map(|(_, request)| request)).collect()
     }
 
     fn tell(&self, before: &State, action: &Action, after: &State) -> Told {

@@ -1,8 +1,11 @@
 //! One step, told: a sentence for the list, and events for the sequence diagram.
 
-use quorate_spec::{AppendOutcome, Body, Envelope, NodeId};
+use std::collections::BTreeSet;
 
-use crate::action::{Action, Fate};
+use quorate_spec::{AppendOutcome, Body, Envelope, NodeId, RoleName};
+
+use super::source::{Change, Place};
+use crate::action::{ACTION_KINDS, Action, Fate};
 use crate::intern::Interned;
 use crate::model::SliceModel;
 use crate::narrate;
@@ -17,6 +20,8 @@ pub struct Told {
     pub sentence: String,
     /// In events, in their order.
     pub events: Vec<Event>,
+    /// Where the functions are that made it.
+    pub sources: Vec<Place>,
 }
 
 /// What the diagram draws.
@@ -34,6 +39,54 @@ pub enum Event {
     Leaves(Interned<Envelope>),
     /// A message is sent and lost.
     IsLost(Interned<Envelope>),
+}
+
+impl Event {
+    /// The server at which it happens, if it is one's.
+    #[must_use]
+    pub fn actor(&self) -> Option<NodeId> {
+        match self {
+            Event::At(id, _) => Some(*id),
+            Event::Arrives(envelope) | Event::Passes(envelope) => Some(envelope.to),
+            Event::Leaves(envelope) | Event::IsLost(envelope) => Some(envelope.from),
+            Event::Everywhere(_) => None,
+        }
+    }
+
+    /// The message that arrives in it, if one does.
+    #[must_use]
+    pub fn arriving(&self) -> Option<Interned<Envelope>> {
+        match self {
+            Event::Arrives(envelope) | Event::Passes(envelope) => Some(*envelope),
+            Event::At(..) | Event::Everywhere(_) | Event::Leaves(_) | Event::IsLost(_) => None,
+        }
+    }
+}
+
+/// Where the functions are that made a step: what set it off, the messages that arrived, and what
+/// came of them.
+fn sources(kind: Option<&str>, events: &[Event], before: &State, after: &State) -> Vec<Place> {
+    let mut places: Vec<Place> = kind.and_then(Place::of_action).into_iter().collect();
+    let arrived = events.iter().filter_map(Event::arriving);
+    places.extend(arrived.map(|it| Place::of_message(it.message.body.kind())));
+    let servers = before.servers.iter().zip(&after.servers);
+    let changes = servers.flat_map(|(was, is)| {
+        let (was, is) = (&was.node, &is.node);
+        let (term, role) = (was.current_term() == is.current_term(), is.role().name());
+        let fresh = was.role().name() != role || !term;
+        let commits = is.commit_index() > was.commit_index();
+        [
+            (fresh && role == RoleName::Candidate, Change::Candidate),
+            (fresh && role == RoleName::Leader, Change::Elected),
+            (!term && role == RoleName::Follower, Change::HigherTerm),
+            (commits && is.is_leader(), Change::LeaderCommits),
+            (commits && !is.is_leader(), Change::FollowerCommits),
+        ]
+    });
+    places.extend(changes.filter(|(is, _)| *is).map(|(_, change)| Place::of_change(change)));
+    let mut seen = BTreeSet::new();
+    places.retain(|place| seen.insert(*place));
+    places
 }
 
 /// A step of a slice.
@@ -72,25 +125,27 @@ pub(super) fn of_slice(model: &SliceModel, before: &State, action: Action, after
         Fate::Lost => Event::IsLost(*envelope),
     }));
     events.extend(notes_of_others(before, after, explained.actor));
-    Told { sentence: narrate::step(model, before, action, after), events }
+    let kind = match action {
+        // A deadline that passes at a leader is about its quorum.
+        Action::Timeout(id, _) if before.server(id).node.is_leader() => "Tick",
+        _ => ACTION_KINDS[action.kind()],
+    };
+    let sources = sources(Some(kind), &events, before, after);
+    Told { sentence: narrate::step(model, before, action, after), events, sources }
 }
 
-/// A step of which only the states are known: what is under way afterwards and was not before has
-/// been sent in it. Without a sentence it is told by what changed.
+/// A step of which only the states are known, and perhaps a sentence and the kind of action: what is
+/// under way afterwards and was not before has been sent in it. Without a sentence it is told by what
+/// changed.
 #[must_use]
 pub(super) fn by_difference(
-    sentence: Option<&str>,
+    (sentence, kind): (Option<&str>, Option<&str>),
     first: Event,
     opening: &str,
     before: &State,
     after: &State,
 ) -> Told {
-    let actor = match &first {
-        Event::At(id, _) => Some(*id),
-        Event::Arrives(envelope) | Event::Passes(envelope) => Some(envelope.to),
-        Event::Leaves(envelope) | Event::IsLost(envelope) => Some(envelope.from),
-        Event::Everywhere(_) => None,
-    };
+    let actor = first.actor();
     let ids = || before.servers.iter().map(|server| server.node.id());
     let others = || ids().filter(|id| Some(*id) != actor);
     let changed = |id: NodeId| changes(&before.server(id).node, &after.server(id).node);
@@ -106,7 +161,8 @@ pub(super) fn by_difference(
     events.extend(actor.into_iter().flat_map(|id| notes(before, after, id)));
     events.extend(sent.into_iter().map(|envelope| Event::Leaves(*envelope)));
     events.extend(notes_of_others(before, after, actor));
-    Told { sentence: sentence.map_or_else(|| clauses.join("; "), str::to_owned), events }
+    let sources = sources(kind, &events, before, after);
+    Told { sentence: sentence.map_or_else(|| clauses.join("; "), str::to_owned), events, sources }
 }
 
 fn happening(action: Action) -> &'static str {
@@ -173,8 +229,8 @@ pub(super) fn label(envelope: &Envelope) -> String {
             let terms: Vec<_> =
                 entries.ids(prev.index).map(|id| format!("t{}", id.term)).take(4).collect();
             match terms.is_empty() {
-                true => format!("heartbeat t{term}, c{leader_commit}"),
-                false => format!("Append t{term}: {}, c{leader_commit}", terms.join(" ")),
+                true => format!("heartbeat t{term}, commit {leader_commit}"),
+                false => format!("Append t{term}: {}, commit {leader_commit}", terms.join(" ")),
             }
         }
         Body::AppendEntriesReply(AppendOutcome::Accepted { match_index }) => {

@@ -4,6 +4,7 @@
 use quorate_spec::property::ClaimSet;
 
 use super::link;
+use super::refused::Trial;
 use super::slice::verdicts;
 use super::story::{self, Event, Told};
 use super::walk::{Header, Verdict, Walk};
@@ -13,6 +14,8 @@ use crate::state::State;
 /// A run to walk through, forwards only.
 pub struct TraceWalk {
     header: Header,
+    /// The rules that it ran under, where they are known.
+    trial: Option<Trial>,
     claims: ClaimSet,
     states: Vec<(String, State)>,
 }
@@ -36,7 +39,7 @@ impl TraceWalk {
             bounds: format!("{servers} servers, {steps} recorded steps"),
             ..Header::default()
         };
-        let mut walk = TraceWalk { header, claims, states };
+        let mut walk = TraceWalk { header, trial: None, claims, states };
         let actions: Vec<usize> = (1..=steps).collect();
         walk.header.trace = link::hash(&walk, &walk.header, &actions);
         walk
@@ -49,7 +52,9 @@ impl TraceWalk {
     pub fn of_file(name: &str, text: &str) -> Result<Self, ReplayError> {
         let states = replay(text)?;
         let (setup, _) = Trace::parse(text)?;
-        Ok(TraceWalk::new(name, &setup.to_string(), setup.claims(), states))
+        let walk = TraceWalk::new(name, &setup.to_string(), setup.claims(), states);
+        let (params, mutation) = (*setup.cluster().params(), setup.mutation);
+        Ok(TraceWalk { trial: Some(Trial { params, mutation, timed: false }), ..walk })
     }
 
     /// The number of its steps, and with it the last of its states.
@@ -90,9 +95,13 @@ impl Walk for TraceWalk {
         verdicts(self.claims, self.states[*at].1.broken)
     }
 
+    fn trial(&self) -> Option<Trial> {
+        self.trial
+    }
+
     fn tell(&self, before: &usize, _: &usize, after: &usize) -> Told {
         let (sentence, state) = &self.states[*after];
         let first = Event::Everywhere(String::new());
-        story::by_difference(Some(sentence), first, "", &self.states[*before].1, state)
+        story::by_difference((Some(sentence), None), first, "", &self.states[*before].1, state)
     }
 }

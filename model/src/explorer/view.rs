@@ -2,11 +2,13 @@
 
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::role::{Pace, Progress};
-use quorate_spec::{EntryId, Envelope, NodeId, Role};
+use quorate_spec::{EntryId, Envelope, Index, Node, NodeId, Role, Term};
 use serde::Serialize;
 
+use super::quorum::Explanation;
+use super::tally::ticks;
 use super::walk::{Header, Verdict};
-use crate::render::{configuration, message, times, under_way};
+use crate::render::{configuration, made, message, under_way};
 use crate::server::{PRESENT, Server};
 use crate::state::State;
 
@@ -24,9 +26,14 @@ pub struct StateView {
     pub cut: Vec<String>,
     /// What may still happen, of what is bounded.
     pub left: Vec<String>,
+    /// What anyone ever knew to be committed, entry by entry, which no server sees.
+    pub committed: Vec<CommittedView>,
     /// Each claim, the false ones first.
     pub claims: Vec<Verdict>,
-    /// A number of all of the above, the same in every build: a link carries it.
+    /// Why claims are false that are.
+    pub explained: Vec<Explanation>,
+    /// A number of servers, messages, links and claims, the same in every build of the same
+    /// specification: a link carries it.
     pub fingerprint: String,
 }
 
@@ -43,18 +50,43 @@ pub struct NodeView {
     pub vote: Option<String>,
     /// The last index that is no longer in the log.
     pub base: u64,
+    /// The term of that entry.
+    pub base_term: u64,
     /// Its log, entry by entry.
     pub log: Vec<EntryView>,
     /// Its commit index.
     pub commit: u64,
-    /// Whether it has promised not to vote.
-    pub promised: bool,
-    /// What only its role knows.
+    /// The last index that it knows to be on its disk.
+    pub durable: u64,
+    /// The configuration that it goes by, as far as its log has one.
+    pub members: String,
+    /// Its promise not to vote, on its own clock; none where it has promised nothing.
+    pub promise: Option<String>,
+    /// The lease that it holds, on its own clock.
+    pub lease: Option<String>,
+    /// What it knows of the others as their leader.
+    pub peers: Vec<PeerView>,
+    /// What else only its role knows.
     pub notes: Vec<String>,
+    /// How its clock may move, where each server has its own.
+    pub clock: Vec<String>,
     /// The writes that are not on disk.
     pub unwritten: Vec<String>,
     /// The messages that wait for them.
     pub held: Vec<String>,
+}
+
+/// A server as its leader knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PeerView {
+    /// Its name.
+    pub name: String,
+    /// The next entry to send.
+    pub next: u64,
+    /// Up to where the logs are known to agree.
+    pub matched: u64,
+    /// How entries are sent at present.
+    pub pace: String,
 }
 
 /// An entry of a log.
@@ -73,6 +105,17 @@ pub struct EntryView {
     pub durable: bool,
 }
 
+/// An entry that was committed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct CommittedView {
+    /// Its index.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// The term in which it was committed.
+    pub by: u64,
+}
+
 /// A message under way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct MessageView {
@@ -84,19 +127,6 @@ pub struct MessageView {
     pub kind: String,
     /// In a clause.
     pub says: String,
-}
-
-/// A step, for the list of steps: it names what it changes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct StepView {
-    /// What happens.
-    pub sentence: String,
-    /// The fields that differ, as `n0.role`.
-    pub changed: Vec<String>,
-    /// The positions, among the messages afterwards, of those that were not there before.
-    pub sent: Vec<usize>,
-    /// The claims that held before and are false now.
-    pub broke: Vec<String>,
 }
 
 /// The view of a state with the truth of its claims. States may come from anywhere: the models, or
@@ -117,7 +147,7 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
         ("transfer", "transfers", state.budget.transfers),
     ];
     let left = left.into_iter().filter(|(_, _, n)| *n > 0);
-    let mut view = StateView {
+    StateView {
         served: None,
         nodes: state.servers.iter().map(|server| node(state, server)).collect(),
         messages: state.net.iter().map(|envelope| message_view(state, envelope)).collect(),
@@ -125,11 +155,21 @@ pub fn state(state: &State, mut claims: Vec<Verdict>) -> StateView {
         left: left
             .map(|(one, many, n)| format!("{n} {}", if n == 1 { one } else { many }))
             .collect(),
+        committed: committed(state),
+        fingerprint: fingerprint(state, &claims),
         claims,
-        fingerprint: String::new(),
+        explained: Vec::new(),
+    }
+}
+
+fn committed(state: &State) -> Vec<CommittedView> {
+    let committed = state.history.committed.iter();
+    let view = |(index, (term, by)): (&Index, &(Term, Term))| CommittedView {
+        index: index.0,
+        term: term.0,
+        by: by.0,
     };
-    view.fingerprint = fingerprint(&view);
-    view
+    committed.map(view).collect()
 }
 
 fn node(state: &State, server: &Server) -> NodeView {
@@ -155,24 +195,68 @@ fn node(state: &State, server: &Server) -> NodeView {
         term: node.current_term().0,
         vote: node.voted_for().map(name),
         base: node.log().base().index.0,
+        base_term: node.log().base().term.0,
         log: node.log().ids().map(entry).collect(),
         commit: node.commit_index().0,
-        promised: node.promised_until() > PRESENT,
-        notes: notes(node.role()).into_iter().chain(times(state, server)).collect(),
+        durable: node.durable_index().0,
+        members: configuration(node.log().configuration()),
+        promise: promise(state, server),
+        lease: None,
+        peers: node.leadership().iter().flat_map(|it| &it.peers).map(peer).collect(),
+        notes: notes(node).into_iter().chain(answers(state, server)).collect(),
+        clock: clock(state, node.id()),
         unwritten: disk.pending.iter().map(write).collect(),
         held: held.collect(),
     }
 }
 
-fn name(id: NodeId) -> String {
+/// The server's promise, and how long it lasts where time is counted.
+fn promise(state: &State, server: &Server) -> Option<String> {
+    let until = server.node.promised_until();
+    let left = until.0.checked_sub(PRESENT.0).filter(|left| *left > 0)?;
+    Some(match state.clocks.has_time() {
+        true => format!("for {} more", ticks(left)),
+        false => "in force".to_owned(),
+    })
+}
+
+fn peer((id, peer): (&NodeId, &Progress)) -> PeerView {
+    let pace = match &peer.pace {
+        Pace::Probe => "probes".to_owned(),
+        Pace::Replicate(sent) if sent.is_empty() => "streams".to_owned(),
+        Pace::Replicate(sent) => format!("streams, {} not answered", sent.len()),
+        Pace::Snapshot(index) => format!("is sent a snapshot up to {index}"),
+    };
+    let (next, matched) = (peer.next_index.0, peer.match_index.0);
+    PeerView { name: name(*id), next, matched, pace }
+}
+
+/// When the requests were made that followers have answered, on the leader's clock.
+fn answers(state: &State, server: &Server) -> Vec<String> {
+    let peers = server.node.leadership().into_iter().flat_map(|leadership| &leadership.peers);
+    let timed = peers.filter(|_| state.clocks.has_time());
+    let told = timed.filter_map(|(id, peer)| Some((id, peer.heard.sent?)));
+    told.map(|(id, sent)| format!("n{id} answered what was {}", made(sent))).collect()
+}
+
+/// How much a server's clock may still gain on each other one, where each has its own.
+fn clock(state: &State, id: NodeId) -> Vec<String> {
+    let others = state.servers.iter().map(|other| other.node.id());
+    let others = others.filter(|other| *other != id && state.clocks.are_counted());
+    let gain = |other| match state.clocks.of(id, other) {
+        0 => format!("n{id}'s clock may gain nothing more on n{other}'s"),
+        more => format!("n{id}'s clock may still gain {} on n{other}'s", ticks(more)),
+    };
+    others.map(gain).collect()
+}
+
+pub(super) fn name(id: NodeId) -> String {
     format!("n{id}")
 }
 
-fn notes(role: &Role) -> Vec<String> {
-    match role {
-        Role::Follower { leader } => {
-            leader.map(|id| format!("follows n{id}")).into_iter().collect()
-        }
+fn notes(node: &Node) -> Vec<String> {
+    let mut notes = match node.role() {
+        Role::Follower { leader } => leader.iter().map(|id| format!("follows n{id}")).collect(),
         Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
             let granted: Vec<_> = campaign.granted.iter().map(|id| format!("n{id}")).collect();
             let list =
@@ -180,14 +264,15 @@ fn notes(role: &Role) -> Vec<String> {
             vec![format!("granted by {list}")]
         }
         Role::Leader(leadership) => {
-            let peers = leadership.peers.iter();
-            let knows = |(id, peer): (&NodeId, &Progress)| match peer.pace {
-                Pace::Snapshot(index) => format!("n{id} is sent a snapshot up to {index}"),
-                Pace::Probe | Pace::Replicate(_) => format!("n{id} has {}", peer.match_index),
-            };
-            peers.map(knows).collect()
+            let reads = leadership.reads.iter();
+            let reads = reads.map(|it| format!("read {} waits for round {}", it.token, it.round));
+            let transfer = leadership.transfer.iter();
+            reads.chain(transfer.map(|it| format!("hands over to n{}", it.to))).collect()
         }
-    }
+    };
+    let asks = node.forwards().iter().map(|forward| forward.token);
+    notes.extend(asks.map(|token| format!("asks its leader for read {token}")));
+    notes
 }
 
 fn write(write: &Write) -> String {
@@ -226,57 +311,13 @@ fn message_view(state: &State, envelope: &Envelope) -> MessageView {
     }
 }
 
-/// FNV-1a: it does not depend on the build, and its rule fits in a line.
-fn fingerprint(view: &StateView) -> String {
-    let broken: Vec<_> = view.claims.iter().filter(|v| !v.holds).map(|v| &v.claim).collect();
-    let text = serde_json::to_string(&(&view.nodes, &view.messages, &view.cut, &view.left, broken))
-        .expect("a view has no maps");
+/// FNV-1a: it does not depend on the build, and its rule fits in a line. It is of what servers,
+/// messages and links are, and not of the words for them.
+fn fingerprint(state: &State, claims: &[Verdict]) -> String {
+    let broken: Vec<_> = claims.iter().filter(|v| !v.holds).map(|v| &v.claim).collect();
+    let servers: Vec<&Server> = state.servers.iter().map(|server| &**server).collect();
+    let net: Vec<&Envelope> = state.net.iter().map(|envelope| &**envelope).collect();
+    let text = format!("{:?}", (servers, net, state.budget, state.clocks, broken));
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
-impl StepView {
-    /// The step between these two states.
-    #[must_use]
-    pub fn new(sentence: String, before: &StateView, after: &StateView) -> StepView {
-        let nodes = before.nodes.iter().zip(&after.nodes);
-        let held = |claim: &str| before.claims.iter().any(|v| v.claim == claim && v.holds);
-        let broke = after.claims.iter().filter(|v| !v.holds && held(&v.claim));
-        StepView {
-            sentence,
-            changed: nodes.flat_map(|(was, is)| differences(was, is)).collect(),
-            sent: sent(&before.messages, &after.messages),
-            broke: broke.map(|verdict| verdict.claim.clone()).collect(),
-        }
-    }
-}
-
-/// The positions of new messages. Where one of the same kind is gone between the same two, a
-/// reduction has only taken from it what no longer matters.
-fn sent(before: &[MessageView], after: &[MessageView]) -> Vec<usize> {
-    let mut gone: Vec<_> = before.iter().filter(|message| !after.contains(message)).collect();
-    let fresh = after.iter().enumerate().filter(|(_, message)| !before.contains(message));
-    fresh
-        .filter(|(_, is)| {
-            let name = |m: &MessageView| (m.from.clone(), m.to.clone(), m.kind.clone());
-            let reduced = gone.iter().position(|was| name(was) == name(is));
-            reduced.map(|at| gone.swap_remove(at)).is_none()
-        })
-        .map(|(i, _)| i)
-        .collect()
-}
-
-fn differences(was: &NodeView, is: &NodeView) -> Vec<String> {
-    let fields = [
-        ("role", was.role != is.role),
-        ("term", was.term != is.term),
-        ("vote", was.vote != is.vote),
-        ("log", (was.base, &was.log) != (is.base, &is.log)),
-        ("commit", was.commit != is.commit),
-        ("promised", was.promised != is.promised),
-        ("notes", was.notes != is.notes),
-        ("disk", (&was.unwritten, &was.held) != (&is.unwritten, &is.held)),
-    ];
-    let differ = fields.into_iter().filter(|(_, differs)| *differs);
-    differ.map(|(field, _)| format!("{}.{field}", is.name)).collect()
 }

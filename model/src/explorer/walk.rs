@@ -1,18 +1,17 @@
-//! What can be walked through in the Explorer, and the Stateright model of it.
+//! What can be walked through in the Explorer.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::hash::Hash;
 
 use quorate_spec::property::Claim;
-use quorate_spec::{Index, NodeId};
+use quorate_spec::{Envelope, Index, NodeId};
 use serde::Serialize;
-use stateright::{Model, Path, Property};
 
-use super::diagram;
+use super::refused::Trial;
+use super::source::Source;
 use super::story::Told;
-use super::view::{self, StateView, StepView};
+use crate::intern::Interned;
 use crate::state::State;
 
 /// Something to walk through step by step: a slice, the actor model, a trace.
@@ -38,13 +37,37 @@ pub trait Walk: Send + Sync + 'static {
     /// The truth of each claim in a state.
     fn verdicts(&self, state: &Self::State) -> Vec<Verdict>;
 
-    /// The servers that would serve lease reads in the state, and at which index.
-    fn lease_readers(&self, _state: &Self::State) -> Vec<(NodeId, Index)> {
+    /// The servers that would serve lease reads in the state.
+    fn leases(&self, _state: &Self::State) -> Vec<Lease> {
         Vec::new()
+    }
+
+    /// The rules, to try what they refuse; none where they are not known.
+    fn trial(&self) -> Option<Trial> {
+        None
+    }
+
+    /// The messages that may arrive next.
+    fn arriving(&self, state: &Self::State) -> Vec<Interned<Envelope>> {
+        let cluster = self.cluster(state);
+        let open =
+            |envelope: &&Interned<Envelope>| cluster.budget.is_open(envelope.from, envelope.to);
+        cluster.net.iter().filter(open).copied().collect()
     }
 
     /// The step in sentences, and for the diagram.
     fn tell(&self, before: &Self::State, action: &Self::Action, after: &Self::State) -> Told;
+}
+
+/// A server that may serve reads without asking anyone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// The server.
+    pub holder: NodeId,
+    /// Where it serves reads.
+    pub index: Index,
+    /// For how many ticks of its own clock; none where time is not counted.
+    pub ticks: Option<u64>,
 }
 
 /// What is served.
@@ -62,6 +85,12 @@ pub struct Header {
     pub mutant: Option<Broken>,
     /// The hash of the link to the counterexample.
     pub trace: Option<String>,
+    /// The counterexample as a regression scenario, where it is one of a slice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    /// The functions that steps and refusals refer to, by their keys: on the page only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<&'static BTreeMap<String, Source>>,
 }
 
 /// A mutant and what it breaks.
@@ -95,152 +124,6 @@ impl Verdict {
     #[must_use]
     pub fn on(claim: Claim, holds: bool) -> Verdict {
         Verdict { claim: claim.name().to_owned(), says: claim.entry().sentence.to_owned(), holds }
-    }
-}
-
-/// A state of the Explorer's model. Stateright prints it with `{:#?}`: that is the page's JSON.
-pub struct Shown<W: Walk> {
-    walk: Arc<W>,
-    /// The state.
-    pub state: W::State,
-}
-
-impl<W: Walk> Shown<W> {
-    /// What the page shows of it.
-    #[must_use]
-    pub fn view(&self) -> StateView {
-        let cluster = self.walk.cluster(&self.state);
-        let mut view = view::state(&cluster, self.walk.verdicts(&self.state));
-        for (id, index) in self.walk.lease_readers(&self.state) {
-            let note = format!("holds a lease: it serves reads at {index}");
-            view.nodes[id.0 as usize].notes.push(note);
-        }
-        view
-    }
-}
-
-impl<W: Walk> Clone for Shown<W> {
-    fn clone(&self) -> Self {
-        Shown { walk: Arc::clone(&self.walk), state: self.state.clone() }
-    }
-}
-
-impl<W: Walk> PartialEq for Shown<W> {
-    fn eq(&self, other: &Self) -> bool {
-        self.state == other.state
-    }
-}
-
-impl<W: Walk> Eq for Shown<W> {}
-
-impl<W: Walk> Hash for Shown<W> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.state.hash(state);
-    }
-}
-
-impl<W: Walk> fmt::Debug for Shown<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut view = self.view();
-        if self.state == self.walk.initial() {
-            view.served = Some(self.walk.header());
-        }
-        f.write_str(&json(&view))
-    }
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("a view has no maps")
-}
-
-/// A state's steps, kept: Stateright walks every path again from its beginning, many times.
-type Steps<W> = Arc<Vec<(<W as Walk>::Action, <W as Walk>::State)>>;
-
-/// Beyond so many states the kept steps are forgotten.
-const KEPT: usize = 5_000;
-
-/// The Stateright model of a walk. Its states are plain, under the names that servers have
-/// throughout, and all its actions lead somewhere.
-pub struct Explored<W: Walk> {
-    walk: Arc<W>,
-    kept: Mutex<HashMap<W::State, Steps<W>>>,
-}
-
-impl<W: Walk> Explored<W> {
-    /// The model of this walk.
-    #[must_use]
-    pub fn new(walk: W) -> Explored<W> {
-        Explored { walk: Arc::new(walk), kept: Mutex::default() }
-    }
-
-    /// What is walked through.
-    #[must_use]
-    pub fn walk(&self) -> &W {
-        &self.walk
-    }
-
-    fn show(&self, state: W::State) -> Shown<W> {
-        Shown { walk: Arc::clone(&self.walk), state }
-    }
-
-    fn steps(&self, state: &W::State) -> Steps<W> {
-        let mut kept = self.kept.lock().expect("no thread panics here");
-        if let Some(steps) = kept.get(state) {
-            return Arc::clone(steps);
-        }
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        let steps = Arc::new(self.walk.steps(state));
-        kept.insert(state.clone(), Arc::clone(&steps));
-        steps
-    }
-}
-
-impl<W: Walk> Model for Explored<W> {
-    type State = Shown<W>;
-    type Action = W::Action;
-
-    fn init_states(&self) -> Vec<Shown<W>> {
-        vec![self.show(self.walk.initial())]
-    }
-
-    fn actions(&self, shown: &Shown<W>, actions: &mut Vec<W::Action>) {
-        actions.extend(self.steps(&shown.state).iter().map(|(action, _)| action.clone()));
-    }
-
-    fn next_state(&self, last: &Shown<W>, action: W::Action) -> Option<Shown<W>> {
-        let steps = self.steps(&last.state);
-        let (_, next) = steps.iter().find(|(other, _)| *other == action)?;
-        Some(self.show(next.clone()))
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("every claim", |_, shown: &Shown<W>| {
-            shown.walk.verdicts(&shown.state).iter().all(|verdict| verdict.holds)
-        })]
-    }
-
-    fn format_action(&self, action: &W::Action) -> String {
-        format!("{action:?}")
-    }
-
-    /// The step as the page's JSON.
-    fn format_step(&self, last: &Shown<W>, action: W::Action) -> Option<String> {
-        let next = self.next_state(last, action.clone())?;
-        let sentence = self.walk.tell(&last.state, &action, &next.state).sentence;
-        Some(json(&StepView::new(sentence, &last.view(), &next.view())))
-    }
-
-    fn as_svg(&self, path: Path<Shown<W>, W::Action>) -> Option<String> {
-        let path = path.into_vec();
-        let told = path.windows(2).filter_map(|pair| {
-            let (before, action) = (&pair[0].0, pair[0].1.as_ref()?);
-            Some(self.walk.tell(&before.state, action, &pair[1].0.state))
-        });
-        let servers = self.walk.cluster(&self.walk.initial()).servers.len();
-        let moments: Vec<_> = told.map(|told| told.events).collect();
-        Some(diagram::svg(servers, &moments))
     }
 }
 

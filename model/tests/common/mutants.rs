@@ -2,12 +2,19 @@
 
 use quorate_model::mutation::Mutation;
 
-/// Mutants of elections, pre-votes, commits, disks, and one that is only seen by running on.
-pub(crate) const MUTANTS: [Mutation; 6] = [
+/// Mutants of elections, pre-votes, commits, disks, quorums, reads, leases, snapshots, and one that is
+/// only seen by running on.
+pub(crate) const MUTANTS: [Mutation; 12] = [
     Mutation::CountsOldVotes,
     Mutation::PreVoteRaisesTerm,
     Mutation::CommitsBeyondValidated,
     Mutation::AcksBeforeDurable,
     Mutation::VotesInsidePromise,
     Mutation::NeverStepsDown,
+    Mutation::HalfIsAQuorum,
+    Mutation::IgnoresLogs,
+    Mutation::PersistsOnlyTerms,
+    Mutation::ReadsUnconfirmed,
+    Mutation::LeaseOneTickLonger,
+    Mutation::KeepsConflictingLog,
 ];
