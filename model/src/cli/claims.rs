@@ -38,10 +38,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
     if arguments.check && present.is_err() {
         return Err(refused("read", present.expect_err("it was just tested")));
     }
-    let deep = Record::load(&arguments.deep).map_err(|error| {
-        let path = arguments.deep.display();
-        Usage(format!("cannot read {path}: {error}; `check --deep --record` writes it"))
-    })?;
+    let deep = || {
+        Record::load(&arguments.deep).map_err(|error| {
+            let path = arguments.deep.display();
+            Usage(format!("cannot read {path}: {error}; `check --deep --record` writes it"))
+        })
+    };
+    // Before all the work, and again when it is done: a run beside this one may have added to it.
+    deep()?;
     let default: Vec<_> = slices::all().into_iter().filter(|slice| !slice.deep).collect();
     let checked = check_all(&default, threads, None, |_| {});
     let killed = kill_all(Mutation::ALL);
@@ -53,6 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Usage> {
         say!("{} is not {verb}: not everything is as declared", path.display());
         return Ok(code);
     }
+    let deep = deep()?;
     let findings = Findings { checked: &checked, killed: &killed, cells: &cells, deep: &deep };
     let fresh = ledger::render(&findings);
     if !arguments.check {

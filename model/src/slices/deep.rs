@@ -103,13 +103,6 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
             ..wider("lease-drift-e3-d1-global")
         },
         Slice {
-            name: "deep-lease-crossing",
-            about: "lease-crossing with a late message, and with check-quorum",
-            network: Network::Pull { parked: 1 },
-            election: Election::FULL,
-            ..wider("lease-crossing")
-        },
-        Slice {
             name: "deep-lease-cold",
             about: "a lease that begins with the election of its leader, under one clock a server, over two terms and with a late message",
             led: false,
