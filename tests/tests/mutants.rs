@@ -3,8 +3,8 @@
 //!
 //! Not here are `NoNoOp` and `IgnoresTermOfRejection` (in each recovery a client proposes and time
 //! passes, which heals both), `VotesInsidePromise` and `VoteRequestRaisesTerm` (a server that
-//! cannot win the pre-vote asks for no vote), `NeverStepsDown` (each recovery heals every link) and
-//! `AcksOwnLength` (with a window a probe carries entries, and so ends what contradicts them).
+//! cannot win the pre-vote asks for no vote), `NeverStepsDown` and `NeverGivesUpTransfer` (each
+//! recovery heals every link, and then the transfer succeeds) and `AcksOwnLength` (with a window a probe carries entries, and so ends what contradicts them).
 //! `NeverLearnsCommit` is not either: here a recovery asks for a commit by the leader alone. Nor are
 //! `LeaseOneTickLonger` (the bound leaves room for a whole tick of each clock, and for what the
 //! lease's own length is rounded by) and `StaleAnswersConfirm` (a server has to lead again in the
@@ -102,7 +102,6 @@ mutants! {
     reads_are_forgotten: ReadsAreForgotten, 5, Faults, ReadProgress;
     stalled_disk_leads: StalledDiskLeads, 5, Faults, CheckQuorumSoundness;
     handover_is_no_reason: HandoverIsNoReason, 5, Recovery, TransferProgress;
-    never_gives_up_transfer: NeverGivesUpTransfer, 5, Recovery, TransferProgress;
     proposes_while_transferring: ProposesWhileTransferring, 5, Recovery, TransferProgress;
     hands_over_too_early: HandsOverTooEarly, 5, Recovery, TransferProgress;
     compacts_uncommitted: CompactsUncommitted, 5, Membership, SnapshotCommitted;
