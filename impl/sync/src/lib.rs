@@ -1,5 +1,5 @@
 //! What the threads of a node share by hand: four small things without tokio, each written over the
-//! atomics and locks of [`prim`], which loom takes the place of under `--cfg quorate_loom`.
+//! atomics and locks of `prim`, which loom takes the place of under `--cfg quorate_loom`.
 //!
 //! * [`Published`]: what readers on any thread may know of the node.
 //! * [`queue`]: the way from the owner of a node to the thread that writes, and how it ends.
