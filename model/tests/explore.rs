@@ -4,6 +4,8 @@
 #![allow(missing_docs)]
 
 mod common;
+#[path = "common/connections.rs"]
+mod connections;
 #[path = "common/mutants.rs"]
 mod mutants;
 
@@ -227,9 +229,9 @@ fn a_port_that_is_taken_after_it_was_chosen_is_named_too() {
 }
 
 /// The Explorer with these arguments, until it has printed its link: all that it printed, and what
-/// the page's addresses give.
+/// it was asked for at its address.
 #[cfg(unix)]
-fn served(arguments: &[&str], paths: &[&str]) -> (String, Vec<String>) {
+fn served<T>(arguments: &[&str], ask: impl FnOnce(&str) -> T) -> (String, T) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_quorate-model"))
         .args(["explore", "--address", "localhost:0"])
@@ -251,7 +253,7 @@ fn served(arguments: &[&str], paths: &[&str]) -> (String, Vec<String>) {
         }
     }
     let address = address.expect("it prints a link");
-    let answers = paths.iter().map(|path| get(&address, path)).collect();
+    let answers = ask(&address);
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(status.expect("kill runs").success());
     let ended = child.wait().expect("it ends");
@@ -264,11 +266,21 @@ fn served(arguments: &[&str], paths: &[&str]) -> (String, Vec<String>) {
 #[cfg(unix)]
 #[test]
 fn it_serves_the_page_and_leaves_nothing_behind() {
-    let (_, answers) = served(&[], &["/", "/app.js", "/.states"]);
-    let [page, script, states] = &answers[..] else { panic!("{answers:?}") };
+    let paths = ["/", "/app.js", "/.states"];
+    let (_, [page, script, states]) = served(&[], |at| paths.map(|path| get(at, path)));
     assert!(page.contains("Quorate Explorer"), "{page}");
     assert!(!format!("{page}{script}").contains("Safety holds"));
     assert!(states.contains("fingerprint"), "{states}");
+}
+
+#[cfg(unix)]
+#[test]
+fn connections_that_come_at_once_are_all_answered() {
+    served(&[], |at| {
+        assert!(get(at, "/app.js").contains("askAhead"), "it listens");
+        let at = at.parse().expect("an address");
+        connections::are_all_answered(at, "/app.js", "('hashchange', load);\nload();");
+    });
 }
 
 #[cfg(unix)]
@@ -302,7 +314,7 @@ fn trace_file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
 fn a_trace_file_opens_on_its_last_step() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = trace_file(&folder, "a run.trace", RUN);
-    let (printed, answers) = served(&["--trace", &file], &["/.states/0"]);
+    let (printed, answer) = served(&["--trace", &file], |at| get(at, "/.states/0"));
     let walk = TraceWalk::of_file("a run.trace", RUN).expect("it is a trace");
     assert_eq!(walk.last(), 3);
     let lines: Vec<_> = printed.lines().collect();
@@ -314,7 +326,7 @@ fn a_trace_file_opens_on_its_last_step() {
     assert!(link.ends_with(walk.link()), "{link} is not {}", walk.link());
     assert_eq!(false_claims(&walk, &3), ["PreVoteSilent"]);
     assert!(false_claims(&walk, &2).is_empty());
-    assert!(answers[0].contains("n0 lets every deadline pass"), "{}", answers[0]);
+    assert!(answer.contains("n0 lets every deadline pass"), "{answer}");
 }
 
 #[cfg(unix)]
@@ -323,7 +335,7 @@ fn a_trace_file_in_which_nothing_is_false_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let sound = RUN.replace("mutant PreVoteIsContact\nfinds PreVoteSilent\n", "");
     let file = trace_file(&folder, "sound.trace", &sound);
-    let (printed, _) = served(&["--trace", &file], &["/"]);
+    let (printed, _) = served(&["--trace", &file], |at| get(at, "/"));
     assert!(printed.contains("Nothing is false in it."), "{printed}");
 }
 

@@ -3,10 +3,12 @@
 
 #![allow(missing_docs)]
 
+#[path = "common/connections.rs"]
+mod connections;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
 
 use quorate_model::explorer::choose;
 use quorate_model::lab::{Counts, LaneRecord, Run, SCENES, Setup, bind, run};
@@ -287,30 +289,10 @@ fn the_server_gives_pages_and_runs_and_refuses_the_rest() {
     assert!(bind(at).is_err(), "the address is taken");
 }
 
-/// A browser opens several connections at once, and keeps each open until it is asked to close it.
 #[test]
 fn connections_that_come_at_once_are_all_answered() {
     let at = choose("127.0.0.1:0", false).expect("a port is free");
     let bound = bind(at).expect("nobody took it");
     thread::spawn(move || bound.serve());
-    for _ in 0..20 {
-        let mut streams: Vec<TcpStream> =
-            (0..12).map(|_| TcpStream::connect(at).expect("it listens")).collect();
-        for stream in &mut streams {
-            stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
-            stream.write_all(b"GET /dom.js HTTP/1.1\r\nHost: lab\r\n\r\n").expect("it reads");
-        }
-        // Whoever has its answer and was asked to close closes.
-        for mut stream in streams {
-            let mut answer = Vec::new();
-            while !String::from_utf8_lossy(&answer).contains("export function icon") {
-                let mut part = [0; 4096];
-                let read = stream.read(&mut part).expect("an answer comes");
-                assert!(read > 0, "the answer is whole");
-                answer.extend_from_slice(&part[..read]);
-            }
-            let closes = String::from_utf8_lossy(&answer).contains("Connection: close");
-            assert!(closes, "or the others would wait for this one");
-        }
-    }
+    connections::are_all_answered(at, "/dom.js", "export function icon");
 }

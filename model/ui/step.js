@@ -97,11 +97,11 @@ function showWhy(state) {
   at('why').hidden = !shown;
   if (!shown) return;
   const [first] = explanations(state);
-  const since = shown.step === view.at ? 'by this step' : 'since step ' + shown.step;
+  const since = shown.step === 0 ? 'from the start' : shown.step === view.at ? 'by this step' : 'since step ' + shown.step;
   at('why-title').textContent = '✗ ' + shown.claim + ' is false, ' + since;
   at('why-sentences').replaceChildren(...shown.sentences.map((text) => make('li', '', text)));
   at('why-decided').textContent = 'Decided by ' + shown.decided_by + '.' +
-    (first.claim === shown.claim ? '' : ' The first claim to fall was ' + first.claim + ', in step ' + first.step + '.');
+    (first.claim === shown.claim ? '' : ' The first claim to fall was ' + first.claim + (first.step ? ', in step ' + first.step : ', at the start') + '.');
 }
 
 function showClaims(state, step) {
@@ -122,7 +122,7 @@ function showClaims(state, step) {
     if (claim === target) notes.push(make('span', 'badge', 'what the mutant has to break'));
     const item = make('li', holds ? '' : 'broken', truth, make('strong', '', broken_at_capitals(claim)), ' ', ...notes, make('span', 'says', says));
     if (why.has(claim) && claim !== shown.claim) {
-      item.append(make('details', '', make('summary', '', 'Why, since step ' + why.get(claim).step),
+      item.append(make('details', '', make('summary', '', 'Why, ' + (why.get(claim).step ? 'since step ' + why.get(claim).step : 'from the start')),
         make('ol', '', ...why.get(claim).sentences.map((text) => make('li', '', text)))));
     }
     item.title = says;

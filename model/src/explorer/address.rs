@@ -2,8 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::panic::{self, AssertUnwindSafe};
-use std::thread;
 
 /// Why it cannot listen there, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -46,25 +44,14 @@ pub fn choose(text: &str, allow_remote: bool) -> Result<SocketAddr, AddressError
 
 /// Listens there for a moment, and gives the address with its port.
 fn attempt(asked: SocketAddr) -> Result<SocketAddr, AddressError> {
-    let listener = TcpListener::bind(asked).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => AddressError::Busy(asked),
-        _ => AddressError::Refused(asked, error),
-    })?;
-    listener.local_addr().map_err(|error| AddressError::Refused(asked, error))
+    listen(asked)?.local_addr().map_err(|error| AddressError::Refused(asked, error))
 }
 
-/// Runs what listens there. Stateright panics where somebody took the address in the meantime:
-/// that is an error here, and not printed. Any other panic stays one.
-pub(super) fn listen(at: SocketAddr, serve: impl FnOnce()) -> Result<(), AddressError> {
-    let (here, usual) = (thread::current().id(), panic::take_hook());
-    panic::set_hook(Box::new(move |what| {
-        if thread::current().id() != here || attempt(at).is_ok() {
-            usual(what);
-        }
-    }));
-    panic::catch_unwind(AssertUnwindSafe(serve)).or_else(|cause| {
-        attempt(at)?;
-        panic::resume_unwind(cause)
+/// Listens there.
+pub(super) fn listen(at: SocketAddr) -> Result<TcpListener, AddressError> {
+    TcpListener::bind(at).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => AddressError::Busy(at),
+        _ => AddressError::Refused(at, error),
     })
 }
 

@@ -8,6 +8,8 @@
 //!                 │
 //!       Stateright's serve()           /.states/0/3/2…: action indices, as links have them
 //!                 │
+//!               front                  a connection of its own for each request
+//!                 │
 //!        model/ui, embedded            evaluates nothing: every claim's truth comes from here
 //! ```
 
@@ -18,6 +20,7 @@ mod diagram;
 mod explored;
 mod export;
 mod fields;
+mod front;
 mod link;
 mod page;
 mod quorum;
@@ -34,6 +37,7 @@ mod walk;
 
 use std::io;
 use std::net::SocketAddr;
+use std::thread;
 
 use stateright::Model;
 
@@ -82,14 +86,12 @@ pub enum ServeError {
 /// # Errors
 /// If the page cannot be unpacked, or nobody can listen on the address any more.
 pub fn serve<W: Walk>(walk: W, at: SocketAddr) -> Result<(), ServeError> {
+    let front = address::listen(at)?;
+    let inner = choose("127.0.0.1:0", false)?;
     page::unpack()?;
-    let served = address::listen(at, || {
-        Explored::new(walk).checker().serve(at);
-    });
-    served.map_err(|error| {
-        clean_up();
-        ServeError::Address(error)
-    })
+    thread::spawn(move || front::relay(&front, inner));
+    Explored::new(walk).checker().serve(inner);
+    Ok(())
 }
 
 /// Removes the unpacked page: nothing can be served any more.

@@ -96,7 +96,6 @@ impl<W: Walk> Shown<W> {
                 let claim = Claim::ALL.into_iter().find(|claim| claim.name() == name);
                 claim.map(|claim| (since(name), claim))
             })
-            .filter(|(step, _)| *step > 0)
             .collect();
         broken.sort_unstable();
         let clusters: Vec<_> = way.iter().map(|it| it.walk.cluster(&it.state)).collect();
@@ -113,7 +112,8 @@ impl<W: Walk> Shown<W> {
         let explain = |(step, claim): (usize, Claim)| {
             let case = Case {
                 step,
-                before: &clusters[step - 1],
+                // What is false at the start was made so by no step.
+                before: &clusters[step.saturating_sub(1)],
                 after: &clusters[step],
                 counted: &counted[..step],
                 leases: &self.walk.leases(&way[step].state),

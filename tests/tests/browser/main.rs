@@ -194,7 +194,6 @@ async fn a_step_earlier_the_claim_holds(page: &Page, served: &Served) {
 }
 
 #[tokio::test]
-#[ignore = "thirteen pages take minutes: the Explorer's server lets some connections wait"]
 async fn the_link_of_a_counterexample_opens_on_its_violation() {
     let Some(page) = Page::open().await else { return };
     let _folder = Folder::shared();
