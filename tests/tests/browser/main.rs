@@ -2,20 +2,19 @@
 //! page says of each claim whether it holds in that state, why one does not, and what changed; with
 //! the keyboard alone, at a phone's width, and without a complaint of the browser's.
 
+#![cfg(unix)]
 #![allow(missing_docs)]
 
 #[path = "../../../model/tests/common/mutants.rs"]
 mod mutants;
-mod page;
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mutants::MUTANTS;
-use page::{Page, skipped};
 use quorate_model::explorer::{
     Counterexample, Scenario, TraceWalk, Verdict, Walk, choose, clean_up, link, serve,
 };
@@ -23,9 +22,9 @@ use quorate_model::mutation::Mutation;
 use quorate_model::simulation::{Scenario as Fault, Setup, Watch};
 use quorate_model::slices;
 use quorate_spec::property::Claim;
-use quorate_tests::Search;
+use quorate_tests::{Page, Search, axe};
 use serde_json::Value;
-use thirtyfour::Key;
+use thirtyfour::{Key, TypingData};
 
 /// How many tests use the unpacked page, which is one for the whole process.
 static USERS: Mutex<usize> = Mutex::new(0);
@@ -154,6 +153,12 @@ async fn claims(page: &Page) -> Vec<(String, String, String)> {
     rows.map(|row| (text(&row[0]), text(&row[1]), text(&row[2]))).collect()
 }
 
+/// Walks to the step of this number by the keys, and waits until it is shown.
+async fn walk(page: &Page, keys: impl Into<TypingData>, step: usize) {
+    page.press(keys).await;
+    page.until(&format!("document.body.dataset.step === '{step}'")).await;
+}
+
 async fn opens_on_the_violation(page: &Page, served: &Served) {
     let name = served.name;
     page.visit(&served.link).await;
@@ -248,16 +253,16 @@ async fn everything_can_be_done_with_the_keyboard() {
     let _folder = Folder::shared();
     let served = counterexample(Mutation::CountsOldVotes);
     page.visit(&served.link).await;
-    page.walk(Key::Home + "", 0).await;
-    page.walk("jj", 2).await;
-    page.walk("k", 1).await;
-    page.walk(Key::Right + "", 2).await;
-    page.walk(Key::Left + "", 1).await;
+    walk(&page, Key::Home + "", 0).await;
+    walk(&page, "jj", 2).await;
+    walk(&page, "k", 1).await;
+    walk(&page, Key::Right + "", 2).await;
+    walk(&page, Key::Left + "", 1).await;
     // The first claim falls in step 5, the mutant's own in step 7.
-    page.walk("v", 5).await;
+    walk(&page, "v", 5).await;
     let why = page.text("#why-title").await;
     assert!(why.contains("JointQuorum is false, by this step"), "{why}");
-    page.walk(Key::End + "", served.steps).await;
+    walk(&page, Key::End + "", served.steps).await;
     page.press("?").await;
     assert_eq!(page.evaluate("document.getElementById('help').open").await, true);
     page.press("k").await;
@@ -268,7 +273,7 @@ async fn everything_can_be_done_with_the_keyboard() {
     page.until("document.getElementById('sentences').getAttribute('aria-pressed') === 'true'")
         .await;
     // Another step is chosen, and the link is that of the new way.
-    page.walk(Key::Home + "", 0).await;
+    walk(&page, Key::Home + "", 0).await;
     page.press("n").await;
     let chosen = page.evaluate("document.activeElement.textContent").await;
     page.press(Key::Enter + "").await;
@@ -367,18 +372,10 @@ async fn nothing_is_wider_than_the_page_and_no_name_breaks_within_a_word() {
     page.close().await;
 }
 
-/// axe-core, which CI unpacks there; it is not kept in the repository.
-fn axe() -> Option<String> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/axe/package/axe.min.js");
-    std::fs::read_to_string(place).ok()
-}
-
 #[tokio::test]
 async fn axe_finds_nothing() {
+    let Some(axe) = axe() else { return };
     let Some(page) = Page::open().await else { return };
-    let Some(axe) = axe() else {
-        return skipped("no target/axe: `npm pack axe-core`, as .ci/run does, puts it there");
-    };
     let _folder = Folder::shared();
     let timed = counterexample(Mutation::LeaseOneTickLonger);
     for (width, scheme) in [(390, "dark"), (1400, "light"), (1400, "dark"), (390, "light")] {
@@ -406,7 +403,7 @@ async fn screenshots() {
     page.prefer("prefers-color-scheme", "light").await;
     page.visit(&served.link).await;
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    page.driver.screenshot(&folder.join("explorer.png")).await.expect("it is taken");
+    page.picture(&folder.join("explorer.png")).await;
     page.close().await;
 }
 
@@ -430,7 +427,7 @@ async fn measure(page: &Page, served: &Served) {
     let at = page.evaluate(&format!("{opened}.startTime + {opened}.duration")).await;
     println!("opened {at} ms after the navigation began");
     for step in (0..served.steps).rev() {
-        page.walk("k", step).await;
+        walk(page, "k", step).await;
     }
     let shown = "performance.getEntriesByName('show').map((it) => it.duration)";
     let mut shown: Vec<f64> = serde_json::from_value(page.evaluate(shown).await).expect("numbers");

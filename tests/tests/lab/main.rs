@@ -4,12 +4,14 @@
 #![cfg(unix)]
 #![allow(missing_docs)]
 
-mod browser;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::thread;
 
-use std::path::{Path, PathBuf};
-
-use browser::{Page, skipped};
-use quorate_model::lab::{Run, Setup, run};
+use quorate_model::explorer::choose;
+use quorate_model::lab::{Run, Setup, bind, run};
+use quorate_tests::{Page, axe};
 use serde_json::Value;
 use thirtyfour::Key;
 
@@ -22,6 +24,40 @@ fn told(scene: &str) -> Run {
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// A lab of its own, in a browser.
+struct Lab {
+    page: Page,
+    at: SocketAddr,
+}
+
+impl Deref for Lab {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.page
+    }
+}
+
+impl Lab {
+    async fn open() -> Option<Lab> {
+        let page = Page::open().await?;
+        let at = choose("127.0.0.1:0", false).expect("a port is free");
+        let bound = bind(at).expect("nobody took it");
+        thread::spawn(move || bound.serve());
+        page.size(1200, 900).await;
+        Some(Lab { page, at })
+    }
+
+    /// Shows this address of the lab, in a page of its own.
+    async fn visit(&self, hash: &str) {
+        self.page.visit(&format!("http://{}/{hash}", self.at)).await;
+    }
+
+    async fn close(self) {
+        self.page.close().await;
+    }
 }
 
 /// What a counter of a lane shows.
@@ -37,13 +73,16 @@ async fn time(page: &Page) -> f64 {
 
 #[tokio::test]
 async fn each_scene_comes_to_its_conclusion() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     for scene in SCENES {
         let run = told(scene);
         page.visit(&format!("#scene={scene}")).await;
-        assert!(!page.text("sentence").await.contains(&run.verdict.sentence), "{scene}: too early");
+        assert!(
+            !page.text("#sentence").await.contains(&run.verdict.sentence),
+            "{scene}: too early"
+        );
         page.press(Key::End + "").await;
-        assert_eq!(page.text("sentence").await, run.verdict.sentence, "{scene}");
+        assert_eq!(page.text("#sentence").await, run.verdict.sentence, "{scene}");
         let reached = page.evaluate("document.getElementById('sentence').dataset.reached").await;
         assert_eq!(reached, "true", "{scene}");
         for (position, lane) in run.lanes.iter().enumerate() {
@@ -62,7 +101,7 @@ async fn each_scene_comes_to_its_conclusion() {
 
 #[tokio::test]
 async fn scene_1_is_told_in_words_while_it_plays() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     // A little before n2 loses its patience.
     page.visit("#scene=pre-vote&t=1000").await;
     let note = |lane: usize| {
@@ -74,7 +113,7 @@ async fn scene_1_is_told_in_words_while_it_plays() {
     page.until(&format!("{}.includes('It asks the others first')", note(1))).await;
     page.press(" ").await;
     assert_eq!(page.evaluate("document.body.dataset.playing").await, "false");
-    assert!(page.text("happening").await.contains("The cable of n2 is pulled"));
+    assert!(page.text("#happening").await.contains("The cable of n2 is pulled"));
     // The end, and how the lanes differ there.
     page.press(Key::End + "").await;
     let run = told("pre-vote");
@@ -88,7 +127,7 @@ async fn scene_1_is_told_in_words_while_it_plays() {
 
 #[tokio::test]
 async fn everything_can_be_done_with_the_keyboard() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     page.visit("#scene=own").await;
     page.press(Key::Home + "").await;
     let start = time(&page).await;
@@ -120,7 +159,7 @@ async fn everything_can_be_done_with_the_keyboard() {
     page.press("]").await;
     page.until("document.body.dataset.scene === 'pre-vote'").await;
     reaches_every_control(&page).await;
-    assert_eq!(page.text("title").await, "Pre-Vote");
+    assert_eq!(page.text("#title").await, "Pre-Vote");
     let hash = page.evaluate("location.hash").await;
     assert!(hash.as_str().is_some_and(|hash| hash.contains("scene=pre-vote")), "{hash}");
     // A server has the focus like a button.
@@ -169,7 +208,7 @@ async fn reaches_every_control(page: &Page) {
 
 #[tokio::test]
 async fn a_link_is_the_same_run_for_whoever_opens_it() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     page.visit("#scene=pre-vote&t=1500").await;
     page.press("0c").await;
     page.until("location.hash.includes('1500.crash.0') && location.hash.includes('run=')").await;
@@ -189,7 +228,7 @@ async fn a_link_is_the_same_run_for_whoever_opens_it() {
 
 #[tokio::test]
 async fn a_dead_link_and_a_stale_one_say_so() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     let dead = [
         ("#scene=nowhere", "There is no scene \"nowhere\"."),
         ("#scene=pre-vote&script=5.isolate.9", "there is no server \"9\""),
@@ -197,7 +236,7 @@ async fn a_dead_link_and_a_stale_one_say_so() {
     ];
     for (hash, words) in dead {
         page.visit(hash).await;
-        let text = page.text("message").await;
+        let text = page.text("#message").await;
         assert!(
             text.contains("This link cannot be opened.") && text.contains(words),
             "{hash}: {text}"
@@ -209,15 +248,15 @@ async fn a_dead_link_and_a_stale_one_say_so() {
     page.ready().await;
     assert_eq!(page.evaluate("document.getElementById('message').hidden").await, true);
     page.visit("#scene=pre-vote&run=0123456789abcdef").await;
-    let text = page.text("message").await;
+    let text = page.text("#message").await;
     assert!(text.contains("made for another version"), "{text}");
-    assert_eq!(page.text("title").await, "Pre-Vote", "it is shown as it runs today");
+    assert_eq!(page.text("#title").await, "Pre-Vote", "it is shown as it runs today");
     page.close().await;
 }
 
 #[tokio::test]
 async fn nothing_is_wider_than_a_phone() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     for (width, height) in [(360, 780), (800, 900), (1400, 900)] {
         page.size(width, height).await;
         for scene in SCENES.iter().chain(&["own"]) {
@@ -231,7 +270,7 @@ async fn nothing_is_wider_than_a_phone() {
 
 #[tokio::test]
 async fn where_less_motion_is_preferred_time_goes_in_steps() {
-    let Some(page) = Page::open().await else { return };
+    let Some(page) = Lab::open().await else { return };
     page.prefer("prefers-reduced-motion", "reduce").await;
     page.visit("#scene=pre-vote&t=400").await;
     page.press(" ").await;
@@ -241,56 +280,37 @@ async fn where_less_motion_is_preferred_time_goes_in_steps() {
     page.close().await;
 }
 
-/// axe-core, which CI unpacks there; it is not kept in the repository.
-fn axe() -> Option<String> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/axe/package/axe.min.js");
-    std::fs::read_to_string(place).ok()
-}
-
 #[tokio::test]
 async fn axe_finds_nothing() {
-    let Some(page) = Page::open().await else { return };
-    let Some(axe) = axe() else {
-        return skipped("no target/axe: `npm pack axe-core`, as .ci/run does, puts it there");
-    };
+    let Some(axe) = axe() else { return };
+    let Some(page) = Lab::open().await else { return };
     for (width, scheme) in [(360, "dark"), (1400, "light"), (1400, "dark"), (360, "light")] {
         page.size(width, 900).await;
         page.prefer("prefers-color-scheme", scheme).await;
         for scene in SCENES.iter().chain(&["own"]) {
             for at in ["t=1300", "t=60000"] {
                 page.visit(&format!("#scene={scene}&{at}")).await;
-                let found = violations(&page, &axe).await;
+                let found = page.violations(&axe).await;
                 assert_eq!(found, Vec::<String>::new(), "{scene} {at}, {width} wide, {scheme}");
             }
         }
     }
     page.visit("#scene=nowhere").await;
-    assert_eq!(violations(&page, &axe).await, Vec::<String>::new(), "a dead link");
+    assert_eq!(page.violations(&axe).await, Vec::<String>::new(), "a dead link");
     page.close().await;
 }
 
-/// What axe finds in the page: its rules with the elements that break them.
-async fn violations(page: &Page, axe: &str) -> Vec<String> {
-    let script = format!(
-        "{axe}; const done = arguments[arguments.length - 1]; \
-         window.axe.run(document, {{ resultTypes: ['violations'] }}).then((result) => done(\
-         result.violations.map((it) => it.id + ': ' + it.nodes.map((node) => node.html).join(' | '))));"
-    );
-    let found = page.driver.execute_async(script, Vec::<Value>::new()).await;
-    found.expect("axe runs").convert().expect("it is a list of texts")
-}
-
-/// Not a test: takes the picture of the README again, by `just screenshot`.
+/// Not a test: takes the picture of the README again, by `just screenshots`.
 #[tokio::test]
 #[ignore = "writes docs/lab-pre-vote.png"]
 async fn screenshot() {
-    let page = Page::open().await.expect("it takes a browser to make a picture");
+    let page = Lab::open().await.expect("it takes a browser to make a picture");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
     std::fs::create_dir_all(&folder).expect("it can be made");
     page.size(1180, 900).await;
     page.prefer("prefers-color-scheme", "light").await;
     page.visit("#scene=pre-vote&t=2570").await;
     page.evaluate("document.getElementById('happening').scrollIntoView()").await;
-    page.driver.screenshot(&folder.join("lab-pre-vote.png")).await.expect("it is taken");
+    page.picture(&folder.join("lab-pre-vote.png")).await;
     page.close().await;
 }

@@ -1,15 +1,12 @@
-//! A browser that a test drives, on a lab of its own.
+//! A browser that a test drives: Chromium by its driver, both found at run time.
 
 use std::io::{BufRead, BufReader, Write, stderr};
-use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use quorate_model::explorer::choose;
-use quorate_model::lab::bind;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
@@ -19,11 +16,12 @@ use tokio::sync::{Mutex, MutexGuard};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As the machine that runs the tests has no screen, and they need no network.
-const ARGUMENTS: [&str; 11] = [
+const ARGUMENTS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
+    "--disable-dev-shm-usage",
     "--disable-renderer-backgrounding",
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
@@ -36,11 +34,10 @@ const ARGUMENTS: [&str; 11] = [
 /// One browser at a time: two would wait for each other's processors, and one of them too long.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// A page of the lab in a browser.
-pub(crate) struct Page {
-    pub(crate) driver: WebDriver,
+/// A page in a browser.
+pub struct Page {
+    driver: WebDriver,
     _chromedriver: Chromedriver,
-    pub(crate) at: SocketAddr,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -57,14 +54,13 @@ impl Drop for Chromedriver {
     }
 }
 
-/// What is installed of these, if all is.
+/// What is installed of a browser and its driver, if both are.
 fn installed() -> Result<(PathBuf, PathBuf), String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |names: &[&str]| {
-        let places = names.iter().flat_map(|name| {
-            std::env::split_paths(&path).map(move |folder| folder.join(name)).collect::<Vec<_>>()
-        });
-        places.into_iter().find(|place| place.is_file())
+        let folders = || std::env::split_paths(&path);
+        let mut places = names.iter().flat_map(|name| folders().map(move |it| it.join(name)));
+        places.find(|place| place.is_file())
     };
     let browsers = ["chromium", "chromium-browser", "google-chrome"];
     let browser =
@@ -73,14 +69,20 @@ fn installed() -> Result<(PathBuf, PathBuf), String> {
     Ok((browser, driver))
 }
 
-/// Written past the test harness, which would keep it to itself.
-pub(crate) fn skipped(reason: &str) {
+/// Says why a test is skipped, past the test harness, which would keep it to itself.
+///
+/// # Panics
+/// Without a standard error.
+pub fn skipped(reason: &str) {
     writeln!(stderr(), "SKIPPED: {reason}").expect("there is a standard error");
 }
 
 impl Page {
-    /// A browser on the first scene; none, and the reason said, where no browser is.
-    pub(crate) async fn open() -> Option<Page> {
+    /// A browser; none, and the reason said, where no browser is.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn open() -> Option<Page> {
         let (browser, driver) = match installed() {
             Ok(found) => found,
             Err(reason) => {
@@ -89,9 +91,6 @@ impl Page {
             }
         };
         let alone = ALONE.lock().await;
-        let at = choose("127.0.0.1:0", false).expect("a port is free");
-        let bound = bind(at).expect("nobody took it");
-        thread::spawn(move || bound.serve());
         let (chromedriver, port) = start(&driver);
         let mut wishes = DesiredCapabilities::chrome();
         wishes.set_binary(&browser.to_string_lossy()).expect("a path");
@@ -99,26 +98,26 @@ impl Page {
         wishes.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wishes).await;
         let driver = driver.expect("the browser starts");
-        let page = Page { driver, _chromedriver: chromedriver, at, _alone: alone };
-        page.size(1200, 900).await;
+        let page = Page { driver, _chromedriver: chromedriver, _alone: alone };
+        page.size(1400, 900).await;
         Some(page)
     }
 
-    /// Shows this address of the lab, in a page of its own.
-    pub(crate) async fn visit(&self, hash: &str) {
+    /// Opens the link, in a page of its own, and waits until that shows something.
+    pub async fn visit(&self, link: &str) {
         // An address that differs in its hash alone would not load the page anew.
         self.driver.goto("about:blank").await.expect("there is always that");
-        self.driver.goto(format!("http://{}/{hash}", self.at)).await.expect("the lab answers");
+        self.driver.goto(link).await.expect("the server answers");
         self.ready().await;
     }
 
     /// Waits until the page shows what its address says.
-    pub(crate) async fn ready(&self) {
+    pub async fn ready(&self) {
         self.until("document.body && document.body.dataset.ready === 'true'").await;
     }
 
     /// Waits until this is so.
-    pub(crate) async fn until(&self, condition: &str) {
+    pub async fn until(&self, condition: &str) {
         let start = Instant::now();
         while self.evaluate(condition).await != Value::Bool(true) {
             assert!(start.elapsed() < PATIENCE, "never: {condition}");
@@ -127,32 +126,34 @@ impl Page {
     }
 
     /// What this expression is in the page.
-    pub(crate) async fn evaluate(&self, expression: &str) -> Value {
+    pub async fn evaluate(&self, expression: &str) -> Value {
         let script = format!("return ({expression});");
         let answer = self.driver.execute(script, Vec::<Value>::new()).await;
         answer.unwrap_or_else(|error| panic!("{expression}: {error}")).json().clone()
     }
 
-    pub(crate) async fn text(&self, id: &str) -> String {
-        let text = self.evaluate(&format!("document.getElementById('{id}').textContent")).await;
-        text.as_str().unwrap_or_else(|| panic!("{id} has no text")).to_owned()
+    /// The text of the element that this selector finds.
+    pub async fn text(&self, selector: &str) -> String {
+        let text =
+            self.evaluate(&format!("document.querySelector({selector:?}).textContent")).await;
+        text.as_str().unwrap_or_else(|| panic!("{selector} has no text")).to_owned()
     }
 
     /// Presses keys, one after the other, wherever the focus is.
-    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
+    pub async fn press(&self, keys: impl Into<TypingData>) {
         let chain = self.driver.action_chain().send_keys(keys);
         chain.perform().await.expect("keys can be pressed");
     }
 
     /// The page is as large as this, however large a window can be.
-    pub(crate) async fn size(&self, width: u32, height: u32) {
+    pub async fn size(&self, width: u32, height: u32) {
         let wish =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.tell("Emulation.setDeviceMetricsOverride", wish).await;
     }
 
     /// The person prefers this, as `prefers-reduced-motion` and the like say it.
-    pub(crate) async fn prefer(&self, feature: &str, value: &str) {
+    pub async fn prefer(&self, feature: &str, value: &str) {
         let wish = json!({ "features": [{ "name": feature, "value": value }] });
         self.tell("Emulation.setEmulatedMedia", wish).await;
     }
@@ -163,15 +164,31 @@ impl Page {
     }
 
     /// Everything that the browser has complained about since this was asked last.
-    pub(crate) async fn complaints(&self) -> Vec<String> {
+    pub async fn complaints(&self) -> Vec<String> {
         let log = self.driver.browser_log().await.expect("the browser keeps a log");
         let bad =
             log.into_iter().filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
         bad.map(|entry| entry.message).collect()
     }
 
+    /// What axe finds in the page: its rules with the elements that break them.
+    pub async fn violations(&self, axe: &str) -> Vec<String> {
+        let script = format!(
+            "{axe}; const done = arguments[arguments.length - 1]; \
+             window.axe.run(document, {{ resultTypes: ['violations'] }}).then((result) => done(\
+             result.violations.map((it) => it.id + ': ' + it.nodes.map((node) => node.html).join(' | '))));"
+        );
+        let found = self.driver.execute_async(script, Vec::<Value>::new()).await;
+        found.expect("axe runs").convert().expect("it is a list of texts")
+    }
+
+    /// Takes a picture of the page.
+    pub async fn picture(&self, file: &Path) {
+        self.driver.screenshot(file).await.expect("it is taken");
+    }
+
     /// Closes the browser.
-    pub(crate) async fn close(self) {
+    pub async fn close(self) {
         self.driver.clone().quit().await.expect("the browser can be closed");
     }
 }
@@ -195,4 +212,15 @@ fn start(driver: &Path) -> (Chromedriver, u16) {
     // Whatever else it prints is read, so that it never waits for a reader.
     thread::spawn(move || lines.for_each(drop));
     (Chromedriver(child), port)
+}
+
+/// axe-core, which CI unpacks there; it is not kept in the repository. Where it is not, says so.
+#[must_use]
+pub fn axe() -> Option<String> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/axe/package/axe.min.js");
+    let found = std::fs::read_to_string(place).ok();
+    if found.is_none() {
+        skipped("no target/axe: `npm pack axe-core`, as .ci/run does, puts it there");
+    }
+    found
 }
