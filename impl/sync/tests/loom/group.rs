@@ -8,6 +8,7 @@ use loom::thread;
 use quorate_sync::{Care, Disk, Sender, Sound, queue, run};
 
 use crate::explore::{finds, holds};
+use crate::mistakes::{EndsAtOnce, GoesSilently, NeverCalls, WaitsBlindly};
 
 /// What the disk holds: the number of the last write. Its own accesses order nothing.
 type Platter = Arc<AtomicU64>;
@@ -138,18 +139,6 @@ fn a_durable_index_before_the_sync_is_found() {
     finds("report before sync", "is reported, and", None, what_is_reported::<ReportsFirst>);
 }
 
-struct NeverCalls;
-
-impl Care for NeverCalls {
-    const WAKES: bool = false;
-}
-
-struct WaitsBlindly;
-
-impl Care for WaitsBlindly {
-    const LOOKS_AGAIN: bool = false;
-}
-
 #[test]
 fn a_writer_that_sleeps_for_ever_is_found() {
     finds("no call", "deadlock", None, what_is_reported::<NeverCalls>);
@@ -171,18 +160,6 @@ fn shutdown<C: Care + Send + 'static>() {
 #[test]
 fn a_shutdown_loses_nothing_that_was_queued() {
     holds("shutdown", None, 300, shutdown::<Sound>);
-}
-
-struct EndsAtOnce;
-
-impl Care for EndsAtOnce {
-    const EMPTIES_BEFORE_THE_END: bool = false;
-}
-
-struct GoesSilently;
-
-impl Care for GoesSilently {
-    const WAKES_AT_THE_END: bool = false;
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod explore;
 #[cfg(quorate_loom)]
 mod group;
 #[cfg(quorate_loom)]
+mod mistakes;
+#[cfg(quorate_loom)]
 mod published;
 #[cfg(quorate_loom)]
 mod queue;

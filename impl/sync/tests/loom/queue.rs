@@ -6,6 +6,7 @@ use loom::thread;
 use quorate_sync::{Care, Feed, Sender, Sound, Taker, queue};
 
 use crate::explore::{Preemptions, finds, holds};
+use crate::mistakes::{EndsAtOnce, GoesSilently, NeverCalls, WaitsBlindly};
 
 /// Two threads send and go; the taker takes until nobody is left, and has everything, in order.
 fn two_senders<C: Care + Send + 'static>() {
@@ -44,30 +45,6 @@ const TWO: Preemptions = Some(2);
 #[test]
 fn everything_that_was_sent_is_taken_in_order() {
     holds("two senders", TWO, 500, two_senders::<Sound>);
-}
-
-struct NeverCalls;
-
-impl Care for NeverCalls {
-    const WAKES: bool = false;
-}
-
-struct GoesSilently;
-
-impl Care for GoesSilently {
-    const WAKES_AT_THE_END: bool = false;
-}
-
-struct WaitsBlindly;
-
-impl Care for WaitsBlindly {
-    const LOOKS_AGAIN: bool = false;
-}
-
-struct EndsAtOnce;
-
-impl Care for EndsAtOnce {
-    const EMPTIES_BEFORE_THE_END: bool = false;
 }
 
 #[test]

@@ -7,6 +7,7 @@ use loom::thread;
 use quorate_sync::{Care, Slot, Sound};
 
 use crate::explore::{finds, holds};
+use crate::mistakes::{GoesSilently, NeverCalls, WaitsBlindly};
 
 /// The machine's thread takes a view whenever there is room, three times; the writer's thread writes
 /// them out. Those that were put are written, once and in order, and the place is not free before.
@@ -47,18 +48,6 @@ impl Care for FreeAtOnce {
     const BUSY_UNTIL_DONE: bool = false;
 }
 
-struct NeverCalls;
-
-impl Care for NeverCalls {
-    const WAKES: bool = false;
-}
-
-struct WaitsBlindly;
-
-impl Care for WaitsBlindly {
-    const LOOKS_AGAIN: bool = false;
-}
-
 #[test]
 fn a_place_that_is_free_too_early_is_found() {
     finds("free too early: the next view is lost", "deadlock", None, views::<FreeAtOnce>);
@@ -87,12 +76,6 @@ fn a_call<C: Care + Send + Sync + 'static>() {
     writer.join().expect("it serves one view and ends");
 }
 
-struct EndsSilently;
-
-impl Care for EndsSilently {
-    const WAKES_AT_THE_END: bool = false;
-}
-
 struct EndsBesideTheLock;
 
 impl Care for EndsBesideTheLock {
@@ -109,6 +92,6 @@ fn the_thread_ends_whenever_the_node_stops() {
 fn a_thread_that_sleeps_for_ever_is_found() {
     finds("no call for a view", "deadlock", None, a_call::<NeverCalls>);
     finds("a wait without a look", "deadlock", None, a_call::<WaitsBlindly>);
-    finds("no call at the end", "deadlock", None, the_end::<EndsSilently>);
+    finds("no call at the end", "deadlock", None, the_end::<GoesSilently>);
     finds("an end beside the lock", "deadlock", None, the_end::<EndsBesideTheLock>);
 }
