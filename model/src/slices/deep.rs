@@ -13,6 +13,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
     vec![
         Slice {
             name: "deep-election",
+            pinned: Some(1_134_938),
             about: "election-two with two terms and a crash more",
             max_term: 5,
             crashes: 2,
@@ -30,6 +31,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-isolated",
+            pinned: Some(93),
             about: "isolated with a term and a late message more",
             max_term: 4,
             network: Network::Pull { parked: 2 },
@@ -49,6 +51,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-learner",
+            pinned: Some(924_281),
             about: "learner with a term, a command and a crash more",
             max_term: 3,
             commands: 1,
@@ -58,6 +61,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-change",
+            pinned: Some(388_039),
             about: "remove-leader with a command and a crash between any two effects",
             commands: 1,
             crashes: 1,
@@ -66,6 +70,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-replace",
+            pinned: Some(318_603),
             about: "replace with two commands and a crash between any two effects",
             commands: 2,
             crashes: 1,
@@ -74,6 +79,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-snapshots",
+            pinned: Some(6_250_484),
             about: "join-snapshot with a command and a crash between any two effects",
             commands: 1,
             crashes: 1,
@@ -82,6 +88,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-reads",
+            pinned: Some(983_587),
             about: "reads-restart with a term and a command more",
             max_term: 3,
             commands: 1,
@@ -89,6 +96,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-transfer",
+            pinned: Some(433_636),
             about: "transfer-unreachable with a term and a restart more",
             max_term: 3,
             crashes: 1,
@@ -97,6 +105,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-lease",
+            pinned: Some(3_276_262),
             about: "lease-drift-e3-d1-global with votes that are late, and with check-quorum",
             late_votes: true,
             election: Election::FULL,
@@ -104,6 +113,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-lease-cold",
+            pinned: Some(1_242_925),
             about: "a lease that begins with the election of its leader, under one clock a server, over two terms and with a late message",
             led: false,
             network: Network::Pull { parked: 1 },
