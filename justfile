@@ -40,9 +40,10 @@ claims:
 bench *ARGUMENTS:
     cargo run --release -p quorate --example bench -- {{ARGUMENTS}}
 
-# Feed hostile bytes to the decoder for a minute (nightly, and `cargo install cargo-fuzz`)
+# Hostile bytes for a minute each: from the network, and on the disk (nightly, and `cargo install cargo-fuzz`)
 fuzz:
     cargo +nightly fuzz run packet -- -max_total_time=60
+    cargo +nightly fuzz run recovery -- -max_total_time=60
 
 # The mathematics: dangerous splits, election timeouts, commit latency (`just math quorum`)
 math *ARGUMENTS:

@@ -394,7 +394,7 @@ async fn axe_finds_nothing() {
 
 /// Not a test: writes the picture of the README, by `just screenshots`.
 #[tokio::test]
-#[ignore = "writes docs/explorer.png"]
+#[ignore = "writes docs/explorer.png: just screenshots"]
 async fn screenshots() {
     let page = Page::open().await.expect("it takes a browser to make a picture");
     let _folder = Folder::shared();
@@ -409,7 +409,7 @@ async fn screenshots() {
 
 /// Not a test: prints how long a long way takes to open, and a step to be shown.
 #[tokio::test]
-#[ignore = "prints times"]
+#[ignore = "prints times: cargo test -p quorate-tests --test browser times -- --ignored --nocapture"]
 async fn times() {
     let page = Page::open().await.expect("it takes a browser to measure one");
     let _folder = Folder::shared();

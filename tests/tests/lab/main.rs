@@ -302,7 +302,7 @@ async fn axe_finds_nothing() {
 
 /// Not a test: takes the picture of the README again, by `just screenshots`.
 #[tokio::test]
-#[ignore = "writes docs/lab-pre-vote.png"]
+#[ignore = "writes docs/lab-pre-vote.png: just screenshots"]
 async fn screenshot() {
     let page = Lab::open().await.expect("it takes a browser to make a picture");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
