@@ -171,6 +171,8 @@ pub struct Killed {
     pub slice: Option<Slice>,
     /// The shortest trace to the claim that it breaks.
     pub trace: Option<Trace>,
+    /// What is false at the end of that trace, this claim among it.
+    pub besides: ClaimSet,
     /// The states that the search met.
     pub unique: usize,
     /// How long it took.
@@ -187,10 +189,14 @@ pub fn kill(mutation: Mutation) -> Killed {
         let model = SliceModel::new(slice, Guards::broken(mutation));
         let (found, trace): (Found, _) = shortest(&model, mutation.killer(), TRACE_LIMIT);
         unique += found.unique;
-        if trace.is_some() {
+        if let Some(trace) = trace {
+            let end = trace.steps.last().map_or(&trace.initial, |(_, state)| state);
+            let besides = model.false_claims(end);
             let seconds = start.elapsed().as_secs_f64();
-            return Killed { mutation, slice: Some(slice), trace, unique, seconds };
+            let (slice, trace) = (Some(slice), Some(trace));
+            return Killed { mutation, slice, trace, besides, unique, seconds };
         }
     }
-    Killed { mutation, slice: None, trace: None, unique, seconds: start.elapsed().as_secs_f64() }
+    let (besides, seconds) = (ClaimSet::NONE, start.elapsed().as_secs_f64());
+    Killed { mutation, slice: None, trace: None, besides, unique, seconds }
 }

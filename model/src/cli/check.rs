@@ -235,7 +235,9 @@ fn print_traces(run: &Checked) {
             Some(_) if steps > SHOWN => say!("   too long to print"),
             Some(trace) => {
                 say!("{}", narrate::trace(&model, trace, claim));
-                say!("   in a browser: quorate-model explore {name} --claim {claim}");
+                say!(
+                    "   in a browser: cargo run --release -p quorate-model -- explore {name} --claim {claim}"
+                );
             }
             None => say!("   its steps cannot be told in the servers' own names"),
         }

@@ -155,7 +155,10 @@ fn open_violation(slice: Slice, claim: Claim, to: &Destination) -> Result<u8, Us
     }
     let found = searched(|| Counterexample::under_present_rules(slice, claim));
     let Some(found) = found else {
-        return Err(Usage(format!("no trace of slice {name} on which {claim} fails was found")));
+        return Err(Usage(format!(
+            "no trace of slice {name} on which {claim} fails was found: it holds there under the rules \
+             that this program was built with. Was one broken, and the program built again?"
+        )));
     };
     show(found, to)
 }

@@ -258,16 +258,23 @@ fn mutants(text: &mut String, claim: Claim, killed: &[Killed]) {
             format!("`{}` in {}", run.mutation.name(), steps(length))
         })
         .collect();
+    let others: Vec<String> = tables::others_of(killed, claim)
+        .map(|run| format!("`{}`, which {} kills", run.mutation.name(), run.mutation.killer()))
+        .collect();
     let by_runs = Benign::CLAIMS.contains(claim) || claim == Claim::StableLeader;
-    let told = match (killers.is_empty(), by_runs) {
-        (false, _) => killers.join(", "),
-        (true, true) => "none".to_owned(),
-        (true, false) => "none of its own; a hand-made case in \
+    let told = match (killers.is_empty(), others.is_empty(), by_runs) {
+        (false, _, _) => killers.join(", "),
+        (true, false, _) => {
+            format!("none of its own; false as well at the end of {}", others.join(", "))
+        }
+        (true, true, true) => "none".to_owned(),
+        (true, true, false) => "none of its own; a hand-made case in \
                           [`spec/tests/refuted/main.rs`](spec/tests/refuted/main.rs) refutes it"
             .to_owned(),
     };
     let _ = writeln!(text, "- Mutants killed: {told}.");
-    if let Some(run) = tables::mutants_of(killed, claim).next() {
+    let mut shows = tables::mutants_of(killed, claim).chain(tables::others_of(killed, claim));
+    if let Some(run) = shows.next() {
         let name = run.mutation.name();
         let _ = writeln!(
             text,
@@ -281,14 +288,15 @@ pub(super) fn steps(n: usize) -> String {
 }
 
 /// The slices to run again for a claim: those in which its mutants die, so that they can show it
-/// false; else the smallest one of three servers or more.
+/// false, or others that make it false as well; else the smallest one of three servers or more.
 fn again(claim: Claim, checked: &[Checked], killed: &[Killed]) -> String {
     let settling = || checked.iter().filter(|run| run.settles(claim));
-    let kills = |run: &&Checked| {
-        let here = |mutant: &Killed| mutant.slice.is_some_and(|s| s.name == run.slice.name);
-        tables::mutants_of(killed, claim).any(here)
+    let here = |mutants: Vec<&Killed>| -> Vec<&str> {
+        let dies = |name: &str| mutants.iter().any(|it| it.slice.is_some_and(|s| s.name == name));
+        settling().map(|run| run.slice.name).filter(|name| dies(name)).collect()
     };
-    let names: Vec<&str> = settling().filter(kills).map(|run| run.slice.name).collect();
+    let own = here(tables::mutants_of(killed, claim).collect());
+    let names = if own.is_empty() { here(tables::others_of(killed, claim).collect()) } else { own };
     if !names.is_empty() {
         return names.join(" ");
     }

@@ -35,6 +35,11 @@ pub(super) fn mutants_of(killed: &[Killed], claim: Claim) -> impl Iterator<Item 
     killed.iter().filter(move |run| run.mutation.killer() == claim && run.trace.is_some())
 }
 
+/// Mutants that another claim kills, at the end of whose trace this one is false as well.
+pub(super) fn others_of(killed: &[Killed], claim: Claim) -> impl Iterator<Item = &Killed> {
+    killed.iter().filter(move |run| run.mutation.killer() != claim && run.besides.contains(claim))
+}
+
 pub(super) fn slices(text: &mut String, checked: &[Checked]) {
     text.push_str("\n## Slices\n\nOne of them again: `cargo run --release -p quorate-model -- check NAME`.\n\n| slice | about | bounds | verdict | unique states | generated | depth | collisions expected |\n|---|---|---|---|--:|--:|--:|--:|\n");
     for run in checked {
