@@ -3,38 +3,11 @@
 
 mod common;
 
+use common::reading::{leader, leader_of, request, round_trip};
 use common::*;
 use quorate_spec::{
-    Body, Configuration, Effects, Envelope, Input, Message, Params, Refusal, RoleName, Stamp, Term,
+    Body, Configuration, Envelope, Input, Message, Params, Refusal, RoleName, Stamp, Term,
 };
-
-/// A leader of term 1 that has committed its first entry, and whom everyone has just answered.
-fn leader_of(configuration: Configuration, voters: &[u64]) -> Server {
-    let mut server = Setup { configuration, ..Setup::default() }.lead(voters);
-    let peers: Vec<u64> = server.leadership().peers.keys().map(|id| id.0).collect();
-    for peer in &peers {
-        let request = server.poll(*peer).unwrap().message;
-        server.hears_answer(*peer, &request);
-    }
-    assert_eq!(server.commit(), 1);
-    server.now += 1;
-    server
-}
-
-fn leader() -> Server {
-    leader_of(voters(&[1, 2, 3]), &[2])
-}
-
-/// The request that is due to this peer.
-fn request(server: &mut Server, peer: u64) -> Message {
-    server.poll(peer).expect("a request is due").message
-}
-
-/// This peer is asked, and answers.
-fn round_trip(server: &mut Server, peer: u64) -> Effects {
-    let request = request(server, peer);
-    server.hears_answer(peer, &request)
-}
 
 // Where a read may be served: rules R1, R2, R4, R9.
 

@@ -6,7 +6,9 @@ use std::ops::Range;
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
-use quorate_model::simulation::{Counts, Failure, Settled, Setup, Trace, run, tell};
+use quorate_model::simulation::{
+    Counts, Failure, Finding, Settled, Setup, Trace, Watch, run, tell,
+};
 
 use crate::strategy::Traces;
 
@@ -49,6 +51,26 @@ pub struct Counterexample {
 }
 
 impl Counterexample {
+    /// The shrunk run of this setup on which its one claim fails, among a thousand random ones.
+    ///
+    /// # Panics
+    /// Where the claim holds in all of them, or the setup is not about one claim.
+    #[must_use]
+    pub fn to_claim_of(setup: Setup) -> Counterexample {
+        let Watch::Only(claim) = setup.watch else { panic!("{setup} is not about one claim") };
+        let found = Search { setup, runs: 1000, steps: 100..900 }.finds();
+        let Some(found) = found else { panic!("{setup}: {claim} held") };
+        println!(
+            "{setup}: {claim} after {} runs, shrunk from {} to {} steps in {} attempts",
+            found.held,
+            found.steps_before,
+            found.trace.0.len(),
+            found.attempts
+        );
+        assert!(found.failure.found.contains(Finding::Claim(claim)), "{:?}", found.failure);
+        found
+    }
+
     /// Its story, and the command that walks through it, with the file that this has written
     /// among the temporary ones.
     #[must_use]

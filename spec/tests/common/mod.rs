@@ -4,6 +4,7 @@
 pub(crate) mod cluster;
 pub(crate) mod dice;
 pub(crate) mod play;
+pub(crate) mod reading;
 pub(crate) mod script;
 pub(crate) mod server;
 
