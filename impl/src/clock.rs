@@ -9,7 +9,7 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Instant;
 
     /// Whether it does go on while the machine is suspended. Without that, no lease may rest on it,
-    /// and a node with leases does not start.
+    /// and a node with leases does not start (rule L10).
     fn counts_suspended_time(&self) -> bool;
 }
 

@@ -83,7 +83,7 @@ mutations! {
     CountsBothAsOne: is_quorum, JointQuorum, ["overlap"],
         "thesis §4.3", "A majority of all servers of a joint configuration decides.";
     NewMajorityDecides: is_quorum, ElectionSafety, ["grow-to-five"],
-        "thesis §4.3", "The majority of the new voters decides alone.";
+        "D7 braft BallotBox, thesis §4.3", "The majority of the new voters decides alone.";
     OldMajorityDecides: is_quorum, JointQuorum, ["shrink"],
         "E2 etcd#7280", "The majority of the old voters decides alone.";
     LearnersCount: is_quorum, JointQuorum, ["demote"],
@@ -179,7 +179,7 @@ mutations! {
     ObeysPastLeaders: obeys_timeout_now, LeaseExclusive, ["lease-transfer"],
         "F6 raft-rs#234", "A server campaigns because a leader of the past told it to.";
     NeverGivesUpTransfer: gives_up_transfer, TransferProgress, ["transfer-unreachable"],
-        "F16 hashicorp/raft#581", "A transfer that does not succeed never ends.";
+        "thesis §3.10", "A transfer that does not succeed never ends.";
     NeverStepsDown: keeps_leading, NoDeadlock, ["deaf-leader"],
         "B1 Cloudflare 2020-11-02", "A leader without a quorum stays leader.";
     FollowsPastLeaders: takes_entries_of, QuorumLog, ["replication"],
@@ -231,7 +231,7 @@ mutations! {
     ChangesInOneStep: enter_joint, ElectionSafety, ["grow-to-five"],
         "thesis figure 4.3", "The new configuration follows the old one at once.";
     LeavesToOldVoters: leave_joint, OneConfigInFlight, ["grow"],
-        "D7 braft BallotBox", "What follows a joint configuration is the old one.";
+        "J5, thesis §4.3", "What follows a joint configuration is the old one.";
     OthersLeaveJointBehind: continues_change, ReconfigCompletes, ["grow"],
         "E4 etcd#12136", "Only the leader that began a change goes on with it.";
     RemovedLeaderLeaves: manages_until, NoDeadlock, ["remove-leader"],

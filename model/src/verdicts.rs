@@ -87,7 +87,7 @@ impl Verdicts {
 
 fn decide(model: &SliceModel, state: &State) -> ClaimSet {
     for witness in Witness::ALL {
-        if witness.is_in(state) {
+        if witness.is_in(model, state) {
             model.coverage().saw_witness(witness);
         }
     }

@@ -3,6 +3,8 @@
 use quorate_spec::role::Pace;
 use quorate_spec::{Configuration, EntryId, Index, Log, Node, NodeId, Role, RoleName};
 
+use crate::model::SliceModel;
+use crate::server::PRESENT;
 use crate::state::State;
 
 /// Something that has to happen somewhere.
@@ -45,11 +47,19 @@ pub enum Witness {
     JointInSnapshot,
     /// A snapshot has taken the place of a log that contradicts it.
     SnapshotOverConflict,
+    /// A leader has given a transfer up, and the word that it gave may still arrive (rule L6).
+    TransferGivenUp,
+    /// A read waits for its round at a leader beside one of a later term.
+    ReadBesideLaterLeader,
+    /// A server may read by its lease, and another one leads an earlier term.
+    LeaseBesideEarlierLeader,
+    /// A leader's lease has run out while it leads.
+    LeaseOver,
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Witness; 18] = [
+    pub const ALL: [Witness; 22] = [
         Witness::TwoLeaders,
         Witness::RivalCandidates,
         Witness::LeaderCommits,
@@ -68,6 +78,10 @@ impl Witness {
         Witness::JointTruncated,
         Witness::JointInSnapshot,
         Witness::SnapshotOverConflict,
+        Witness::TransferGivenUp,
+        Witness::ReadBesideLaterLeader,
+        Witness::LeaseBesideEarlierLeader,
+        Witness::LeaseOver,
     ];
 
     /// What this change of a server's log shows: no state does.
@@ -85,7 +99,7 @@ impl Witness {
 
     /// Whether this state shows it.
     #[must_use]
-    pub fn is_in(self, state: &State) -> bool {
+    pub(crate) fn is_in(self, model: &SliceModel, state: &State) -> bool {
         let nodes = || state.servers.iter().map(|server| &server.node);
         let of = |role| nodes().filter(move |node| node.role().name() == role);
         match self {
@@ -135,6 +149,17 @@ impl Witness {
                 leadership.peers.values().any(|peer| full(&peer.pace))
             }),
             Witness::JointTruncated | Witness::SnapshotOverConflict => false,
+            Witness::TransferGivenUp => nodes()
+                .filter_map(Node::leadership)
+                .any(|leadership| leadership.handed_over && leadership.transfer.is_none()),
+            Witness::ReadBesideLaterLeader => of(RoleName::Leader).any(|leader| {
+                let waits = leader.leadership().is_some_and(|it| !it.reads.is_empty());
+                let later = |other: &Node| other.current_term() > leader.current_term();
+                waits && of(RoleName::Leader).any(later)
+            }),
+            Witness::LeaseBesideEarlierLeader | Witness::LeaseOver => {
+                model.slice.lease.is_some() && self.is_of_lease(model, state)
+            }
             Witness::JointCommitted
             | Witness::JointInherited
             | Witness::JointOverruled
@@ -143,9 +168,22 @@ impl Witness {
             | Witness::JointInSnapshot => nodes().any(|node| self.is_at(node, state)),
             Witness::PromiseAgainstPreCandidate => {
                 of(RoleName::PreCandidate).next().is_some()
-                    && nodes().any(|node| node.promised_until() > crate::server::PRESENT)
+                    && nodes().any(|node| node.promised_until() > PRESENT)
             }
         }
+    }
+
+    /// Whether what the servers have published shows it, where it is about a lease.
+    fn is_of_lease(self, model: &SliceModel, state: &State) -> bool {
+        let leaders = || state.servers.iter().map(|it| &it.node).filter(|it| it.is_leader());
+        leaders().any(|leader| {
+            let view = model.silent.protocol.read_view(leader);
+            let held = view.lease_read(PRESENT).is_ok();
+            match self {
+                Witness::LeaseOver => view.lease_until.is_some() && !held,
+                _ => held && leaders().any(|it| it.current_term() < leader.current_term()),
+            }
+        })
     }
 
     /// Whether this server's log shows it, where it is about a change of the members.

@@ -57,7 +57,7 @@ fn codes(text: &str) -> BTreeSet<String> {
     let is_code = |word: &&str| {
         let (letter, number) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
         let numbered = matches!(number.len(), 1..=2) && number.bytes().all(|b| b.is_ascii_digit());
-        numbered && letter.len() == 1 && "ABCDEFGHJLPRS".contains(letter)
+        numbered && letter.len() == 1 && "ABCDEFGHIJLPRS".contains(letter)
     };
     words.filter(is_code).map(str::to_owned).collect()
 }

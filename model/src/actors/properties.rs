@@ -104,8 +104,8 @@ fn of_leases<M: Cluster>() -> Vec<Property<M>> {
     vec![
         Property::always("LeaseExclusive", |model: &M, state| {
             readers(model, state).all(|(holder, _)| {
-                let nodes = members(state).map(|member| &member.server.node);
-                lease_exclusive(holder, nodes.filter(|n| n.is_leader()).map(Node::current_term))
+                let led = members(state).flat_map(|member| member.led.iter().copied());
+                lease_exclusive(holder, led)
             })
         }),
         Property::always("LinearizableRead", |model: &M, state| {

@@ -17,6 +17,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-two",
+            pinned: Some(5_725_903),
             about: "two reads, each asked of any server, over two terms",
             reads: 2,
             deep: true,
@@ -58,6 +59,27 @@ pub(super) fn slices() -> Vec<Slice> {
             crashes: 1,
             pending: 0,
             ..base
+        },
+        Slice {
+            name: "reads-single",
+            pinned: Some(69),
+            about: "a command and a read at a cluster of one, which crashes and leads again",
+            servers: 1,
+            max_term: 3,
+            commands: 1,
+            reads: 1,
+            crashes: 1,
+            pending: 1,
+            ..base
+        },
+        Slice {
+            name: "reads-transfer",
+            about: "a read while leadership is handed over",
+            reads: 1,
+            max_term: 2,
+            election: Election::NAIVE,
+            network: Network::Pull { parked: 0 },
+            ..transfer
         },
         Slice {
             name: "reads-change",
@@ -107,6 +129,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "transfer-terms",
+            pinned: Some(3_632_084),
             about: "the same over three terms",
             deep: true,
             ..transfer

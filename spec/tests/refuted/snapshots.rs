@@ -49,7 +49,7 @@ pub(crate) fn snapshot_of_another_entry() -> Case {
     Case { near: with((2, 1)), refuted: with((2, 2)) }
 }
 
-/// Bugs G2, E14 of other systems: the snapshot's members are not those of its last entry.
+/// Bug G2 of other systems: the snapshot's members are not those of its last entry.
 pub(crate) fn snapshot_of_old_members() -> Case {
     let log = log_after((2, 1), &[]);
     Case {
