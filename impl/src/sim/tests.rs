@@ -1,0 +1,177 @@
+//! Runs by their seeds: the claims hold, runs repeat, and what is broken is found.
+
+use std::sync::Arc;
+
+use quorate_spec::{Configuration, NodeId};
+
+use super::dice::Dice;
+use super::disk::{Fault, SimDisk, SimStorage};
+use super::journal::{Counts, Journal};
+use super::plan::{Faults, Plan};
+use super::run;
+use crate::order::Promise;
+use crate::storage::conformance::{self, CrashingDisk};
+
+/// So many random runs; with `QUORATE_SCALE=100` a hundred times as many.
+const RUNS: u64 = 48;
+
+fn scale() -> u64 {
+    std::env::var("QUORATE_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// What was wrong in a run, how to repeat it, and its last lines.
+fn told(plan: &Plan, journal: &Journal, test: &str) -> String {
+    let again = run(Plan { lines: 60, ..plan.clone() });
+    let lines: Vec<&str> = again.lines().map(String::as_str).collect();
+    format!(
+        "{}\n{plan:?} is wrong: {:#?}\nevery line of it: QUORATE_SEED={} cargo test -p quorate --lib \
+         sim::tests::{test} -- --nocapture",
+        lines.join("\n"),
+        journal.wrong,
+        plan.seed
+    )
+}
+
+#[test]
+fn random_runs_keep_every_claim() {
+    if let Some(seed) = std::env::var("QUORATE_SEED").ok().and_then(|text| text.parse().ok()) {
+        let journal = run(Plan { lines: usize::MAX, ..Plan::random(seed) });
+        journal.lines().for_each(|line| println!("{line}"));
+        assert_eq!(journal.wrong, Vec::<String>::new());
+        return;
+    }
+    let mut counts = Counts::default();
+    for seed in 0..RUNS * scale() {
+        let plan = Plan::random(seed);
+        let journal = run(plan.clone());
+        if !journal.wrong.is_empty() {
+            panic!("{}", told(&plan, &journal, "random_runs_keep_every_claim"));
+        }
+        counts.absorb(&journal.counts);
+    }
+    println!("{} runs:\n{counts}", RUNS * scale());
+}
+
+#[test]
+fn a_seed_repeats_its_run() {
+    for seed in [3, 8] {
+        let plan = Plan { lines: usize::MAX, ..Plan::random(seed) };
+        let (once, again) = (run(plan.clone()), run(plan));
+        let differs = once.lines().zip(again.lines()).find(|(one, other)| one != other);
+        assert_eq!(differs, None, "of {} lines", once.lines().len());
+        assert!(once == again);
+        assert!(once.lines().len() > 3_000, "only {} lines", once.lines().len());
+    }
+}
+
+/// Why no run shows that a promise is broken; none where one does.
+fn why_not(promise: Promise) -> Option<&'static str> {
+    match promise {
+        Promise::WritesBeforeSending
+        | Promise::CountsWhatIsDurable
+        | Promise::StartsAtTheSnapshot
+        | Promise::ReportsNameWrites
+        | Promise::StopsAtFailure
+        | Promise::StartsFromTheDisk
+        | Promise::AppliesTheCommitted
+        | Promise::KeepsStateBeforeCompaction
+        | Promise::PublishesBeforeSending => None,
+        Promise::PublishesBeforeApplying => Some(
+            "the machine is a task of the same thread: it applies when all effects of the step are \
+             performed, whatever their order. order/tests.rs finds it, where the machine has a thread",
+        ),
+    }
+}
+
+#[test]
+fn a_broken_promise_of_the_driver_is_found_by_random_runs() {
+    for promise in Promise::ALL {
+        if let Some(why) = why_not(promise) {
+            println!("{promise:?} is not found here: {why}");
+            continue;
+        }
+        let tries = 12;
+        let broken = |seed| Plan { broken: Some(promise), ..Plan::random(seed) };
+        let found = (0..tries).map(|seed| (seed, run(broken(seed)).wrong));
+        let found = found.into_iter().find(|(_, wrong)| !wrong.is_empty());
+        let Some((seed, wrong)) = found else { panic!("{promise:?} is missed in {tries} runs") };
+        println!("{promise:?} is found with seed {seed}: {}", wrong[0]);
+    }
+}
+
+#[test]
+fn clocks_within_the_bound_of_the_lease_show_no_stale_read_and_faster_ones_do() {
+    let cut_off = |seed, drift| Plan { drift, faults: Faults::CutOff, ..Plan::random(seed) };
+    for seed in 0..6 {
+        let plan = cut_off(seed, super::plan::DRIFT);
+        let journal = run(plan);
+        assert_eq!(journal.wrong, Vec::<String>::new());
+        assert!(journal.counts.of("reads by a lease") > 0);
+    }
+    let found = (0..6).find_map(|seed| {
+        let wrong = run(cut_off(seed, 800_000)).wrong;
+        (!wrong.is_empty()).then_some((seed, wrong))
+    });
+    println!("{found:?}");
+    assert!(found.is_some());
+}
+
+#[test]
+fn a_crash_at_any_boundary_of_a_run_costs_nothing() {
+    let script = |crash_at| Plan { faults: Faults::None, crash_at, servers: 3, ..Plan::random(1) };
+    let whole = run(script(None));
+    assert_eq!(whole.wrong, Vec::<String>::new());
+    let all = whole.counts.of("boundaries passed");
+    println!("{all} boundaries\n{}", whole.counts);
+    let mut counts = Counts::default();
+    for at in 1..all {
+        let plan = script(Some(at));
+        let journal = run(plan.clone());
+        if !journal.wrong.is_empty() {
+            panic!("{}", told(&plan, &journal, "a_crash_at_any_boundary_of_a_run_costs_nothing"));
+        }
+        counts.absorb(&journal.counts);
+    }
+    println!("{counts}");
+}
+
+/// A [`SimDisk`], as the laws of storages want it.
+struct Laws(SimDisk);
+
+impl CrashingDisk for Laws {
+    type Storage = SimStorage;
+
+    fn open(&mut self) -> SimStorage {
+        self.0.open(Arc::new(drop))
+    }
+
+    fn crash(&mut self, running: SimStorage) {
+        self.0.lose_power();
+        drop(running);
+    }
+
+    fn hold(&mut self) -> bool {
+        self.0.hold(true);
+        true
+    }
+
+    fn release(&mut self) {
+        self.0.hold(false);
+    }
+
+    fn fail(&mut self) -> bool {
+        self.0.set_fault(Some(Fault::Sync));
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_simulated_disk_keeps_the_laws_of_storages() {
+    for seed in 0..20 {
+        let disk = || {
+            let configuration = Configuration::of((1..=3).map(NodeId));
+            Laws(SimDisk::new(configuration, Dice::new(seed, 0)))
+        };
+        assert_eq!(conformance::check(disk).await, Ok(()));
+    }
+}
