@@ -2,6 +2,7 @@
 //! model evaluates, too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use quorate_spec::property::cluster::{
     committed_is_durable, log_matching, match_index_sound, quorum_intersection, quorum_log,
@@ -49,7 +50,7 @@ pub(super) fn happened(step: &Step<'_>) -> Vec<Event> {
 pub(super) fn around(state: &State, id: NodeId, changed: bool) -> ClaimSet {
     let mut broken = ClaimSet::NONE;
     let server = &state.servers[&id];
-    let disks: BTreeMap<NodeId, Durable> =
+    let disks: BTreeMap<NodeId, Arc<Durable>> =
         state.servers.iter().map(|(id, server)| (*id, server.disk.durable())).collect();
     on_disk(&mut broken, state, id, &disks[&id]);
     leases(&mut broken, state);
@@ -70,8 +71,8 @@ pub(super) fn around(state: &State, id: NodeId, changed: bool) -> ClaimSet {
         broken.require(Claim::QuorumIntersection, quorum_intersection(&Sound, nodes));
         let committed = snapshot_committed(&state.history, &state.first, log);
         broken.require(Claim::SnapshotCommitted, committed);
-        broken.require(Claim::QuorumLog, quorum_log(&Sound, &state.history, nodes));
-        let durable = committed_is_durable(&Sound, &state.history, nodes, |id| &disks[&id]);
+        broken.require(Claim::QuorumLog, quorum_log(&Sound, &state.recent, nodes));
+        let durable = committed_is_durable(&Sound, &state.recent, nodes, |id| &*disks[&id]);
         broken.require(Claim::CommittedIsDurable, durable);
     }
     broken

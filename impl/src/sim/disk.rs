@@ -25,7 +25,7 @@ struct Shared {
 }
 
 struct State {
-    durable: Durable,
+    durable: Arc<Durable>,
     contents: Contents,
     /// Writes that are not durable, oldest first.
     dirty: VecDeque<(Persist, Vec<Record>)>,
@@ -65,7 +65,7 @@ impl SimDisk {
     /// An empty disk of a server in a cluster that starts with this configuration.
     pub(super) fn new(configuration: Configuration, dice: Dice) -> SimDisk {
         let state = State {
-            durable: Durable::genesis(configuration),
+            durable: Arc::new(Durable::genesis(configuration)),
             contents: Contents::default(),
             dirty: VecDeque::new(),
             unkept: VecDeque::new(),
@@ -91,7 +91,7 @@ impl SimDisk {
             // A state that was kept, and that no log came to begin with, is nobody's.
             let base = state.durable.log.base();
             state.contents.states.retain(|_, kept| kept.last == base);
-            (state.opening, state.durable.clone(), state.contents.clone())
+            (state.opening, Durable::clone(&state.durable), state.contents.clone())
         };
         self.0.changed.notify_waiters();
         let (report, progress) = watch::channel(Progress::default());
@@ -141,16 +141,16 @@ impl SimDisk {
     }
 
     /// What a loss of power at this moment leaves at least.
-    pub(super) fn durable(&self) -> Durable {
-        self.lock().durable.clone()
+    pub(super) fn durable(&self) -> Arc<Durable> {
+        Arc::clone(&self.lock().durable)
     }
 
     /// What a loss of power at this moment can leave: after none of the writes that are under way,
     /// after the first, and so on.
     pub(super) fn possible(&self) -> Vec<Durable> {
         let state = self.lock();
-        let mut all = vec![state.durable.clone()];
-        let mut durable = state.durable.clone();
+        let mut durable = Durable::clone(&state.durable);
+        let mut all = vec![durable.clone()];
         for (persist, _) in &state.dirty {
             durable.apply(&persist.write);
             all.push(durable.clone());
@@ -192,7 +192,7 @@ impl State {
             return false;
         }
         let Some((persist, records)) = self.dirty.pop_front() else { return false };
-        self.durable.apply(&persist.write);
+        Arc::make_mut(&mut self.durable).apply(&persist.write);
         self.contents.write(&persist.write, &records);
         true
     }
@@ -297,7 +297,11 @@ impl Writer {
         let mut begun = None;
         loop {
             match (self.next(has, range), begun) {
-                (Work::Over, _) => return None,
+                (Work::Over, _) => {
+                    // Somebody may wait for the last write.
+                    self.disk.0.changed.notify_waiters();
+                    return None;
+                }
                 (Work::Nothing, _) => self.disk.0.changed.notified().await,
                 (Work::Some { count, takes }, None) => {
                     begun = Some(count);

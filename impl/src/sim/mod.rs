@@ -56,7 +56,7 @@ fn run(plan: Plan) -> Journal {
         tokio::spawn(nodes::deliver(Arc::clone(&world)));
         tokio::select! {
             biased;
-            () = world.alarm() => {}
+            () = world.alarm(), if !world.plan.goes_on => {}
             () = happen(&world) => {}
         }
         let mut state = world.lock();

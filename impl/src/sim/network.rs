@@ -18,7 +18,7 @@ type Link = (NodeId, NodeId);
 /// What is under way.
 #[derive(Clone, Debug)]
 pub(super) enum Cargo {
-    Packet(Packet),
+    Packet(Box<Packet>),
     Letter(Payload),
 }
 

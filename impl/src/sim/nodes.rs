@@ -100,7 +100,7 @@ pub(super) async fn deliver(world: Arc<World>) {
         }
         // A full inbox loses what arrives, as does one whose node has gone.
         let taken = match arrival.cargo {
-            Cargo::Packet(packet) => arrival.inbox.packets.try_send(packet).is_ok(),
+            Cargo::Packet(packet) => arrival.inbox.packets.try_send(*packet).is_ok(),
             Cargo::Letter(letter) => arrival.inbox.letters.try_send((from, letter)).is_ok(),
         };
         world.count(if taken { "arrivals" } else { "arrivals that found no room" });
@@ -128,7 +128,7 @@ impl Transport for Life {
         if self.passes(Boundary::Sending) {
             self.world.released(&packet.envelope);
             let to = packet.envelope.to;
-            Life::send(self, to, Cargo::Packet(packet));
+            Life::send(self, to, Cargo::Packet(Box::new(packet)));
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) drift: u32,
     /// A crash comes at this boundary, counted over all nodes.
     pub(super) crash_at: Option<u64>,
+    /// Whether the run goes on when something is false.
+    pub(super) goes_on: bool,
     /// How many lines are kept.
     pub(super) lines: usize,
 }
@@ -55,6 +57,7 @@ impl Plan {
             broken: None,
             drift: DRIFT,
             crash_at: None,
+            goes_on: false,
             lines: 0,
         }
     }

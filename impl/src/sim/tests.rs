@@ -16,38 +16,49 @@ use crate::storage::conformance::{self, CrashingDisk};
 const RUNS: u64 = 48;
 
 fn scale() -> u64 {
-    std::env::var("QUORATE_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    number("QUORATE_SCALE").unwrap_or(1)
 }
 
-/// What was wrong in a run, how to repeat it, and its last lines.
-fn told(plan: &Plan, journal: &Journal, test: &str) -> String {
+/// A number in the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Runs the plan; where something is wrong it says what, after which lines, and how to repeat it.
+fn holds(plan: &Plan, test: &str) -> Counts {
+    let Journal { wrong, counts, .. } = run(plan.clone());
+    if wrong.is_empty() {
+        return counts;
+    }
     let again = run(Plan { lines: 60, ..plan.clone() });
-    let lines: Vec<&str> = again.lines().map(String::as_str).collect();
-    format!(
-        "{}\n{plan:?} is wrong: {:#?}\nevery line of it: QUORATE_SEED={} cargo test -p quorate --lib \
-         sim::tests::{test} -- --nocapture",
-        lines.join("\n"),
-        journal.wrong,
-        plan.seed
+    again.lines().for_each(|line| println!("{line}"));
+    let crash_at = plan.crash_at.map_or(String::new(), |at| format!("QUORATE_CRASH_AT={at} "));
+    panic!(
+        "{wrong:#?}\nin the run of seed {seed}; every line of it: {crash_at}QUORATE_SEED={seed} \
+         cargo test -p quorate --lib sim::tests::{test} -- --nocapture",
+        seed = plan.seed
     )
+}
+
+/// Repeats the run that the environment names, with every line; false where it names none.
+fn repeats(plan: impl Fn(u64) -> Plan) -> bool {
+    let Some(seed) = number("QUORATE_SEED") else { return false };
+    let plan = plan(seed);
+    let crash_at = number("QUORATE_CRASH_AT").or(plan.crash_at);
+    let journal = run(Plan { lines: usize::MAX, crash_at, ..plan });
+    journal.lines().for_each(|line| println!("{line}"));
+    assert_eq!(journal.wrong, Vec::<String>::new());
+    true
 }
 
 #[test]
 fn random_runs_keep_every_claim() {
-    if let Some(seed) = std::env::var("QUORATE_SEED").ok().and_then(|text| text.parse().ok()) {
-        let journal = run(Plan { lines: usize::MAX, ..Plan::random(seed) });
-        journal.lines().for_each(|line| println!("{line}"));
-        assert_eq!(journal.wrong, Vec::<String>::new());
+    if repeats(Plan::random) {
         return;
     }
     let mut counts = Counts::default();
     for seed in 0..RUNS * scale() {
-        let plan = Plan::random(seed);
-        let journal = run(plan.clone());
-        if !journal.wrong.is_empty() {
-            panic!("{}", told(&plan, &journal, "random_runs_keep_every_claim"));
-        }
-        counts.absorb(&journal.counts);
+        counts.absorb(&holds(&Plan::random(seed), "random_runs_keep_every_claim"));
     }
     println!("{} runs:\n{counts}", RUNS * scale());
 }
@@ -92,8 +103,8 @@ fn a_broken_promise_of_the_driver_is_found_by_random_runs() {
         }
         let tries = 12;
         let broken = |seed| Plan { broken: Some(promise), ..Plan::random(seed) };
-        let found = (0..tries).map(|seed| (seed, run(broken(seed)).wrong));
-        let found = found.into_iter().find(|(_, wrong)| !wrong.is_empty());
+        let mut runs = (0..tries).map(|seed| (seed, run(broken(seed)).wrong));
+        let found = runs.find(|(_, wrong)| !wrong.is_empty());
         let Some((seed, wrong)) = found else { panic!("{promise:?} is missed in {tries} runs") };
         println!("{promise:?} is found with seed {seed}: {}", wrong[0]);
     }
@@ -108,29 +119,28 @@ fn clocks_within_the_bound_of_the_lease_show_no_stale_read_and_faster_ones_do() 
         assert_eq!(journal.wrong, Vec::<String>::new());
         assert!(journal.counts.of("reads by a lease") > 0);
     }
-    let found = (0..6).find_map(|seed| {
-        let wrong = run(cut_off(seed, 800_000)).wrong;
-        (!wrong.is_empty()).then_some((seed, wrong))
-    });
+    // The lease allows for clocks that are off by 50,000 parts per million.
+    let beyond = |seed| Plan { goes_on: true, ..cut_off(seed, 800_000) };
+    let stale = |wrong: &String| wrong.contains("a stale read");
+    let found = (0..6).find_map(|seed| run(beyond(seed)).wrong.into_iter().find(stale));
     println!("{found:?}");
-    assert!(found.is_some());
+    assert!(found.is_some(), "nothing is wrong with clocks that are off by far too much");
 }
 
 #[test]
 fn a_crash_at_any_boundary_of_a_run_costs_nothing() {
-    let script = |crash_at| Plan { faults: Faults::None, crash_at, servers: 3, ..Plan::random(1) };
-    let whole = run(script(None));
-    assert_eq!(whole.wrong, Vec::<String>::new());
-    let all = whole.counts.of("boundaries passed");
-    println!("{all} boundaries\n{}", whole.counts);
-    let mut counts = Counts::default();
-    for at in 1..all {
-        let plan = script(Some(at));
-        let journal = run(plan.clone());
-        if !journal.wrong.is_empty() {
-            panic!("{}", told(&plan, &journal, "a_crash_at_any_boundary_of_a_run_costs_nothing"));
+    let script = |seed| Plan { faults: Faults::None, servers: 3, ..Plan::random(seed) };
+    if repeats(script) {
+        return;
+    }
+    let (test, mut counts) = ("a_crash_at_any_boundary_of_a_run_costs_nothing", Counts::default());
+    for seed in 0..scale() {
+        let all = holds(&script(seed), test).of("boundaries passed");
+        for at in 1..=all {
+            counts.absorb(&holds(&Plan { crash_at: Some(at), ..script(seed) }, test));
         }
-        counts.absorb(&journal.counts);
+        println!("{all} boundaries, a crash at each");
+        assert!(all > 500, "only {all} boundaries");
     }
     println!("{counts}");
 }

@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) first: Configuration,
     pub(super) servers: BTreeMap<NodeId, Server>,
     pub(super) history: History,
+    /// The same without what every log and every disk has compacted: of that no quorum lacks anything.
+    pub(super) recent: History,
     pub(super) journal: Journal,
     /// Faults are over.
     pub(super) quiet: bool,
@@ -69,7 +71,7 @@ pub(super) struct Server {
     pub(super) down: Arc<Notify>,
     last_vote: Option<SentVote>,
     /// As it went down, with what its disk had for sure.
-    before: Option<(Node, Durable)>,
+    before: Option<(Node, Arc<Durable>)>,
 }
 
 /// A crash comes when so many boundaries more, of this kind or of any, have been passed.
@@ -94,7 +96,7 @@ impl World {
             let disk = SimDisk::new(first.clone(), Dice::new(plan.seed, 100 + id.0));
             let clock = Arc::new(SimClock::new(id.0 * 1_000_000_000_000));
             let moment = Moment { now: clock.now(), draw: 0 };
-            let node = protocol.start(id, disk.durable(), moment);
+            let node = protocol.start(id, Durable::clone(&disk.durable()), moment);
             let (tape, down) = (Tape::default(), Arc::default());
             let (life, live, handle) = (0, false, None);
             let (last_vote, before) = (None, None);
@@ -106,6 +108,7 @@ impl World {
             servers,
             first,
             history: History::default(),
+            recent: History::default(),
             journal: Journal::keeping(plan.lines),
             quiet: false,
             trap: plan.crash_at.map(|left| Trap { at: None, left }),
@@ -236,10 +239,15 @@ impl World {
         let mut broken = claims::by_step(step);
         for event in claims::happened(step) {
             broken = broken.union(state.history.observe(&event));
-            if let Event::Elected { .. } = event {
-                state.journal.counts.add("elections", 1);
+            match event {
+                Event::Elected { .. } => state.journal.counts.add("elections", 1),
+                Event::Committed { .. } => {
+                    state.recent.observe(&event);
+                }
+                _ => {}
             }
         }
+        state.forget();
         state.count(step);
         if let Input::SnapshotTaken { index } = step.input {
             let kept = state.servers[&id].disk.has_state(*index);
@@ -361,7 +369,7 @@ impl State {
         let base = recovered.log.base().index;
         let has_state = base == Index::ZERO || server.disk.has_state(base);
         let moment = Moment { now: server.clock.now(), draw: 0 };
-        let ghost = self.protocol.start(id, recovered, moment);
+        let ghost = self.protocol.start(id, Durable::clone(&recovered), moment);
         server.before = Some((std::mem::replace(&mut server.node, ghost), disk));
         (server.live, server.handle) = (false, None);
         server.down.notify_one();
@@ -373,6 +381,17 @@ impl State {
             self.wrong(format!("{id}: the state after entry {base} is not on the disk"));
         }
         self.history.observe(&Event::Restarted(id)).union(claims::around(self, id, true))
+    }
+
+    /// Forgets of what was committed what every log and every disk has compacted.
+    fn forget(&mut self) {
+        let base = |server: &Server| {
+            server.node.log().base().index.min(server.disk.durable().log.base().index)
+        };
+        let low = self.servers.values().map(base).min().unwrap_or_default();
+        if self.recent.committed.first_key_value().is_some_and(|(first, _)| *first < low) {
+            self.recent.committed = self.recent.committed.split_off(&low);
+        }
     }
 
     fn count(&mut self, step: &Step<'_>) {
