@@ -11,6 +11,7 @@ use super::dice::Dice;
 use super::disk::Fault;
 use super::plan::E;
 use super::world::{Trap, World};
+use crate::handle::Control;
 
 /// Has one thing after the other go wrong, until the faults are over.
 pub(super) async fn strike(world: Arc<World>) {
@@ -25,7 +26,7 @@ pub(super) async fn strike(world: Arc<World>) {
 
 fn one(world: &Arc<World>, dice: &mut Dice, ids: &[NodeId]) {
     let id = dice.one_of(ids);
-    match dice.below(20) {
+    match dice.below(21) {
         0 => {
             world.lose_power(id);
         }
@@ -38,13 +39,15 @@ fn one(world: &Arc<World>, dice: &mut Dice, ids: &[NodeId]) {
             world.count("networks healed");
         }
         16 | 17 => set_clock(world, dice, id),
-        _ => operate(world, dice, id, dice_other(ids, id)),
+        18 | 19 => operate(world, dice, id, next(ids, id)),
+        _ => shut_down(world, id),
     }
 }
 
-fn dice_other(ids: &[NodeId], id: NodeId) -> NodeId {
-    let next = ids.iter().position(|other| *other == id).map_or(0, |at| (at + 1) % ids.len());
-    ids[next]
+/// The one after it.
+fn next(ids: &[NodeId], id: NodeId) -> NodeId {
+    let at = ids.iter().position(|other| *other == id).map_or(0, |at| (at + 1) % ids.len());
+    ids[at]
 }
 
 fn trap(world: &World, at: Option<Boundary>, left: u64) {
@@ -77,7 +80,7 @@ fn on_disk(world: &Arc<World>, dice: &mut Dice, id: NodeId) {
 
 fn on_links(world: &World, dice: &mut Dice, ids: &[NodeId]) {
     let from = dice.one_of(ids);
-    let to = dice_other(ids, from);
+    let to = next(ids, from);
     match dice.below(4) {
         0 => {
             world.network.cut(from, to);
@@ -128,6 +131,14 @@ fn operate(world: &Arc<World>, dice: &mut Dice, id: NodeId, other: NodeId) {
             world.count(if transfer { "leaderships handed over" } else { "campaigns asked for" });
         }
     });
+}
+
+/// An operator has a node end well.
+fn shut_down(world: &World, id: NodeId) {
+    if let Some((handle, _)) = world.handle(id) {
+        // Where it is too busy to hear of it, it goes on.
+        let _ = handle.control.try_send(Control::Shutdown);
+    }
 }
 
 /// Whatever is wrong ends, but for the clocks.

@@ -61,6 +61,52 @@ fn random_runs_keep_every_claim() {
         counts.absorb(&holds(&Plan::random(seed), "random_runs_keep_every_claim"));
     }
     println!("{} runs:\n{counts}", RUNS * scale());
+    eventful(&counts);
+}
+
+/// Every fault has come, and everything that can come of it: about a third of what is usual.
+fn eventful(counts: &Counts) {
+    let least = [
+        ("steps", 100_000),
+        ("boundaries passed", 300_000),
+        ("losses of power", 30),
+        ("crashes right after a submit", 10),
+        ("crashes between a sync and its report", 10),
+        ("crashes between a state and its report", 5),
+        ("crashes between a report and its reading", 15),
+        ("crashes before a packet leaves", 20),
+        ("crashes after a packet left", 15),
+        ("crashes before a packet is taken in", 15),
+        ("crashes before a batch is applied", 5),
+        ("crashes between applying and answering", 10),
+        ("unsynced writes lost", 25),
+        ("unsynced writes that survived", 20),
+        ("nodes that stopped for a failed sync", 30),
+        ("nodes that stopped for a full disk", 30),
+        ("nodes that were shut down", 10),
+        ("disks that stood still", 50),
+        ("packets and letters lost", 10_000),
+        ("links cut in one direction", 35),
+        ("nodes cut off", 35),
+        ("links that were slow", 35),
+        ("clocks that changed their rate", 70),
+        ("campaigns", 120),
+        ("elections", 100),
+        ("leaders that stepped down", 20),
+        ("leaderships handed over", 5),
+        ("campaigns asked for", 3),
+        ("entries truncated", 12),
+        ("snapshots taken", 800),
+        ("snapshots installed", 80),
+        ("writes acknowledged", 4_000),
+        ("writes repeated", 300),
+        ("reads by a lease", 2_500),
+        ("reads by a round", 4_000),
+    ];
+    for (what, least) in least {
+        let times = counts.of(what);
+        assert!(times >= least, "only {times} {what}, of at least {least}");
+    }
 }
 
 #[test]
@@ -107,6 +153,37 @@ fn a_broken_promise_of_the_driver_is_found_by_random_runs() {
         let found = runs.find(|(_, wrong)| !wrong.is_empty());
         let Some((seed, wrong)) = found else { panic!("{promise:?} is missed in {tries} runs") };
         println!("{promise:?} is found with seed {seed}: {}", wrong[0]);
+    }
+}
+
+/// What comes of a broken promise where nobody looks at the node that breaks it: what clients and
+/// other servers can see.
+fn costs(wrong: &str) -> bool {
+    let seen = [
+        "does not have a write",
+        "is another one",
+        "a stale read",
+        "applied a command twice",
+        "ElectionSafety",
+        "LeaderCompleteness",
+        "StateMachineSafety",
+        "has stopped",
+    ];
+    seen.iter().any(|seen| wrong.contains(seen))
+}
+
+#[test]
+fn what_a_broken_promise_costs_shows_without_a_look_at_the_node() {
+    for promise in Promise::ALL {
+        let broken = |seed| {
+            let plan = Plan { servers: 3, goes_on: true, ..Plan::random(seed) };
+            Plan { broken: Some(promise), ..plan }
+        };
+        let mut runs = (0..30 * scale()).map(|seed| (seed, run(broken(seed)).wrong));
+        let found = runs.find_map(|(seed, wrong)| {
+            wrong.into_iter().find(|wrong| costs(wrong)).map(|wrong| (seed, wrong))
+        });
+        println!("{promise:?}: {found:?}");
     }
 }
 

@@ -28,6 +28,7 @@ use crate::clock::{Clock, span};
 use crate::errors::StopReason;
 use crate::handle::Handle;
 use crate::setting::Step;
+use crate::storage::StorageError;
 
 /// The world of one run.
 pub(super) struct World {
@@ -204,12 +205,23 @@ impl World {
         if !state.is_live(id, life) {
             return;
         }
+        let unsynced = state.servers[&id].disk.possible().len() - 1;
         let broken = state.crash(id, &format!("stops: {reason}"));
-        if matches!(reason, StopReason::Storage(_)) {
-            state.journal.counts.add("nodes that stopped for their disk", 1);
-        } else {
-            state.wrong(format!("{id} has stopped: {reason}"));
-            self.alarm.notify_one();
+        match reason {
+            StopReason::Storage(StorageError::Disk { .. }) => {
+                state.journal.counts.add("nodes that stopped for a full disk", 1);
+            }
+            StopReason::Storage(_) => {
+                state.journal.counts.add("nodes that stopped for a failed sync", 1);
+            }
+            StopReason::Shutdown if unsynced == 0 => {
+                state.journal.counts.add("nodes that were shut down", 1);
+            }
+            other => {
+                let left = format!("{unsynced} writes are not durable");
+                state.wrong(format!("{id} has stopped: {other}; {left}"));
+                self.alarm.notify_one();
+            }
         }
         drop(state);
         self.found(broken);
@@ -398,8 +410,10 @@ impl State {
         let counts = &mut self.journal.counts;
         counts.add("steps", 1);
         let (before, after) = (step.before, step.after);
-        counts
-            .add("leaders that stepped down", u64::from(before.is_leader() && !after.is_leader()));
+        let campaigns = after.campaign().is_some() && before.campaign().is_none();
+        counts.add("campaigns", u64::from(campaigns));
+        let deposed = before.is_leader() && !after.is_leader();
+        counts.add("leaders that stepped down", u64::from(deposed));
         counts.add("snapshots installed", u64::from(step.effects.install.is_some()));
         let compacted = before.log().base() < after.log().base() && step.effects.install.is_none();
         counts.add("snapshots taken", u64::from(compacted));
