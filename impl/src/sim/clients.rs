@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_spec::{EntryId, Index, NodeId};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::dice::Dice;
 use super::world::World;
@@ -150,7 +150,8 @@ pub(super) async fn read_once(world: &World, id: NodeId, level: ReadLevel) {
 /// Once nothing fails any more, the cluster takes a command, and every machine comes to the same.
 pub(super) async fn settle(world: &World) {
     let end = b"the end".to_vec();
-    for _ in 0..200 {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(20) {
         sleep(Duration::from_millis(50)).await;
         let ids: Vec<NodeId> = world.plan.ids().collect();
         for id in ids {

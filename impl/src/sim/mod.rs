@@ -56,7 +56,7 @@ fn run(plan: Plan) -> Journal {
         tokio::spawn(nodes::deliver(Arc::clone(&world)));
         tokio::select! {
             biased;
-            () = world.alarm(), if !world.plan.goes_on => {}
+            () = world.alarm() => {}
             () = happen(&world) => {}
         }
         let mut state = world.lock();

@@ -23,8 +23,8 @@ pub(super) struct Plan {
     pub(super) drift: u32,
     /// A crash comes at this boundary, counted over all nodes.
     pub(super) crash_at: Option<u64>,
-    /// Whether the run goes on when something is false.
-    pub(super) goes_on: bool,
+    /// Whether nobody looks into a node: only what clients and other servers can see counts.
+    pub(super) from_outside: bool,
     /// How many lines are kept.
     pub(super) lines: usize,
 }
@@ -57,7 +57,7 @@ impl Plan {
             broken: None,
             drift: DRIFT,
             crash_at: None,
-            goes_on: false,
+            from_outside: false,
             lines: 0,
         }
     }

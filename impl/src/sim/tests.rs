@@ -121,32 +121,12 @@ fn a_seed_repeats_its_run() {
     }
 }
 
-/// Why no run shows that a promise is broken; none where one does.
-fn why_not(promise: Promise) -> Option<&'static str> {
-    match promise {
-        Promise::WritesBeforeSending
-        | Promise::CountsWhatIsDurable
-        | Promise::StartsAtTheSnapshot
-        | Promise::ReportsNameWrites
-        | Promise::StopsAtFailure
-        | Promise::StartsFromTheDisk
-        | Promise::AppliesTheCommitted
-        | Promise::KeepsStateBeforeCompaction
-        | Promise::PublishesBeforeSending => None,
-        Promise::PublishesBeforeApplying => Some(
-            "the machine is a task of the same thread: it applies when all effects of the step are \
-             performed, whatever their order. order/tests.rs finds it, where the machine has a thread",
-        ),
-    }
-}
-
+/// PublishesBeforeApplying is found by the snapshots that are then installed too late, and not by what
+/// it is for: the machine is a task of the same thread, so it applies when all effects of the step are
+/// performed. `order/tests.rs` finds that, where the machine has a thread.
 #[test]
 fn a_broken_promise_of_the_driver_is_found_by_random_runs() {
     for promise in Promise::ALL {
-        if let Some(why) = why_not(promise) {
-            println!("{promise:?} is not found here: {why}");
-            continue;
-        }
         let tries = 12;
         let broken = |seed| Plan { broken: Some(promise), ..Plan::random(seed) };
         let mut runs = (0..tries).map(|seed| (seed, run(broken(seed)).wrong));
@@ -156,34 +136,49 @@ fn a_broken_promise_of_the_driver_is_found_by_random_runs() {
     }
 }
 
-/// What comes of a broken promise where nobody looks at the node that breaks it: what clients and
-/// other servers can see.
-fn costs(wrong: &str) -> bool {
-    let seen = [
-        "does not have a write",
-        "is another one",
-        "a stale read",
-        "applied a command twice",
-        "ElectionSafety",
-        "LeaderCompleteness",
-        "StateMachineSafety",
-        "has stopped",
-    ];
-    seen.iter().any(|seen| wrong.contains(seen))
+/// Why a broken promise costs nothing here that clients or other servers could see; none where it does.
+fn why_not(promise: Promise) -> Option<&'static str> {
+    match promise {
+        Promise::WritesBeforeSending
+        | Promise::CountsWhatIsDurable
+        | Promise::StartsAtTheSnapshot
+        | Promise::ReportsNameWrites
+        | Promise::StartsFromTheDisk
+        | Promise::AppliesTheCommitted
+        | Promise::PublishesBeforeApplying => None,
+        Promise::StopsAtFailure => Some(
+            "a driver that goes on after a failure hears of it again and again, and never waits: no \
+             time passes any more",
+        ),
+        Promise::KeepsStateBeforeCompaction => Some(
+            "a disk that keeps the laws holds the write back until the state is durable (rule S5)",
+        ),
+        Promise::PublishesBeforeSending => Some(
+            "no message arrives, and no client reads, between two effects of one step: that takes a \
+             reader on another thread",
+        ),
+    }
 }
 
+/// Nobody looks into a node here, so the faults themselves have to bring the damage about.
 #[test]
-fn what_a_broken_promise_costs_shows_without_a_look_at_the_node() {
+fn what_a_broken_promise_costs_is_seen_from_outside() {
     for promise in Promise::ALL {
+        if let Some(why) = why_not(promise) {
+            println!("{promise:?} costs nothing here: {why}");
+            continue;
+        }
+        let tries = 40;
         let broken = |seed| {
-            let plan = Plan { servers: 3, goes_on: true, ..Plan::random(seed) };
+            let plan = Plan { servers: 3, from_outside: true, ..Plan::random(seed) };
             Plan { broken: Some(promise), ..plan }
         };
-        let mut runs = (0..30 * scale()).map(|seed| (seed, run(broken(seed)).wrong));
-        let found = runs.find_map(|(seed, wrong)| {
-            wrong.into_iter().find(|wrong| costs(wrong)).map(|wrong| (seed, wrong))
-        });
-        println!("{promise:?}: {found:?}");
+        let mut runs = (0..tries).map(|seed| (seed, run(broken(seed)).wrong));
+        let found = runs.find(|(_, wrong)| !wrong.is_empty());
+        let Some((seed, wrong)) = found else {
+            panic!("{promise:?} costs nothing in {tries} runs")
+        };
+        println!("{promise:?} with seed {seed}: {}", wrong[0]);
     }
 }
 
@@ -197,7 +192,7 @@ fn clocks_within_the_bound_of_the_lease_show_no_stale_read_and_faster_ones_do() 
         assert!(journal.counts.of("reads by a lease") > 0);
     }
     // The lease allows for clocks that are off by 50,000 parts per million.
-    let beyond = |seed| Plan { goes_on: true, ..cut_off(seed, 800_000) };
+    let beyond = |seed| Plan { from_outside: true, ..cut_off(seed, 800_000) };
     let stale = |wrong: &String| wrong.contains("a stale read");
     let found = (0..6).find_map(|seed| run(beyond(seed)).wrong.into_iter().find(stale));
     println!("{found:?}");
