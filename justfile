@@ -32,6 +32,10 @@ test:
 loom *ARGUMENTS:
     RUSTFLAGS="--cfg quorate_loom -D warnings" cargo test -p quorate-sync --test loom --target-dir target/loom -- {{ARGUMENTS}}
 
+# Whole nodes in a simulated world: so many times as many runs as in the tests (a minute for 10)
+simulate SCALE="10":
+    QUORATE_SCALE={{SCALE}} cargo test -p quorate --lib sim:: -- --nocapture
+
 # Write CLAIMS.md anew
 claims:
     cargo run --release -p quorate-model -- claims

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::pending::{Answer, Pending};
 use crate::record::{Content, MachineState, Payload};
 use crate::sessions::Sessions;
+use crate::setting::Setting;
 use crate::snapshots::{SnapshotWriter, View};
 use crate::storage::Storage;
 
@@ -150,21 +151,25 @@ impl Applier {
         queue: mpsc::Receiver<Work>,
         snapshots: Snapshots,
         published: Arc<Published>,
+        setting: &Setting,
     ) -> Applier {
         let (report, applied) = watch::channel(from);
         let (killed, complaint) = (Arc::new(AtomicBool::new(false)), Complaint::default());
         let (kill, complain) = (Arc::clone(&killed), Arc::clone(&complaint));
         let Snapshots { every, taken, metrics } = snapshots;
-        let snapshots = SnapshotWriter::start(taken, metrics, report.clone());
+        let snapshots = SnapshotWriter::start(taken, metrics, report.clone(), setting);
         let mut apply = Apply { machine, covered: from, every, snapshots, published, report };
-        thread::spawn(move || {
-            let mut queue = queue;
-            // The queue closes, and the owner looks, after the complaint is made.
-            if let Err(why) = apply.all(&mut queue, &kill) {
-                // It is set once, here.
-                let _ = complain.set(why);
-            }
-        });
+        let mut queue = queue;
+        // The queue closes, and the owner looks, after the complaint is made; which is once, here.
+        let ends = move |ended: Result<(), String>| ended.or_else(|why| complain.set(why));
+        #[cfg(test)]
+        if let Some(simulation) = setting.simulation.clone() {
+            tokio::spawn(
+                async move { ends(apply.all_in_turn(&mut queue, &kill, &*simulation).await) },
+            );
+            return Applier { applied, killed, complaint };
+        }
+        thread::spawn(move || ends(apply.all(&mut queue, &kill)));
         Applier { applied, killed, complaint }
     }
 
@@ -207,19 +212,41 @@ impl<M: StateMachine> Apply<M> {
             if killed.load(Ordering::Acquire) {
                 return Ok(());
             }
-            match work {
-                Work::Restore(state) => {
-                    let last = state.last.index;
-                    let restored = self.machine.restore(&state.bytes);
-                    restored
-                        .map_err(|error| format!("the snapshot up to entry {last}: {error}"))?;
-                    self.covered = last;
-                    self.applied(last);
-                }
-                Work::Apply(batch) => self.batch(batch)?,
-            }
+            self.perform(work)?;
         }
         Ok(())
+    }
+
+    /// The same in a simulation, which has no threads.
+    #[cfg(test)]
+    async fn all_in_turn(
+        &mut self,
+        queue: &mut mpsc::Receiver<Work>,
+        killed: &AtomicBool,
+        simulation: &dyn crate::setting::Simulation,
+    ) -> Result<(), String> {
+        while let Some(work) = queue.recv().await {
+            tokio::time::sleep(simulation.pause()).await;
+            if killed.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            self.perform(work)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, work: Work) -> Result<(), String> {
+        match work {
+            Work::Restore(state) => {
+                let last = state.last.index;
+                let restored = self.machine.restore(&state.bytes);
+                restored.map_err(|error| format!("the snapshot up to entry {last}: {error}"))?;
+                self.covered = last;
+                self.applied(last);
+                Ok(())
+            }
+            Work::Apply(batch) => self.batch(batch),
+        }
     }
 
     /// From now on whoever reads up to this index finds it in the machine.

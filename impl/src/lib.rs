@@ -143,6 +143,9 @@ mod reads;
 pub mod record;
 pub mod session;
 mod sessions;
+mod setting;
+#[cfg(test)]
+mod sim;
 mod snapshots;
 pub mod storage;
 mod transfers;

@@ -141,9 +141,9 @@ pub struct MemoryStorage {
 
 /// The bytes behind the log.
 #[derive(Clone, Debug, Default)]
-struct Contents {
-    records: BTreeMap<Index, Record>,
-    states: BTreeMap<Index, MachineState>,
+pub(crate) struct Contents {
+    pub(crate) records: BTreeMap<Index, Record>,
+    pub(crate) states: BTreeMap<Index, MachineState>,
 }
 
 #[derive(Debug)]
@@ -263,7 +263,7 @@ impl State {
 impl Contents {
     /// Performs a write: a snapshot takes the place of what it covers, then the contents after
     /// `keep` go and those of the new entries come.
-    fn write(&mut self, write: &Write, records: &[Record]) {
+    pub(crate) fn write(&mut self, write: &Write, records: &[Record]) {
         match &write.snapshot {
             Some(SnapshotWrite::Compact(snapshot)) => {
                 self.records = self.records.split_off(&snapshot.last.index.next());
@@ -281,7 +281,7 @@ impl Contents {
         }
     }
 
-    fn keep(&mut self, state: &MachineState) {
+    pub(crate) fn keep(&mut self, state: &MachineState) {
         self.states.insert(state.last.index, state.clone());
     }
 

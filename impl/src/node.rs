@@ -22,12 +22,13 @@ use crate::limits::Limits;
 use crate::machine::StateMachine;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
-use crate::order::{Order, Promise};
+use crate::order::Promise;
 use crate::outbox::Outbox;
 use crate::pending::{Pending, Proposer};
 use crate::random::Random;
 use crate::reads::{ReadPath, Reads};
 use crate::sessions::{SessionLimits, Sessions};
+use crate::setting::Setting;
 use crate::storage::Storage;
 use crate::transfers::Transfers;
 use crate::transport::{Packet, Transport};
@@ -112,12 +113,12 @@ pub fn start<S: Storage, M: StateMachine>(
     options: Options,
     parts: Parts<S, M>,
 ) -> Result<RunningNode, StartError> {
-    start_in(Order::default(), options, parts)
+    start_in(Setting::default(), options, parts)
 }
 
-/// The same, with a driver that keeps its promises in this order.
+/// The same, in this setting.
 pub(crate) fn start_in<S: Storage, M: StateMachine>(
-    order: Order,
+    setting: Setting,
     options: Options,
     parts: Parts<S, M>,
 ) -> Result<RunningNode, StartError> {
@@ -131,11 +132,12 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let mut random = Random::seeded(seed);
     let moment = Moment { now: clock.now(), draw: random.next() };
     let mut recovered = storage.recovered();
-    if !order.keeps(Promise::StartsFromTheDisk) {
+    if !setting.keeps(Promise::StartsFromTheDisk) {
         recovered.hard_state = HardState::default();
     }
     let node = protocol.start(id, recovered, moment);
     let machine = restored(machine, limits.sessions, node.log().base(), &storage)?;
+    setting.starts(&node);
 
     let (proposals, proposals_out) = mpsc::channel(limits.queued_proposals);
     let (control, control_out) = mpsc::channel(CONTROLS);
@@ -151,7 +153,8 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let every = limits.entries_per_snapshot.max(1);
     let snapshotting = Snapshots { every, taken, metrics: Arc::clone(&metrics) };
     let from = node.commit_index();
-    let applier = Applier::start(machine, from, batches, snapshotting, Arc::clone(&published));
+    let shown_to = Arc::clone(&published);
+    let applier = Applier::start(machine, from, batches, snapshotting, shown_to, &setting);
     let proposer = Proposer {
         proposals,
         bytes: Arc::new(Semaphore::new(limits.proposal_bytes)),
@@ -161,7 +164,8 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         ForwardLimits { most: limits.forwarded_proposals, patience: limits.forward_patience };
     let handle = Handle {
         id,
-        forwarder: mail.map(|mail| Forwarder::start(mail, proposer.clone(), forwarding)),
+        forwarder: mail
+            .map(|mail| Forwarder::start(mail, proposer.clone(), forwarding, setting.first_name())),
         proposer,
         control,
         reads: ReadPath {
@@ -199,7 +203,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         pending: Pending::default(),
         changes: Changes::default(),
         transfers: Transfers::default(),
-        reads: Reads::new(),
+        reads: Reads::new(setting.first_name()),
         inputs,
         published,
         view: view_in,
@@ -210,7 +214,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         observer: Observer::new(metrics, vitals_in, params.election_timeout),
         clock,
         complaint: applier.complaint(),
-        order,
+        setting,
     };
     let span = info_span!("node", %id);
     let driver = tokio::spawn(announce(driver, stopped_in).instrument(span));

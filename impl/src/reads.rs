@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use quorate_spec::{Duration, Index, ReadAnswer, Refusal, Token};
@@ -130,9 +129,8 @@ impl Reads {
     /// No read waits. The names begin anywhere: an answer to a name of an earlier life of this
     /// node may still come, and must not be taken for an answer to a new one (rule R7). So they do
     /// not follow from the node's seed, which may be the same in each life.
-    pub(crate) fn new() -> Reads {
-        let next = Token(RandomState::new().build_hasher().finish());
-        Reads { next, queued: Vec::new(), asked: BTreeMap::new() }
+    pub(crate) fn new(first: u64) -> Reads {
+        Reads { next: Token(first), queued: Vec::new(), asked: BTreeMap::new() }
     }
 
     /// These reads have come.
@@ -179,6 +177,7 @@ impl Reads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::Setting;
 
     type Client = oneshot::Receiver<Result<Index, ReadError>>;
 
@@ -193,7 +192,7 @@ mod tests {
     #[test]
     fn reads_that_come_together_share_a_name_and_later_ones_do_not() {
         let (mut reads, (first, mut early), (second, mut late)) =
-            (Reads::new(), clients(3), clients(1));
+            (Reads::new(7), clients(3), clients(1));
         reads.queue(first.into_iter());
         let name = reads.ask().expect("three have come");
         reads.queue(second.into_iter());
@@ -206,7 +205,7 @@ mod tests {
 
     #[test]
     fn while_enough_rounds_are_under_way_reads_wait_for_the_next() {
-        let mut reads = Reads::new();
+        let mut reads = Reads::new(7);
         let (readers, _clients) = clients(UNDER_WAY + 2);
         let mut names = Vec::new();
         for reader in readers {
@@ -221,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_read_whose_client_has_gone_is_not_asked_for() {
-        let (mut reads, (readers, clients)) = (Reads::new(), clients(2));
+        let (mut reads, (readers, clients)) = (Reads::new(7), clients(2));
         reads.queue(readers.into_iter());
         drop(clients);
         assert_eq!((reads.ask(), reads.len()), (None, 0));
@@ -230,7 +229,8 @@ mod tests {
     #[test]
     fn two_lives_of_a_node_name_their_reads_differently() {
         let name = || {
-            let (mut reads, (readers, _clients)) = (Reads::new(), clients(1));
+            let first = Setting::default().first_name();
+            let (mut reads, (readers, _clients)) = (Reads::new(first), clients(1));
             reads.queue(readers.into_iter());
             reads.ask()
         };

@@ -67,6 +67,7 @@ impl VitalsWatch {
     /// then; nothing more once it has stopped.
     pub async fn changed(&mut self) -> Option<Vitals> {
         tokio::select! {
+            biased;
             changed = self.owner.changed() => changed.ok()?,
             // The machine may end before its node does.
             Ok(()) = self.applied.changed() => {}

@@ -24,12 +24,13 @@ use crate::errors::{ProposeError, StopReason};
 use crate::handle::Control;
 use crate::limits::Limits;
 use crate::observe::Observer;
-use crate::order::{Order, Promise};
+use crate::order::Promise;
 use crate::outbox::Outbox;
 use crate::pending::{Pending, Proposal};
 use crate::random::Random;
 use crate::reads::{Reader, Reads};
 use crate::record::{MachineState, Payload, Source};
+use crate::setting::Setting;
 use crate::storage::{Progress, Storage, StorageError};
 use crate::transfers::Transfers;
 use crate::transport::Packet;
@@ -61,7 +62,7 @@ pub(crate) struct Driver<S> {
     pub(crate) incomplete: u64,
     pub(crate) observer: Observer,
     pub(crate) complaint: Complaint,
-    pub(crate) order: Order,
+    pub(crate) setting: Setting,
 }
 
 /// Where a node's inputs come from, besides its clock.
@@ -107,7 +108,7 @@ impl<S: Storage> Driver<S> {
     /// storage's queue, and answers every client.
     pub(crate) async fn run(mut self) -> StopReason {
         self.observer.begins(self.clock.now());
-        if !self.order.keeps(Promise::StartsAtTheSnapshot) {
+        if !self.setting.keeps(Promise::StartsAtTheSnapshot) {
             self.delivery.commit(self.node.log().last().index);
         }
         let mut ticked = false;
@@ -181,7 +182,7 @@ impl<S: Storage> Driver<S> {
             Event::Snapshot(state) => {
                 let index = state.last.index;
                 self.storage.keep(state);
-                match self.order.keeps(Promise::KeepsStateBeforeCompaction) {
+                match self.setting.keeps(Promise::KeepsStateBeforeCompaction) {
                     true => Ok(()),
                     false => self.step(Input::SnapshotTaken { index }, Source::Protocol),
                 }
@@ -232,7 +233,7 @@ impl<S: Storage> Driver<S> {
         &mut self,
         Progress { persisted, kept, failed }: Progress,
     ) -> Result<(), StopReason> {
-        let broken = |promise| !self.order.keeps(promise);
+        let broken = |promise| !self.setting.keeps(promise);
         let (persisted, failed) = match (persisted, failed) {
             (_, Some(_)) if broken(Promise::StopsAtFailure) => (self.node.last_write(), None),
             (_, failed) if broken(Promise::ReportsNameWrites) => (self.node.last_write(), failed),

@@ -32,7 +32,9 @@ impl<S: Storage> Driver<S> {
         let moment = Moment { now: self.clock.now(), draw: self.random.next() };
         self.observer.wakes(moment.now);
         let mut effects = std::mem::take(&mut self.effects);
+        let before = self.setting.before(&self.node, &input);
         self.protocol.step(&mut self.node, moment, input, &mut effects);
+        self.setting.stepped(before, &self.protocol, moment, &self.node, &effects);
         self.observer.stepped(&self.node, &effects, moment.now);
         let performed = self.perform(&mut effects, source, moment.now);
         self.effects = effects;
@@ -44,7 +46,7 @@ impl<S: Storage> Driver<S> {
         self.observer.show(Vitals::of(&self.node, self.published.last_applied()));
         self.changes.look(&self.node);
         self.transfers.look(&self.node);
-        if !self.order.keeps(Promise::CountsWhatIsDurable) && !self.node.unwritten().is_empty() {
+        if !self.setting.keeps(Promise::CountsWhatIsDurable) && !self.node.unwritten().is_empty() {
             return self.take_step(Input::Persisted(self.node.last_write()), Source::Protocol);
         }
         Ok(moment.now)
@@ -64,10 +66,10 @@ impl<S: Storage> Driver<S> {
             self.observer.issued(persist.id, now);
             self.persist(persist, source)?;
         }
-        if !self.order.keeps(Promise::PublishesBeforeSending) {
+        if !self.setting.keeps(Promise::PublishesBeforeSending) {
             self.send(effects.send.drain(..));
         }
-        if !self.order.keeps(Promise::PublishesBeforeApplying)
+        if !self.setting.keeps(Promise::PublishesBeforeApplying)
             && let Some(index) = effects.commit
         {
             self.delivery.commit(index);
@@ -84,7 +86,7 @@ impl<S: Storage> Driver<S> {
         if let Some(index) = effects.commit {
             self.delivery.commit(index);
         }
-        if !self.order.keeps(Promise::AppliesTheCommitted) {
+        if !self.setting.keeps(Promise::AppliesTheCommitted) {
             self.delivery.commit(self.node.log().last().index);
         }
         if self.delivery.is_behind() {
@@ -107,7 +109,7 @@ impl<S: Storage> Driver<S> {
     /// Sends each message, now or when its write is durable.
     fn send(&mut self, messages: impl Iterator<Item = Outgoing>) {
         for outgoing in messages {
-            let needs = match self.order.keeps(Promise::WritesBeforeSending) {
+            let needs = match self.setting.keeps(Promise::WritesBeforeSending) {
                 true => outgoing.needs,
                 false => WriteId::NONE,
             };
@@ -165,6 +167,7 @@ impl<S: Storage> Driver<S> {
                 let room = RequestRoom { storage: &self.storage, limits: &self.limits };
                 let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
                 let Some(request) = request else { break };
+                self.setting.transmitted(&self.node);
                 if let Body::InstallSnapshot { snapshot } = &request.message.body {
                     // Where nothing of it has moved by then, it is moved again.
                     let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));

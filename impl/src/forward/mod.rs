@@ -8,7 +8,6 @@ mod letter;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,12 +79,17 @@ impl Drop for Ticket<'_> {
 
 impl Forwarder {
     /// Starts the task that answers the letters of other nodes by proposing here. It ends with
-    /// the node.
-    pub(crate) fn start(mail: Mail, proposer: Proposer, limits: ForwardLimits) -> Forwarder {
+    /// the node. Tickets are numbered from `first` on: an answer to an earlier life of this node is
+    /// not to be taken for one to this.
+    pub(crate) fn start(
+        mail: Mail,
+        proposer: Proposer,
+        limits: ForwardLimits,
+        first: u64,
+    ) -> Forwarder {
         let Mail { post, letters } = mail;
         let shared = Shared {
-            // An answer to an earlier life of this node is not taken for one to this.
-            next: AtomicU64::new(RandomState::new().build_hasher().finish()),
+            next: AtomicU64::new(first),
             room: Semaphore::new(limits.most),
             waiting: Mutex::default(),
         };
@@ -132,9 +136,11 @@ impl Forwarder {
     ) {
         let room = Arc::new(Semaphore::new(most));
         loop {
+            // Biased, so that no choice of tokio's is in a run that has to repeat.
             let letter = tokio::select! {
-                letter = letters.recv() => letter,
+                biased;
                 () = proposer.closed() => None,
+                letter = letters.recv() => letter,
             };
             let Some((from, letter)) = letter else { break };
             match Letter::from_bytes(&letter) {

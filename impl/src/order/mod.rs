@@ -32,6 +32,22 @@ pub(crate) enum Promise {
     PublishesBeforeApplying,
 }
 
+#[cfg(test)]
+impl Promise {
+    pub(crate) const ALL: [Promise; 10] = [
+        Promise::WritesBeforeSending,
+        Promise::CountsWhatIsDurable,
+        Promise::StartsAtTheSnapshot,
+        Promise::ReportsNameWrites,
+        Promise::StopsAtFailure,
+        Promise::StartsFromTheDisk,
+        Promise::AppliesTheCommitted,
+        Promise::KeepsStateBeforeCompaction,
+        Promise::PublishesBeforeSending,
+        Promise::PublishesBeforeApplying,
+    ];
+}
+
 /// Keeps every promise, but in tests the one that is to be broken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {

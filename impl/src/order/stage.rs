@@ -21,6 +21,7 @@ use crate::machine::{Command, Response, StateMachine};
 use crate::memory::MemoryStorage;
 use crate::node::{Options, Parts, start_in};
 use crate::record::{Content, MachineState, Record};
+use crate::setting::Setting;
 use crate::transport::{Packet, Transport};
 use crate::{Limits, MemoryDisk, Progress, RunningNode, Storage};
 
@@ -224,7 +225,8 @@ impl Stage {
             machine: Idle,
         };
         let options = Options { id: ME, params: params(), seed: 7, limits };
-        let node = start_in(order, options, parts).expect("the parameters fit");
+        let node = start_in(Setting { order, ..Setting::default() }, options, parts)
+            .expect("the parameters fit");
         let view = node.handle().watch();
         *notes.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
         Stage { order, disk, notes, clock, limits, node, inbox }

@@ -82,8 +82,29 @@ impl<T, C: Care> Slot<T, C> {
             if !serve(item) {
                 return;
             }
-            *lock(&self.place) = Place::Free;
+            self.free();
         }
+    }
+
+    /// Takes what is there without waiting for it; none where there is nothing, or after the end.
+    /// Whoever has it says when it is done with: [`Slot::free`].
+    pub fn take_now(&self) -> Option<T> {
+        if self.has_ended() {
+            return None;
+        }
+        let mut place = lock(&self.place);
+        match std::mem::replace(&mut *place, Place::Busy) {
+            Place::Full(item) => Some(item),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// What was taken is done with: there is room for another.
+    pub fn free(&self) {
+        *lock(&self.place) = Place::Free;
     }
 
     /// Waits for the next thing; none after the end.
