@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::{mem, thread};
+use std::thread;
 
 use quorate_spec::{EntryId, Index};
 use quorate_sync::Slot;
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::metrics::Metrics;
 use crate::record::MachineState;
+use crate::state::{Growing, StateBytes};
 
 /// Writes a view of the machine out.
 type Writing = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
@@ -74,7 +75,7 @@ fn write(
         Ok(bytes) => {
             info!(index = last.index.0, bytes = bytes.len(), "took a snapshot");
             // It waits for the owner, and ends with it.
-            if taken.blocking_send(MachineState { last, bytes: bytes.into() }).is_err() {
+            if taken.blocking_send(MachineState { last, bytes }).is_err() {
                 return false;
             }
             metrics.snapshots.inc();
@@ -88,16 +89,16 @@ fn write(
     true
 }
 
-fn bytes(write: Writing, views: &Slot<View>, metrics: &Metrics) -> io::Result<Vec<u8>> {
+fn bytes(write: Writing, views: &Slot<View>, metrics: &Metrics) -> io::Result<StateBytes> {
     metrics.snapshot_bytes.set(0);
-    let mut page = Page { bytes: Vec::new(), views, metrics };
+    let mut page = Page { bytes: Growing::default(), views, metrics };
     write(&mut page)?;
-    Ok(mem::take(&mut page.bytes))
+    Ok(page.bytes.finish())
 }
 
 /// What has been written so far.
 struct Page<'a> {
-    bytes: Vec<u8>,
+    bytes: Growing,
     views: &'a Slot<View>,
     metrics: &'a Metrics,
 }
@@ -107,7 +108,7 @@ impl Write for Page<'_> {
         if self.views.has_ended() {
             return Err(io::Error::other("the node stops"));
         }
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend(bytes);
         self.metrics.snapshot_bytes.set(i64::try_from(self.bytes.len()).unwrap_or(i64::MAX));
         Ok(bytes.len())
     }
