@@ -72,16 +72,17 @@ impl StateMachine for Heap {
     }
 
     fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
-        let (mut restored, mut head) = (Heap::default(), [0; 13]);
+        // Before the new state takes its memory.
+        *self = Heap::default();
+        let mut head = [0; 13];
         while state.read(&mut head[..1])? > 0 {
             state.read_exact(&mut head[1..])?;
             let [kind, a, b, c, d, e, f, g, h, length @ ..] = head;
             let key = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
             let mut value = vec![0; u32::from_le_bytes(length) as usize];
             state.read_exact(&mut value)?;
-            restored.0.insert_mut((kind, key), value.into());
+            self.0.insert_mut((kind, key), value.into());
         }
-        *self = restored;
         Ok(())
     }
 }

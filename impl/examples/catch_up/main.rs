@@ -13,6 +13,8 @@
 //! whether or not those before are answered; once the log of the leader begins later than that of the
 //! third ends, that one comes back. It has caught up when it has applied what was committed 10 ms before.
 //! The load goes on until each of the others has finished a snapshot of its own in that time as well.
+//! A thread beside them shows how long the machine interrupts whoever does a step's work: where that is
+//! as long as the longest step, the step did not wait for anything of the node's.
 //! Snapshots are taken every `--per-snapshot` entries (40,000).
 //!
 //! It writes some GiB into a new folder inside FOLDER (the present one, if none is named), removes it,
@@ -20,6 +22,7 @@
 //! disk, the network or a node refuses something.
 
 mod cluster;
+mod control;
 mod heap;
 #[path = "../bench/latencies.rs"]
 mod latencies;
@@ -36,6 +39,7 @@ use std::time::{Duration, Instant};
 use quorate_spec::{Index, NodeId};
 
 use self::cluster::{ALL, AWAY, Cluster, LEADER, figure, until};
+use self::control::Control;
 use self::heap::{VALUE, VALUES_PER_COMMAND};
 use self::load::Load;
 use self::report::{NodeFigures, Report};
@@ -69,18 +73,22 @@ async fn main() -> Result<ExitCode, Failure> {
     cluster.stop(AWAY).await;
     let leader = cluster.handle(LEADER)?;
     let had = leader.vitals().now().last;
-    let load = Load::start(leader.clone(), options.rate);
+    let (load, control) = (Load::start(leader.clone(), options.rate), Control::start());
     until("the log is compacted", async || Ok(leader.status().await?.base.index > had)).await?;
     // What a new load and a first snapshot do is no part of what comes now.
     load.part();
+    control.longest();
     tokio::time::sleep(ALONE).await;
     let before = load.part();
+    let control_before = control.longest();
     let term = leader.status().await?.term;
     let figures = figures(&cluster)?;
     let (peak, used) = (machine::peak_memory(), machine::processor_time());
     eprintln!("the log is compacted; node {AWAY} comes back");
     let [restored, caught_up, sending] = come_back(&mut cluster, &load, &figures).await?;
     let after = load.part();
+    let controls = [control_before, control.longest()];
+    control.stop();
     let processor = machine::processor_time().saturating_sub(used);
     load.stop().await;
     let term_after = leader.status().await?.term;
@@ -91,6 +99,7 @@ async fn main() -> Result<ExitCode, Failure> {
         caught_up,
         sent: (cluster.snapshot_bytes(AWAY)?, sending),
         terms: [term, term_after],
+        controls,
         nodes: differences(&figures, &self::figures(&cluster)?),
         fdatasync,
         peak: [peak, machine::peak_memory()],

@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) sent: (u64, Duration),
     /// Before and after.
     pub(crate) terms: [Term; 2],
+    /// The longest that the machine took for a step's work of a thread that waits for nobody.
+    pub(crate) controls: [Duration; 2],
     /// Of each node.
     pub(crate) nodes: Vec<NodeFigures>,
     /// Syncs of the disk in a second, before everything.
@@ -91,6 +93,8 @@ impl Report {
             let pause = format!("{pause:.1} -> {pause_after:.1}");
             println!("{id:<5} {step:>21} {pause:>22} {snapshots:>16}");
         }
+        let [before, after] = self.controls.map(millis);
+        println!("{:<5} {:>21}", "bare", format!("{before:.1} -> {after:.1}"));
         let [before, after] = self.terms;
         println!("elections: {}", if before == after { "none" } else { "YES" });
         let [before, after] = self.peak;
@@ -132,6 +136,7 @@ impl Report {
             "caught_up_s": self.caught_up.as_secs_f64(),
             "snapshot_bytes": self.sent.0,
             "snapshot_s": self.sent.1.as_secs_f64(),
+            "bare_step_s": self.controls.map(|it| it.as_secs_f64()),
             "terms": self.terms.map(|term| term.0),
             "nodes": nodes.collect::<Vec<_>>(),
             "peak_bytes": self.peak,

@@ -29,8 +29,7 @@ impl<S: Storage> Driver<S> {
         let is_long = log.last().index.0 - log.base().index.0 >= limit;
         let peers = self.node.leadership().filter(|_| !is_long).map(|it| &it.peers);
         peers.into_iter().flatten().any(|(peer, progress)| {
-            progress.match_index < index
-                && (self.is_arriving(*peer) || self.answers(progress, now))
+            progress.match_index < index && (self.is_arriving(*peer) || self.answers(progress, now))
         })
     }
 

@@ -119,7 +119,8 @@ impl<S: Storage> Driver<S> {
         let reason = loop {
             let event = self.next_event(ticked).await;
             ticked = matches!(event, Event::Deadline);
-            let handled = self.handle(event).and_then(|()| self.read()).and_then(|()| self.compact());
+            let handled =
+                self.handle(event).and_then(|()| self.read()).and_then(|()| self.compact());
             if let Err(reason) = handled {
                 break reason;
             }

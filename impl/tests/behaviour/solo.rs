@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    StateBytes,     Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Progress,
-    ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateMachine, Status,
+    Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Progress, ReadError,
+    ReadLevel, Record, RunningNode, SessionLimits, StartError, StateBytes, StateMachine, Status,
     Storage, Transport,
 };
 use quorate_spec::message::Kind;

@@ -53,9 +53,8 @@ impl Slot {
 
     /// The packet with this very state that was put last; none if there is another state now.
     fn latest(&self, state: &StateBytes) -> Option<Arc<Packet>> {
-        let has = |packet: &Arc<Packet>| {
-            packet.state.as_ref().is_some_and(|other| state.is_same(other))
-        };
+        let has =
+            |packet: &Arc<Packet>| packet.state.as_ref().is_some_and(|other| state.is_same(other));
         self.wanted.borrow().clone().filter(has)
     }
 
