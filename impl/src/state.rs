@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn bytes(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at * 31 >> 3) as u8).collect()
+        (0..length).map(|at| ((at * 31) >> 3) as u8).collect()
     }
 
     #[test]

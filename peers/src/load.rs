@@ -20,7 +20,7 @@ pub(crate) struct Measured {
 }
 
 /// Has so many clients work for this long.
-pub(crate) async fn measure<C: Contender>(
+pub(crate) async fn measure<C: Contender + 'static>(
     cluster: &C,
     operation: Operation,
     clients: usize,
@@ -45,7 +45,7 @@ pub(crate) async fn measure<C: Contender>(
     })
 }
 
-async fn client<C: Contender>(
+async fn client<C: Contender + 'static>(
     client: C::Client,
     operation: Operation,
     until: Instant,

@@ -68,9 +68,11 @@ impl Ours {
                 packets: arrivals.packets,
                 mail: Some(Mail { post: network.clone(), letters: arrivals.letters }),
             };
-            let timeouts = [1_000, 100].map(|milliseconds| span(Duration::from_millis(milliseconds)));
+            let timeouts =
+                [1_000, 100].map(|milliseconds| span(Duration::from_millis(milliseconds)));
             let limits = Limits { entries_per_snapshot: u64::MAX, ..Limits::default() };
-            let builder = Builder::new(id).params(Params::new(timeouts[0], timeouts[1])).limits(limits);
+            let builder =
+                Builder::new(id).params(Params::new(timeouts[0], timeouts[1])).limits(limits);
             nodes.push((builder.start(storage, wire, Ring(vec![Vec::new(); RING]))?, network));
         }
         let ours = Ours { nodes, syncs: syncs.ok_or("there is no node")? };

@@ -88,7 +88,9 @@ impl Report {
             }
         }
         let [before, after] = self.fdatasync;
-        println!("ratio: operations of quorate for one of this, the median of the rounds side by side");
+        println!(
+            "ratio: operations of quorate for one of this, the median of the rounds side by side"
+        );
         println!("CPU: three nodes and their clients, for one operation; fsyncs: the leader's");
         println!("fdatasync of 256 bytes, in place: {before:.0}/s before, {after:.0}/s after");
         println!("peak memory {} MiB, load average {:.1}", self.peak >> 20, self.load);

@@ -34,7 +34,11 @@ impl Wal {
     }
 
     /// Has the record written and says when it is durable.
-    pub(crate) fn append(&self, record: Vec<u8>, done: impl FnOnce(io::Result<()>) + Send + 'static) {
+    pub(crate) fn append(
+        &self,
+        record: Vec<u8>,
+        done: impl FnOnce(io::Result<()>) + Send + 'static,
+    ) {
         // The thread ends with its senders.
         let _ = self.records.send((record, Box::new(done)));
     }

@@ -35,8 +35,11 @@ impl Recent {
         match &persist.write.snapshot {
             Some(SnapshotWrite::Compact(snapshot)) => self.covered = snapshot.last.index,
             Some(SnapshotWrite::Install(_)) => {
-                let_go(std::mem::take(&mut self.records));
+                let gone = std::mem::take(&mut self.records);
                 self.bytes = 0;
+                if gone.len() > GONE_PER_WRITE {
+                    let_go(gone);
+                }
             }
             None => {}
         }

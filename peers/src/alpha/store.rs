@@ -7,7 +7,9 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, StreamExt};
-use openraft_alpha::alias::{EntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf};
+use openraft_alpha::alias::{
+    EntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf,
+};
 use openraft_alpha::storage::{EntryResponder, IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft_alpha::{EntryPayload, LogState, OptionalSend, RaftLogReader, RaftSnapshotBuilder};
 use serde::Serialize;
@@ -147,7 +149,8 @@ impl RaftStateMachine<Types> for Machine {
                     self.ring[entry.log_id.index() as usize % crate::RING] = command.0;
                 }
                 EntryPayload::Membership(membership) => {
-                    self.membership = StoredMembershipOf::<Types>::new(Some(entry.log_id), membership);
+                    self.membership =
+                        StoredMembershipOf::<Types>::new(Some(entry.log_id), membership);
                 }
             }
             if let Some(responder) = responder {

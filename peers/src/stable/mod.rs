@@ -5,6 +5,7 @@ mod network;
 mod store;
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -90,7 +91,11 @@ impl Contender for Stable {
         self.wal.syncs()
     }
 
-    async fn perform(client: &Raft<Types>, operation: Operation, command: &[u8]) -> Result<(), Failure> {
+    async fn perform(
+        client: &Raft<Types>,
+        operation: Operation,
+        command: &[u8],
+    ) -> Result<(), Failure> {
         match operation {
             Operation::Proposal => drop(client.client_write(command.to_vec()).await?),
             Operation::Read => drop(client.ensure_linearizable().await?),

@@ -120,9 +120,7 @@ pub(super) async fn serve(listener: TcpListener, raft: Raft<Types>) {
             let answer = match postcard::from_bytes(&request) {
                 Ok(Request::Append(rpc)) => postcard::to_stdvec(&raft.append_entries(rpc).await),
                 Ok(Request::Vote(rpc)) => postcard::to_stdvec(&raft.vote(rpc).await),
-                Ok(Request::Install(rpc)) => {
-                    postcard::to_stdvec(&raft.install_snapshot(rpc).await)
-                }
+                Ok(Request::Install(rpc)) => postcard::to_stdvec(&raft.install_snapshot(rpc).await),
                 // No answer can be read from that.
                 Err(_) => Ok(Vec::new()),
             };
@@ -131,4 +129,3 @@ pub(super) async fn serve(listener: TcpListener, raft: Raft<Types>) {
     };
     link::serve(listener, answer).await;
 }
-
