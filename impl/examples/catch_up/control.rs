@@ -1,38 +1,38 @@
-//! A thread that shares nothing with the nodes, and works about as much at a time as an owner's step
-//! does: how long that takes on this machine, with what else runs on it.
+//! A task that shares nothing with the nodes but the workers of the runtime, and works about as much at
+//! a time as an owner's step does: how long that takes where the processors are somebody else's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 /// How long it works at a time where nothing interrupts it, and how long it rests.
 const WORK: Duration = Duration::from_micros(50);
-const REST: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_millis(1);
 
-/// The thread.
+/// The task.
 pub(crate) struct Control {
     longest: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Control {
     pub(crate) fn start() -> Control {
-        let (longest, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (noted, stopped) = (Arc::clone(&longest), Arc::clone(&stop));
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
+        let longest = Arc::new(AtomicU64::new(0));
+        let noted = Arc::clone(&longest);
+        let task = tokio::spawn(async move {
+            loop {
                 let begun = Instant::now();
                 while begun.elapsed() < WORK {
                     std::hint::spin_loop();
                 }
                 let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 noted.fetch_max(took, Ordering::Relaxed);
-                thread::sleep(REST);
+                tokio::time::sleep(REST).await;
             }
         });
-        Control { longest, stop, thread }
+        Control { longest, task }
     }
 
     /// The longest piece of work since this was asked for last.
@@ -41,8 +41,6 @@ impl Control {
     }
 
     pub(crate) fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // It does not panic.
-        let _ = self.thread.join();
+        self.task.abort();
     }
 }

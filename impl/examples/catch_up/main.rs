@@ -13,8 +13,8 @@
 //! whether or not those before are answered; once the log of the leader begins later than that of the
 //! third ends, that one comes back. It has caught up when it has applied what was committed 10 ms before.
 //! The load goes on until each of the others has finished a snapshot of its own in that time as well.
-//! A thread beside them shows how long the machine interrupts whoever does a step's work: where that is
-//! as long as the longest step, the step did not wait for anything of the node's.
+//! A task beside them that shares nothing with the nodes but the runtime's workers does a step's work
+//! every millisecond: its longest piece (`bare`) is what other programs and threads make of one.
 //! Snapshots are taken every `--per-snapshot` entries (40,000).
 //!
 //! It writes some GiB into a new folder inside FOLDER (the present one, if none is named), removes it,

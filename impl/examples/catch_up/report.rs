@@ -20,7 +20,7 @@ pub(crate) struct Report {
     pub(crate) sent: (u64, Duration),
     /// Before and after.
     pub(crate) terms: [Term; 2],
-    /// The longest that the machine took for a step's work of a thread that waits for nobody.
+    /// The longest that a step's work took a task that waits for nobody.
     pub(crate) controls: [Duration; 2],
     /// Of each node.
     pub(crate) nodes: Vec<NodeFigures>,
