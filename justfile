@@ -44,6 +44,14 @@ claims:
 bench *ARGUMENTS:
     cargo run --release -p quorate --example bench -- {{ARGUMENTS}}
 
+# A node that was away catches up by 256 MiB under 5,000 writes a second (a minute, 3 GiB of memory)
+catch-up *ARGUMENTS:
+    cargo run --release -p quorate --example catch_up -- {{ARGUMENTS}}
+
+# Quorate and openraft in one run, by turns (three minutes; see peers/README.md)
+peers *ARGUMENTS:
+    cargo run --release --locked --manifest-path peers/Cargo.toml -- {{ARGUMENTS}}
+
 # Hostile bytes for a minute each: from the network, and on the disk (nightly, and `cargo install cargo-fuzz`)
 fuzz:
     cargo +nightly fuzz run packet -- -max_total_time=60

@@ -239,7 +239,7 @@ impl<M: StateMachine> Apply<M> {
         match work {
             Work::Restore(state) => {
                 let last = state.last.index;
-                let restored = self.machine.restore(&state.bytes);
+                let restored = self.machine.restore(state.bytes.reader());
                 restored.map_err(|error| format!("the snapshot up to entry {last}: {error}"))?;
                 self.covered = last;
                 self.applied(last);

@@ -147,6 +147,7 @@ mod setting;
 #[cfg(test)]
 mod sim;
 mod snapshots;
+pub mod state;
 pub mod storage;
 mod transfers;
 pub mod transport;
@@ -170,6 +171,7 @@ pub use reads::{ReadError, ReadLevel};
 pub use record::{Content, MachineState, Payload, Record};
 pub use session::{Numbered, Session};
 pub use sessions::{SessionId, SessionLimits};
+pub use state::StateBytes;
 pub use storage::{Progress, Storage, StorageError};
 pub use transfers::TransferError;
 pub use transport::{Packet, Transport};

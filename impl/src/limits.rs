@@ -33,6 +33,11 @@ pub struct Limits {
     /// Entries that are applied between two snapshots of the state machine; the log keeps them and
     /// those that were applied since. With `u64::MAX` there is no snapshot.
     pub entries_per_snapshot: u64,
+    /// Entries that the log of a leader may have so that a peer that is behind, and answers or is sent a
+    /// snapshot, finds those that it needs: with fewer the log is not cut under it by a newer
+    /// snapshot. Where a snapshot takes longer to arrive than the time in which so many are written,
+    /// the peer needs another one when it has it.
+    pub entries_kept_for_peers: u64,
     /// Proposals that this node has sent on to its leader, and that wait for an answer; and as many
     /// that others have sent on to it. More are refused as `Overloaded`.
     pub forwarded_proposals: usize,
@@ -57,6 +62,7 @@ impl Default for Limits {
             batches: 4,
             entries_per_batch: 256,
             entries_per_snapshot: 65_536,
+            entries_kept_for_peers: 4 * 65_536,
             forwarded_proposals: 4096,
             forward_patience: Duration::from_secs(5),
             sessions: SessionLimits::default(),

@@ -210,6 +210,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         applied: applier.applied(),
         effects: Effects::default(),
         moving: BTreeMap::new(),
+        offered: Index::ZERO,
         incomplete: 0,
         observer: Observer::new(metrics, vitals_in, params.election_timeout),
         clock,
@@ -231,7 +232,7 @@ fn restored<M: StateMachine>(
     let mut machine = Sessions::new(machine, limits);
     if last.index > Index::ZERO {
         let state = storage.state(last).ok_or(StartError::StateMissing(last))?;
-        let read = machine.restore(&state.bytes);
+        let read = machine.restore(state.bytes.reader());
         read.map_err(|error| StartError::NotRestored { last, why: error.to_string() })?;
     }
     Ok(machine)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
 use crate::limits::Limits;
-use crate::record::{Payload, Record};
+use crate::record::Record;
+use crate::state::StateBytes;
 use crate::storage::Storage;
 use crate::transport::{Packet, Transport};
 
@@ -108,7 +109,7 @@ impl Outbox {
 
 /// The contents of the entries, or the state, that the message names; none if the log has lost one
 /// of them while the message waited. The name is asked for, never the index alone.
-fn contents(body: &Body, storage: &impl Storage) -> Option<(Vec<Record>, Option<Payload>)> {
+fn contents(body: &Body, storage: &impl Storage) -> Option<(Vec<Record>, Option<StateBytes>)> {
     match body {
         Body::AppendEntries { prev, entries, .. } => {
             let records: Option<_> = entries.ids(prev.index).map(|id| storage.read(id)).collect();

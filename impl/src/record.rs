@@ -5,6 +5,8 @@ use std::sync::Arc;
 use quorate_spec::EntryId;
 use quorate_spec::durable::LogWrite;
 
+use crate::state::StateBytes;
+
 /// The bytes of a command, shared by everyone who holds them.
 pub type Payload = Arc<[u8]>;
 
@@ -54,7 +56,7 @@ pub struct MachineState {
     /// The last entry that it covers.
     pub last: EntryId,
     /// The bytes that the machine made of itself.
-    pub bytes: Payload,
+    pub bytes: StateBytes,
 }
 
 /// Where the contents of the entries come from that a step writes.
@@ -67,7 +69,7 @@ pub(crate) enum Source {
     /// From the leader, with the message that named them.
     Message(Vec<Record>),
     /// From the leader: not entries, but the state that takes their place.
-    Snapshot(Payload),
+    Snapshot(StateBytes),
 }
 
 impl Source {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::{mem, thread};
+use std::thread;
 
 use quorate_spec::{EntryId, Index};
 use quorate_sync::Slot;
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::metrics::Metrics;
 use crate::record::MachineState;
 use crate::setting::Setting;
+use crate::state::{Growing, StateBytes};
 
 /// Writes a view of the machine out.
 type Writing = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
@@ -104,7 +105,7 @@ fn state(
     match bytes(write, views, metrics) {
         Ok(bytes) => {
             info!(index = last.index.0, bytes = bytes.len(), "took a snapshot");
-            Some(MachineState { last, bytes: bytes.into() })
+            Some(MachineState { last, bytes })
         }
         Err(_) if views.has_ended() => None,
         Err(error) => {
@@ -115,16 +116,16 @@ fn state(
     }
 }
 
-fn bytes(write: Writing, views: &Slot<View>, metrics: &Metrics) -> io::Result<Vec<u8>> {
+fn bytes(write: Writing, views: &Slot<View>, metrics: &Metrics) -> io::Result<StateBytes> {
     metrics.snapshot_bytes.set(0);
-    let mut page = Page { bytes: Vec::new(), views, metrics };
+    let mut page = Page { bytes: Growing::default(), views, metrics };
     write(&mut page)?;
-    Ok(mem::take(&mut page.bytes))
+    Ok(page.bytes.finish())
 }
 
 /// What has been written so far.
 struct Page<'a> {
-    bytes: Vec<u8>,
+    bytes: Growing,
     views: &'a Slot<View>,
     metrics: &'a Metrics,
 }
@@ -134,7 +135,7 @@ impl Write for Page<'_> {
         if self.views.has_ended() {
             return Err(io::Error::other("the node stops"));
         }
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend(bytes);
         self.metrics.snapshot_bytes.set(i64::try_from(self.bytes.len()).unwrap_or(i64::MAX));
         Ok(bytes.len())
     }

@@ -2,7 +2,8 @@
 
 use quorate_spec::{Body, Envelope, NodeId};
 
-use crate::record::{Payload, Record};
+use crate::record::Record;
+use crate::state::StateBytes;
 
 /// A message of the protocol with the contents of the entries, or the state, that it names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +13,7 @@ pub struct Packet {
     /// The contents of its entries, in order; empty for anything but an AppendEntries.
     pub records: Vec<Record>,
     /// The state that an InstallSnapshot names; none for anything else.
-    pub state: Option<Payload>,
+    pub state: Option<StateBytes>,
 }
 
 impl Packet {

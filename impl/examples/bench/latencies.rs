@@ -22,6 +22,7 @@ impl Latencies {
         self.all += 1;
     }
 
+    #[allow(dead_code, reason = "of the examples that share this file, catch_up has one list")]
     pub(crate) fn merge(&mut self, others: &Latencies) {
         self.counts.iter_mut().zip(&others.counts).for_each(|(count, more)| *count += more);
         self.all += others.all;

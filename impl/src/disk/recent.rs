@@ -7,6 +7,7 @@ use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::{Index, Persist, WriteId};
 
 use crate::record::Record;
+use crate::state::let_go;
 
 /// What a record takes beside its bytes, roughly.
 const OVERHEAD: usize = 64;
@@ -17,22 +18,36 @@ pub(super) struct Recent {
     records: VecDeque<(WriteId, Record)>,
     bytes: usize,
     limit: usize,
+    /// Nobody asks for these any more. They go a few at a time: a snapshot covers many.
+    covered: Index,
 }
+
+/// Covered records that go with a write.
+const GONE_PER_WRITE: usize = 1024;
 
 impl Recent {
     pub(super) fn new(limit: usize) -> Recent {
-        Recent { records: VecDeque::new(), bytes: 0, limit }
+        Recent { records: VecDeque::new(), bytes: 0, limit, covered: Index::ZERO }
     }
 
     /// Follows a write. Every write up to `persisted` is durable.
     pub(super) fn write(&mut self, persist: &Persist, records: &[Record], persisted: WriteId) {
         match &persist.write.snapshot {
-            Some(SnapshotWrite::Compact(snapshot)) => {
-                self.drop_first_while(|_, record| record.id.index <= snapshot.last.index);
+            Some(SnapshotWrite::Compact(snapshot)) => self.covered = snapshot.last.index,
+            Some(SnapshotWrite::Install(_)) => {
+                let gone = std::mem::take(&mut self.records);
+                self.bytes = 0;
+                if gone.len() > GONE_PER_WRITE {
+                    let_go(gone);
+                }
             }
-            Some(SnapshotWrite::Install(_)) => self.drop_first_while(|_, _| true),
             None => {}
         }
+        let (mut count, covered) = (0, self.covered);
+        self.drop_first_while(|_, record| {
+            count += 1;
+            count <= GONE_PER_WRITE && record.id.index <= covered
+        });
         if let Some(log) = &persist.write.log {
             while self.records.back().is_some_and(|(_, last)| last.id.index > log.keep) {
                 let removed = self.records.pop_back();
@@ -51,7 +66,7 @@ impl Recent {
         });
     }
 
-    /// The record at this index, if it is here.
+    /// The record at this index, if it is here. One that a snapshot covers may be.
     pub(super) fn at(&self, index: Index) -> Option<&Record> {
         let (_, first) = self.records.front()?;
         let position = index.0.checked_sub(first.id.index.0)?;

@@ -19,10 +19,11 @@ use crate::disk::directory::sync_folder_of;
 use crate::disk::error::OpenError;
 use crate::disk::writer::Job;
 use crate::record::MachineState;
+use crate::state::{Growing, PIECE};
 use crate::storage::StorageError;
 
 /// The length of a chunk in bytes; the last one of a state may be shorter.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = PIECE;
 
 /// After so many chunks the file is synced.
 const CHUNKS_PER_SYNC: usize = 4;
@@ -34,7 +35,8 @@ const UNFINISHED: &str = "part";
 pub(super) struct Shelf {
     folder: PathBuf,
     seed: u64,
-    /// The newest state stays in memory as well, if it has at most so many bytes.
+    /// The newest state, and that with which the log begins, stay in memory as well, each if it has
+    /// at most so many bytes.
     in_memory: usize,
     states: Mutex<States>,
 }
@@ -43,8 +45,10 @@ pub(super) struct Shelf {
 struct States {
     /// In files, and how to tell whether those are whole.
     written: BTreeMap<Index, Manifest>,
-    /// In memory: what is not written yet, and the newest.
+    /// In memory: what is not written yet, the newest, and the one that peers are sent.
     held: BTreeMap<Index, MachineState>,
+    /// The log begins after this entry, or will: peers are sent the state after it.
+    base: Index,
 }
 
 impl Shelf {
@@ -70,6 +74,7 @@ impl Shelf {
             let checked = read(&path, seed, &base, |_| {});
             checked.map_err(|error| OpenError::damaged(&path, error.to_string()))?;
             states.written.insert(base.last.index, base);
+            states.base = base.last.index;
         }
         Ok(Shelf { folder, seed, in_memory, states: Mutex::new(states) })
     }
@@ -115,6 +120,7 @@ impl Shelf {
         let mut states = self.lock();
         states.written = states.written.split_off(&index);
         states.held = states.held.split_off(&index);
+        states.base = index;
     }
 
     /// The state after this very entry. Where it is not in memory its file is read.
@@ -126,11 +132,11 @@ impl Shelf {
                 None => *states.written.get(&last.index).filter(|it| it.last == last)?,
             }
         };
-        let mut bytes = Vec::new();
+        let mut bytes = Growing::default();
         let path = file_of(&self.folder, last);
-        let whole = read(&path, self.seed, &manifest, |chunk| bytes.extend_from_slice(chunk));
+        let whole = read(&path, self.seed, &manifest, |chunk| bytes.extend(chunk));
         Some(whole.map(|()| {
-            let state = MachineState { last, bytes: bytes.into() };
+            let state = MachineState { last, bytes: bytes.finish() };
             let mut states = self.lock();
             states.held.insert(last.index, state.clone());
             states.release(self.in_memory);
@@ -161,11 +167,13 @@ impl Shelf {
 }
 
 impl States {
-    /// Lets go of what is written, but for the newest.
+    /// Lets go of what is written, but for the newest and the one that peers are sent: whoever needs
+    /// that one gets it from the owner, who does not wait for a file.
     fn release(&mut self, in_memory: usize) {
-        let newest = self.held.keys().next_back().copied();
+        let (newest, base) = (self.held.keys().next_back().copied(), self.base);
         self.held.retain(|index, state| {
-            let fits = Some(*index) == newest && state.bytes.len() <= in_memory;
+            let stays = Some(*index) == newest || *index == base;
+            let fits = stays && state.bytes.len() <= in_memory;
             fits || self.written.get(index).is_none_or(|written| written.last != state.last)
         });
     }
@@ -187,7 +195,7 @@ fn write(folder: &Path, seed: u64, state: &MachineState) -> io::Result<Manifest>
     let unfinished = path.with_extension(UNFINISHED);
     let mut file = File::create(&unfinished)?;
     let mut whole = Xxh3::with_seed(seed);
-    for (number, chunk) in state.bytes.chunks(CHUNK).enumerate() {
+    for (number, chunk) in state.bytes.pieces().enumerate() {
         let checksum = checksum(chunk, seed, number);
         whole.update(&checksum);
         file.write_all(chunk)?;

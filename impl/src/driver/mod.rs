@@ -4,6 +4,7 @@
 //! It waits in one place, [`Driver::next_event`]; everything else is synchronous. So no step and
 //! no effect is ever left half done, wherever the task is cancelled.
 
+mod compact;
 mod operate;
 mod perform;
 
@@ -56,6 +57,8 @@ pub(crate) struct Driver<S> {
     pub(crate) effects: Effects,
     /// The last entry of the latest state of the machine that is known to be durable.
     pub(crate) kept: Index,
+    /// The last one of which the node was told.
+    pub(crate) offered: Index,
     /// The snapshots that are on their way, by whom they are for.
     pub(crate) moving: BTreeMap<NodeId, Moving>,
     /// Packets that were dropped because their contents did not fit their entries.
@@ -84,7 +87,9 @@ pub(crate) struct Inputs {
 pub(crate) struct Moving {
     /// The last entry that it covers.
     last: Index,
-    /// How many bytes the transport had moved when it was looked at.
+    /// How many bytes the transport had moved before it.
+    begun: u64,
+    /// How many it had moved when it was looked at.
     moved: u64,
     /// When it is looked at again, and given up where nothing has moved.
     until: Instant,
@@ -115,7 +120,9 @@ impl<S: Storage> Driver<S> {
         let reason = loop {
             let event = self.next_event(ticked).await;
             ticked = matches!(event, Event::Deadline);
-            if let Err(reason) = self.handle(event).and_then(|()| self.read()) {
+            let handled =
+                self.handle(event).and_then(|()| self.read()).and_then(|()| self.compact());
+            if let Err(reason) = handled {
                 break reason;
             }
         };
@@ -227,8 +234,7 @@ impl<S: Storage> Driver<S> {
         Duration(PATIENCE * self.protocol.params.election_timeout.0)
     }
 
-    /// What waited for the writes leaves, then the node hears of them, and of the state of its
-    /// machine if that is durable.
+    /// What waited for the writes leaves, then the node hears of them.
     fn written(
         &mut self,
         Progress { persisted, kept, failed }: Progress,
@@ -245,10 +251,8 @@ impl<S: Storage> Driver<S> {
             self.observer.persisted(persisted, now);
             self.transmit(now);
         }
-        if kept > self.kept {
-            self.kept = kept;
-            self.step(Input::SnapshotTaken { index: kept }, Source::Protocol)?;
-        }
+        // `run` has the node told of it.
+        self.kept = self.kept.max(kept);
         failed.map_or(Ok(()), |error| Err(StopReason::Storage(error)))
     }
 

@@ -138,7 +138,7 @@ impl<S: Storage> Driver<S> {
             let Source::Snapshot(bytes) = source else {
                 return Err(StopReason::ContentMissing(last.index));
             };
-            self.kept = last.index;
+            (self.kept, self.offered) = (last.index, last.index);
             self.storage.keep(MachineState { last, bytes });
             self.storage.submit(persist, Vec::new());
             return Ok(());
@@ -172,7 +172,7 @@ impl<S: Storage> Driver<S> {
                     // Where nothing of it has moved by then, it is moved again.
                     let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));
                     let until = now.after(self.patience());
-                    self.moving.insert(peer, Moving { last, moved, until });
+                    self.moving.insert(peer, Moving { last, begun: moved, moved, until });
                 }
                 self.outbox.post(request, &self.storage);
             }

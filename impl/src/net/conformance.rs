@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::record::{Content, Payload, Record};
+use crate::record::{Content, Record};
+use crate::state::StateBytes;
 use crate::transport::{Packet, Transport};
 
 /// The network that is checked.
@@ -262,7 +263,7 @@ impl Bench {
 
     /// Repeats a state until it arrives.
     async fn move_state(&mut self, from: NodeId, to: NodeId) -> Result<(), Violation> {
-        let state: Payload = (0..3_000_000_u32).map(|i| (i / 7).to_le_bytes()[0]).collect();
+        let state: StateBytes = (0..3_000_000_u32).map(|i| (i / 7).to_le_bytes()[0]).collect();
         let patience = self.patience;
         let repeated = async {
             while self.judge.seen.states == 0 {
@@ -380,10 +381,10 @@ fn plain(from: NodeId, to: NodeId, number: u64) -> Packet {
     Packet { envelope: envelope(from, to, number, body), records, state: None }
 }
 
-fn with_state(from: NodeId, to: NodeId, number: u64, state: &Payload) -> Packet {
+fn with_state(from: NodeId, to: NodeId, number: u64, state: &StateBytes) -> Packet {
     let last = EntryId { term: Term(3), index: Index(9) };
     let snapshot = Snapshot { last, configuration: Configuration::of([from, to]) };
     let body = Body::InstallSnapshot { snapshot };
     let envelope = envelope(from, to, number, body);
-    Packet { envelope, records: Vec::new(), state: Some(Payload::clone(state)) }
+    Packet { envelope, records: Vec::new(), state: Some(state.clone()) }
 }

@@ -40,7 +40,7 @@ pub struct NetLimits {
     pub snapshot_rate: u64,
     /// Bytes of one chunk of a snapshot.
     pub chunk: usize,
-    /// Bytes of a snapshot that is taken. It is held in memory, and for a moment twice.
+    /// Bytes of a snapshot that is taken. It is held in memory.
     pub max_snapshot: u64,
 }
 

@@ -12,7 +12,7 @@ mod table;
 mod tests;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use quorate_spec::EntryId;
 
@@ -154,7 +154,7 @@ impl<M: StateMachine> Sessions<M> {
     }
 
     /// Takes over what such a view wrote.
-    pub(crate) fn restore(&mut self, mut state: &[u8]) -> io::Result<()> {
+    pub(crate) fn restore(&mut self, mut state: impl Read) -> io::Result<()> {
         self.table = Table::read(self.table.limits(), &mut state)?;
         self.machine.restore(&mut state)
     }

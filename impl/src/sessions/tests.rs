@@ -118,7 +118,7 @@ impl Subject for Sessions<Journal> {
         let mut bytes = Vec::new();
         self.snapshot()(&mut bytes).expect("a vector takes everything");
         *self = layer();
-        self.restore(&bytes).expect("it was written above");
+        self.restore(&bytes[..]).expect("it was written above");
     }
 
     fn journal(&self) -> &[u8] {
@@ -334,11 +334,11 @@ fn a_snapshot_of_other_limits_is_refused_and_says_so() {
     let mut bytes = Vec::new();
     layer().snapshot()(&mut bytes).expect("a vector takes everything");
     let mut other = Sessions::new(Journal::default(), SessionLimits::default());
-    let error = other.restore(&bytes).expect_err("it has other limits");
+    let error = other.restore(&bytes[..]).expect_err("it has other limits");
     assert!(error.to_string().contains("give all nodes the same"), "{error}");
     let mut same = layer();
     assert!(same.restore(&bytes[..bytes.len() - 1]).is_err(), "a snapshot that ends too early");
-    assert!(same.restore(b"something else").is_err());
+    assert!(same.restore(&b"something else"[..]).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What users see of a node and of a cluster. No test asserts a time: each waits for a condition,
 //! and what must never happen is looked for in everything that left a node.
 
+mod compaction;
 mod durability;
 mod elections;
 mod evidence;

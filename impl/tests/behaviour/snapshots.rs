@@ -239,7 +239,7 @@ async fn commands_are_applied_while_a_snapshot_is_written() {
     assert!(first.base.index < Index(12), "by the view of then: {}", first.base.index);
     // The state is that of the view, not a later one: its sessions come first, then its count.
     let state = solo.disk.states().pop().expect("it was kept");
-    let count = state.bytes.last_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    let count = state.bytes.to_vec().last_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     assert_eq!(count, Some(state.last.index.0 - 1), "all commands, and not the no-op");
 }
 

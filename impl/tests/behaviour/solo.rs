@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Payload, Progress,
-    ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateMachine, Status,
+    Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Progress, ReadError,
+    ReadLevel, Record, RunningNode, SessionLimits, StartError, StateBytes, StateMachine, Status,
     Storage, Transport,
 };
 use quorate_spec::message::Kind;
@@ -371,7 +371,7 @@ impl Solo {
         term: u64,
         body: Body,
         records: Vec<Record>,
-        state: Option<Payload>,
+        state: Option<StateBytes>,
     ) {
         self.deliver_message(from, Message::new(Term(term), body), records, state).await;
     }
@@ -381,7 +381,7 @@ impl Solo {
         from: NodeId,
         message: Message,
         records: Vec<Record>,
-        state: Option<Payload>,
+        state: Option<StateBytes>,
     ) {
         let packet = Packet { envelope: Envelope { from, to: ME, message }, records, state };
         self.inbox.send(packet).await.expect("the node runs");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate::net::{Fault, NetLimits, Security, SnapshotFault, TcpOptions};
-use quorate::{Packet, Payload, Transport};
+use quorate::{Packet, StateBytes, Transport};
 use quorate_spec::{
     Body, Configuration, EntryId, Envelope, Index, Message, NodeId, Snapshot, Term,
 };
@@ -14,16 +14,16 @@ use crate::rig::{End, eventually, limits, options, packet, soon};
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 
-fn state(bytes: u32) -> Payload {
+fn state(bytes: u32) -> StateBytes {
     (0..bytes / 4).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
-fn install(term: u64, index: u64, state: &Payload) -> Packet {
+fn install(term: u64, index: u64, state: &StateBytes) -> Packet {
     let last = EntryId { term: Term(1), index: Index(index) };
     let snapshot = Snapshot { last, configuration: Configuration::of([ONE, TWO]) };
     let message = Message::new(Term(term), Body::InstallSnapshot { snapshot });
     let envelope = Envelope { from: ONE, to: TWO, message };
-    Packet { envelope, records: Vec::new(), state: Some(Payload::clone(state)) }
+    Packet { envelope, records: Vec::new(), state: Some(state.clone()) }
 }
 
 async fn open(id: u64, limits: NetLimits) -> End {
@@ -177,7 +177,7 @@ async fn an_empty_state_is_one_too() {
     let (one, mut two) = (open(1, limits()).await, open(2, limits()).await);
     one.learn(&two);
     one.reaches(&mut two).await;
-    let sent = install(2, 9, &Payload::from([]));
+    let sent = install(2, 9, &StateBytes::from([]));
     one.transport.send(sent.clone());
     assert_eq!(next_state(&mut two).await, sent);
 }

@@ -19,11 +19,13 @@ mod receive;
 mod send;
 
 use quorate_spec::EntryId;
-use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use receive::{Shelf, receive};
 pub(crate) use send::{Slot, send};
+
+use crate::state::StateBytes;
 
 /// A state that a leader has for a follower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -35,9 +37,10 @@ struct Offer {
     sha256: [u8; SHA256_OUTPUT_LEN],
 }
 
-fn sha256(bytes: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
-    let mut sum = [0; SHA256_OUTPUT_LEN];
-    sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+fn sha256(state: &StateBytes) -> [u8; SHA256_OUTPUT_LEN] {
+    let (mut sum, mut context) = ([0; SHA256_OUTPUT_LEN], Context::new(&SHA256));
+    state.pieces().for_each(|piece| context.update(piece));
+    sum.copy_from_slice(context.finish().as_ref());
     sum
 }
 

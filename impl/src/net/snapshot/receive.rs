@@ -12,7 +12,7 @@ use crate::net::frame::{self, FrameReader, Kind};
 use crate::net::peer::write;
 use crate::net::shared::{Shared, Stream};
 use crate::net::wire::WireError;
-use crate::record::Payload;
+use crate::state::{Growing, StateBytes};
 use crate::transport::Packet;
 
 /// What has arrived of states that are not whole, one a peer: it waits here for the next connection.
@@ -21,7 +21,7 @@ pub(crate) struct Shelf(Mutex<BTreeMap<NodeId, Part>>);
 
 struct Part {
     offer: Offer,
-    bytes: Vec<u8>,
+    bytes: Growing,
 }
 
 impl Shelf {
@@ -32,7 +32,7 @@ impl Shelf {
         let own = parts.remove(&from).filter(|part| part.offer == offer);
         let holder = parts.iter().find(|(_, part)| part.offer == offer).map(|(id, _)| *id);
         let part = own.or_else(|| holder.and_then(|id| parts.remove(&id)));
-        let part = part.unwrap_or(Part { offer, bytes: Vec::new() });
+        let part = part.unwrap_or(Part { offer, bytes: Growing::default() });
         Held { shelf: self, from, part: Some(part) }
     }
 
@@ -67,15 +67,16 @@ impl Held<'_> {
             let room = part.offer.length.saturating_sub(part.bytes.len() as u64);
             follows && !bytes.is_empty() && bytes.len() as u64 <= room
         });
-        part.ok_or(SnapshotFault::OutOfOrder)?.bytes.extend_from_slice(bytes);
+        part.ok_or(SnapshotFault::OutOfOrder)?.bytes.extend(bytes);
         Ok(bytes.len())
     }
 
     /// The whole state. Where it is not what was offered, it is gone.
-    async fn complete(mut self) -> Result<Payload, SnapshotFault> {
+    async fn complete(mut self) -> Result<StateBytes, SnapshotFault> {
         let Part { offer, bytes } = self.part.take().ok_or(SnapshotFault::OutOfOrder)?;
         let checked = tokio::task::spawn_blocking(move || {
-            (sha256(&bytes) == offer.sha256).then(|| Payload::from(bytes))
+            let state = bytes.finish();
+            (sha256(&state) == offer.sha256).then_some(state)
         });
         checked.await.ok().flatten().ok_or(SnapshotFault::Checksum)
     }
@@ -83,7 +84,7 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if let Some(part) = self.part.take().filter(|part| !part.bytes.is_empty()) {
+        if let Some(part) = self.part.take().filter(|part| part.bytes.len() > 0) {
             self.shelf.lock().insert(self.from, part);
         }
     }
@@ -177,7 +178,7 @@ mod tests {
 
     fn offer(index: u64, bytes: &[u8]) -> Offer {
         let last = EntryId { term: Term(1), index: Index(index) };
-        Offer { last, length: bytes.len() as u64, sha256: sha256(bytes) }
+        Offer { last, length: bytes.len() as u64, sha256: sha256(&bytes.into()) }
     }
 
     fn chunk(offset: u64, bytes: &[u8]) -> Vec<u8> {
@@ -196,7 +197,7 @@ mod tests {
         let mut held = shelf.take(NodeId(2), of);
         assert_eq!(held.length(), 3, "the same state of another leader");
         assert_eq!(held.append(&chunk(3, b"def")), Ok(3));
-        assert_eq!(held.complete().await.as_deref(), Ok(b"abcdef".as_slice()));
+        assert_eq!(held.complete().await, Ok(b"abcdef".as_slice().into()));
         assert!(shelf.lock().is_empty());
     }
 

@@ -20,7 +20,7 @@ use crate::net::peer::{Peer, write};
 use crate::net::shared::{Shared, Stream};
 use crate::net::status::Transfer;
 use crate::net::wire::WireError;
-use crate::record::Payload;
+use crate::state::StateBytes;
 use crate::transport::Packet;
 
 /// The snapshot that a peer is to get: the latest one that was sent, and no other.
@@ -52,10 +52,9 @@ impl Slot {
     }
 
     /// The packet with this very state that was put last; none if there is another state now.
-    fn latest(&self, state: &Payload) -> Option<Arc<Packet>> {
-        let has = |packet: &Arc<Packet>| {
-            packet.state.as_ref().is_some_and(|other| Arc::ptr_eq(state, other))
-        };
+    fn latest(&self, state: &StateBytes) -> Option<Arc<Packet>> {
+        let has =
+            |packet: &Arc<Packet>| packet.state.as_ref().is_some_and(|other| state.is_same(other));
         self.wanted.borrow().clone().filter(has)
     }
 
@@ -94,7 +93,7 @@ pub(crate) async fn send(shared: &Shared, peer: &Peer) {
             peer.slot.wanted.send_replace(None);
             continue;
         };
-        let hashed = Payload::clone(&state);
+        let hashed = state.clone();
         let Ok(sha256) = tokio::task::spawn_blocking(move || sha256(&hashed)).await else { return };
         let offer = Offer { last, length: state.len() as u64, sha256 };
         let of = offer.length;
@@ -104,7 +103,7 @@ pub(crate) async fn send(shared: &Shared, peer: &Peer) {
 }
 
 /// Tries until the state has arrived, or another one is wanted.
-async fn deliver(shared: &Shared, peer: &Peer, offer: Offer, state: &Payload) {
+async fn deliver(shared: &Shared, peer: &Peer, offer: Offer, state: &StateBytes) {
     let limits = &shared.limits;
     let seed = !shared.me.incarnation.0 ^ peer.id.0;
     let mut backoff = Backoff::new(limits.first_backoff, limits.longest_backoff, seed);
@@ -139,7 +138,7 @@ async fn attempt(
     shared: &Shared,
     peer: &Peer,
     offer: Offer,
-    state: &Payload,
+    state: &StateBytes,
 ) -> Result<Option<Arc<Packet>>, Fault> {
     let limits = &shared.limits;
     let link = link::open(shared, peer.id, &peer.address, Purpose::Snapshot).await?;
@@ -160,11 +159,11 @@ async fn attempt(
 
     let mut pace = Pace { rate: limits.snapshot_rate.max(1), next: Instant::now() };
     let chunk = limits.chunk_at_rate();
-    for (number, bytes) in state[at..].chunks(chunk).enumerate() {
+    let mut offset = has;
+    for bytes in state.chunks(at, chunk) {
         if peer.slot.latest(state).is_none() {
             return Ok(None);
         }
-        let offset = (at + number * chunk) as u64;
         wire.write(Kind::Chunk, |body| {
             body.reserve(OFFSET + bytes.len());
             body.extend_from_slice(&offset.to_le_bytes());
@@ -172,6 +171,7 @@ async fn attempt(
             Ok(())
         })
         .await?;
+        offset += bytes.len() as u64;
         peer.slot.moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         peer.slot.note(|transfer| {
             if let Some(transfer) = transfer {
