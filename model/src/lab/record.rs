@@ -237,7 +237,9 @@ impl Recorder {
         for claim in broken.iter().filter(|claim| !seen.contains(*claim)) {
             let (at, sentence) = (self.time(now), claim.entry().sentence);
             self.record.claims.push(Broken { at, claim: claim.name(), sentence });
-            let text = format!("From here on a safety claim is broken: {sentence}");
+            // Up to its first qualification: the page has the whole of it beside the lane.
+            let head = sentence.split([':', ';']).next().unwrap_or(sentence).trim_end_matches('.');
+            let text = format!("From here on a safety claim is broken: \u{201c}{head}.\u{201d}");
             self.note(Note { at, server: None, tone: Tone::Bad, text });
         }
         self.seen = self.seen.union(broken);

@@ -167,7 +167,7 @@ export function legend() {
   byId("legend").replaceChildren(
     el("summary", {}, "What is drawn"),
     el("ul", {},
-      item("⬡", "A hexagon leads its term. The shaded area around it holds whoever answers it: a majority can decide; where it is none, the area is empty."),
+      item("⬡", "A hexagon leads its term. The shaded area around it holds whoever answers it: a majority can decide; where they are fewer, it is grey."),
       item("○", "A circle follows. The ring around it runs out when nothing is heard from a leader: then it calls an election. A leader's ring is its lease."),
       item("◌", "A dashed circle asks whether it would win (Pre-Vote)."),
       item("◇", "A diamond is a candidate: it has raised its term and asks for votes."),

@@ -132,7 +132,8 @@ function drawHappening(time) {
   const past = run.script.filter((event) => event.at * 1000 <= time);
   const last = past[past.length - 1];
   const texts = past.filter((event) => last.at - event.at < 30).map((event) => event.text);
-  const start = `All is well: every link works.${time === 0 ? " Press ▶ or the space bar." : ""}`;
+  const play = narrow() ? " Press ▶." : " Press ▶ or the space bar.";
+  const start = `All is well: every link works.${time === 0 ? play : ""}`;
   const over = time >= player.end ? `${seconds(time)}  The end. What it comes to is said below.` : "";
   say(byId("happening"), over || (last ? `${seconds(last.at * 1000)}  ${texts.join(" ")}` : start));
 }

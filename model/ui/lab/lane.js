@@ -62,14 +62,14 @@ export class LaneView {
     this.counters = counters(run.scene.id).map((counter) => ({ ...counter, node: el("dd", {}, "0") }));
     this.notes = el("ol", { class: "notes" });
     this.quorum = el("ul", { class: "quorums" });
-    this.claims = el("ul", { class: "claims" });
+    this.claims = el("div", { class: "claims" });
     this.logs = this.buildLogs(run.settings.servers);
     const id = `lane-${position}`;
     this.root = el("section", { class: "lane", "aria-labelledby": id, "data-lane": position },
       el("h2", { id }, lane.title),
       el("p", { class: "about", title: lane.rules.join("; ") }, lane.about || lane.rules.join("; ")),
       el("div", { class: "stage" }, this.ring.root, position === 0 ? el("p", { class: "caption" },
-        "The shaded area holds the leader and whoever answers it: with a majority in it, it can decide.") : null),
+        "The shaded area holds the leader and whoever answers it. Where it is grey, they are too few to decide.") : null),
       this.notes,
       el("dl", { class: "counters" }, this.counters.map((counter) =>
         el("div", { "data-counter": counter.key }, el("dt", {}, counter.label), counter.node))),
@@ -113,7 +113,7 @@ export class LaneView {
       el("li", { "data-tone": note.tone }, el("time", {}, seconds(note.at)), el("span", {}, note.text))));
     if (shown.length === 0) {
       this.notes.append(el("li", { "data-tone": "quiet" }, el("time", {}, seconds(0)),
-        el("span", {}, "n0 leads. It tells the others again and again that it is there, and commits what clients write.")));
+        el("span", {}, "n0 leads. It tells the others again and again that it is there. What a client writes is committed once a majority has it.")));
     }
   }
 
@@ -146,8 +146,12 @@ export class LaneView {
     const last = indexAt(this.lane.claims, time);
     if (last === this.lastClaim) return;
     this.lastClaim = last;
-    this.claims.replaceChildren(...this.lane.claims.slice(0, last + 1).map((claim) =>
-      el("li", {}, el("details", {}, el("summary", {}, `✕ ${claim.sentence}`), `This safety claim, ${claim.claim}, is broken from ${seconds(claim.at)} on.`))));
+    const broken = this.lane.claims.slice(0, last + 1);
+    const open = this.claims.querySelector("details")?.open;
+    this.claims.replaceChildren(...(broken.length === 0 ? [] : [el("details", { open: open === true },
+      el("summary", {}, broken.length === 1 ? "✕ a safety claim is broken" : `✕ ${broken.length} safety claims are broken`),
+      el("ul", {}, broken.map((claim) =>
+        el("li", {}, `${claim.sentence} `, el("span", { class: "who" }, `(${claim.claim}, broken since ${seconds(claim.at)})`)))))]));
   }
 
   drawLog(server, view) {
