@@ -160,7 +160,7 @@ async fn that_the_leader_steps_down_is_the_first_thing_one_reads_when_it_does() 
 async fn while_it_plays_on_a_phone_both_lanes_are_in_view() {
     let Some(page) = Lab::open().await else { return };
     page.size(390, 844).await;
-    for scene in ["pre-vote", "one-way", "storm"] {
+    for scene in ["pre-vote", "one-way"] {
         page.visit(&format!("#scene={scene}&t=1000")).await;
         page.press(" ").await;
         page.until("document.body.dataset.playing === 'true'").await;
