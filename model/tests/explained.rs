@@ -115,10 +115,25 @@ fn leases_are_explained_by_promises_and_reads_by_what_was_committed() {
 }
 
 #[test]
+fn a_vote_that_is_given_twice_is_explained_by_whom_it_went_to_and_the_guard_that_let_it() {
+    let (text, marks) = why(Mutation::VotesForEveryone, Claim::VoteOncePerTerm);
+    let said = "n1 asked for votes for itself in term 1 (step 2), and in step 3 it sent n0 its vote of \
+                term 1: two candidates, and one vote.";
+    assert!(text.contains(said), "{text}");
+    assert!(text.contains("The guards that were asked in this step: `"), "{text}");
+    assert!(
+        text.contains("The guard `vote_is_free` (spec/src/rules.rs) should have refused it."),
+        "{text}"
+    );
+    assert!(marks.iter().any(|(_, says)| says.starts_with("voted twice in term")), "{marks:?}");
+}
+
+#[test]
 fn any_other_claim_says_at_least_what_it_compares() {
     let (text, marks) = why(Mutation::AcksBeforeDurable, Claim::AckDurability);
     assert!(text.contains(Claim::AckDurability.entry().sentence), "{text}");
     assert!(text.contains("by what changed at n0 and n1"), "{text}");
+    assert!(text.contains("The guards that were asked in this step: `"), "{text}");
     assert!(has(&marks, "n1", "changed in the step"), "{marks:?}");
 }
 

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
 use quorate_model::explorer::choose;
-use quorate_model::lab::{Counts, LaneRecord, Run, SCENES, Setup, bind, run};
+use quorate_model::lab::{Counts, Happened, LaneRecord, Note, Run, SCENES, Setup, Tone, bind, run};
 
 fn setup(address: &str) -> Setup {
     Setup::parse(address).unwrap_or_else(|error| panic!("{address}: {error}"))
@@ -48,9 +48,63 @@ fn without_pre_vote_a_server_that_was_cut_off_deposes_the_leader_and_with_it_nob
     assert!(asks.commits > naive.commits);
     assert_eq!(naive.broken, 0, "naive election is a nuisance, and no danger");
     let deposed = "n0 leads term 1, and hears of term";
-    assert!(run.lanes[0].notes.iter().any(|note| note.text.contains(deposed)));
-    let refused = "n1 says no to n2: it has just heard its leader.";
+    let notes = &run.lanes[0].notes;
+    let told = notes.iter().position(|note| note.text.contains(deposed)).expect("it is told");
+    // A page shows the last one first: of that instant, it is this one.
+    assert!(notes[told + 1].at > notes[told].at, "{:?}", notes[told + 1]);
+    let refused = "n1 says no to n2: n2 lacks entries that it has.";
     assert!(run.lanes[1].notes.iter().any(|note| note.text == refused));
+}
+
+#[test]
+fn the_conclusion_of_scene_1_counts_what_the_isolated_server_did_and_nothing_else() {
+    for seed in 85..95 {
+        let run = told(&format!("scene=pre-vote&seed={seed}"));
+        let (naive, sentence) = (&run.lanes[0], &run.verdict.sentence);
+        let alone = |election: &&Happened| {
+            election.server == 2 && (500_000..=2_500_000).contains(&election.at)
+        };
+        let begun = naive.elections.iter().filter(alone).count() as u64;
+        let came_back = format!("n2 came back with term {}", 1 + begun);
+        assert!(sentence.contains(&came_back), "{seed}: {begun} elections; {sentence}");
+        let fewer = run.lanes[1].counts.commits - naive.counts.commits;
+        assert!(sentence.contains(&format!("{fewer} fewer write")), "{seed}: {sentence}");
+        let behind = naive.behind.iter().any(|candidate| candidate.server == 2);
+        let won = leaders(naive).iter().any(|(server, _)| *server == 2);
+        assert_eq!(sentence.contains("its log was behind"), behind && !won, "{seed}: {sentence}");
+    }
+    // Without writes no log is behind, and with this one switch alone the server that asks may win.
+    let run = told("scene=pre-vote&writes=0");
+    for words in ["its log was behind", "fewer write", "no write had"] {
+        assert!(!run.verdict.sentence.contains(words), "{}", run.verdict.sentence);
+    }
+}
+
+#[test]
+fn what_happens_is_told_once_and_only_where_it_happens() {
+    let said = |run: &Run, lane: usize, text: &str| {
+        run.lanes[lane].notes.iter().filter(|note| note.text.starts_with(text)).count()
+    };
+    let one_way = told("scene=one-way");
+    let waits = "n0 leads, but no majority answers it: clients' writes wait.";
+    assert_eq!((said(&one_way, 0, waits), said(&one_way, 1, waits)), (1, 0));
+    let shown = one_way.lanes[0].notes.iter().rfind(|note| note.tone != Tone::Quiet);
+    assert_eq!(shown.map(|note| note.text.as_str()), Some(waits), "the blocked lane ends with it");
+    let phantom = told("scene=phantom");
+    for lane in [0, 1] {
+        assert_eq!(said(&phantom, lane, "The lease of n0 is over."), 1);
+        assert_eq!(said(&phantom, lane, "n1 leads, but no majority"), 0);
+    }
+    // A configuration is told where it begins to decide, and not again where it is settled.
+    let storm = told("scene=storm");
+    for lane in &storm.lanes {
+        let mut decided: Vec<&Note> =
+            lane.notes.iter().filter(|note| note.text.contains(", from here on ")).collect();
+        decided.sort_by_key(|note| note.server);
+        for pair in decided.windows(2).filter(|pair| pair[0].server == pair[1].server) {
+            assert_ne!(pair[0].text, pair[1].text, "{} at {}", lane.title, pair[1].at);
+        }
+    }
 }
 
 #[test]

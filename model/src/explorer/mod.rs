@@ -15,6 +15,7 @@
 
 mod actors;
 mod address;
+mod asked;
 mod counted;
 mod diagram;
 mod explored;
@@ -43,6 +44,7 @@ use stateright::Model;
 
 pub use actors::{ActorAction, ActorWalk};
 pub use address::{AddressError, choose, url};
+pub use asked::Asked;
 pub use counted::{Commit, Counted, Election};
 pub use diagram::svg;
 pub use explored::{Choice, Explored, drawing};

@@ -9,7 +9,9 @@ use quorate_spec::property::membership::may_lead;
 use quorate_spec::{Configuration, EntryId, Index, Node, NodeId, Rules, Token};
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::counted::{Commit, Counted, Election};
+use super::story::Event;
 use super::tally::{capital, committed, list, needs, shown, ticks, won};
 use super::view::name;
 use super::walk::Lease;
@@ -57,21 +59,25 @@ pub struct Case<'a, R> {
     pub actor: Option<NodeId>,
     /// The rules that count, where they are at hand.
     pub rules: Option<&'a R>,
+    /// What happened in each step so far, this one included.
+    pub events: &'a [&'a [Event]],
+    /// The guards that were asked in the step, where that is known.
+    pub asked: Option<&'a Asked>,
 }
 
 /// Sentences, and marks for servers.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     sentences: Vec<String>,
     marks: Vec<Mark>,
 }
 
 impl Told {
-    fn say(&mut self, sentence: impl Into<String>) {
+    pub(super) fn say(&mut self, sentence: impl Into<String>) {
         self.sentences.push(sentence.into());
     }
 
-    fn mark(&mut self, servers: impl IntoIterator<Item = NodeId>, says: &str) {
+    pub(super) fn mark(&mut self, servers: impl IntoIterator<Item = NodeId>, says: &str) {
         let mark = |id| Mark { server: name(id), says: says.to_owned() };
         self.marks.extend(servers.into_iter().map(mark));
     }
@@ -84,6 +90,7 @@ impl<R: Rules> Case<'_, R> {
         let mut told = Told::default();
         let known = match claim {
             Claim::ElectionSafety | Claim::EntryIdentity => self.two_leaders(&mut told),
+            Claim::VoteOncePerTerm => self.two_votes(&mut told),
             Claim::JointQuorum => self.no_quorum(&mut told),
             Claim::QuorumIntersection => self.disjoint(&mut told),
             Claim::LeaderCompleteness => self.incomplete(&mut told),
@@ -467,14 +474,14 @@ impl<R: Rules> Case<'_, R> {
             .collect();
         let entry = claim.entry();
         told.say(format!("{} (thesis {})", entry.sentence, entry.thesis));
+        let (step, what) = (self.step, list(&changed));
         told.say(match changed.len() {
-            0 => format!("It became false in step {}, which changed no server.", self.step),
-            _ => format!(
-                "It became false in step {}, by what changed at {} or left there.",
-                self.step,
-                list(&changed)
-            ),
+            0 => format!("It became false in step {step}, which changed no server."),
+            _ => {
+                format!("It became false in step {step}, by what changed at {what} or left there.")
+            }
         });
+        self.guards_asked(&mut told);
         told.mark(changed, "changed in the step");
         told
     }
@@ -488,7 +495,6 @@ impl<R: Rules> Case<'_, R> {
             true => server.disk.reported.log.covers(entry),
             false => server.node.log().covers(entry),
         };
-        let holders = self.after.servers.iter().filter(|server| has(server));
-        holders.map(|server| server.node.id()).collect()
+        self.after.servers.iter().filter(|it| has(it)).map(|it| it.node.id()).collect()
     }
 }

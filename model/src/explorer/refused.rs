@@ -6,6 +6,7 @@ use quorate_spec::{
 };
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::source::{Place, Refuser};
 use super::view::name;
 use crate::guards::{Guard, Guards};
@@ -100,6 +101,29 @@ impl Trial {
         let acts = after != *node || !effects.send.is_empty();
         let refused = effects.refused.iter();
         refused.map(|refusal| view((node.id(), what), refusal, (said_no, takes), acts)).collect()
+    }
+
+    /// The guards that are asked where this message arrives in this state.
+    #[must_use]
+    pub fn asked(&self, state: &State, envelope: Interned<Envelope>) -> Asked {
+        let node = &state.server(envelope.to).node;
+        let answers = |rules: Guards| {
+            let coverage = rules.coverage();
+            let protocol = Protocol { rules, params: self.params };
+            let input = Input::Receive((*envelope).clone());
+            let moment = Moment { now: PRESENT, draw: 0 };
+            protocol.step(&mut node.clone(), moment, input, &mut Effects::default());
+            coverage
+        };
+        let (here, sound) = (
+            answers(self.mutation.map_or_else(Guards::sound, Guards::broken)),
+            answers(Guards::sound()),
+        );
+        let was_asked = |guard: &Guard| here.guard(*guard) != (false, false);
+        let guards: Vec<Guard> = Guard::ALL.iter().copied().filter(was_asked).collect();
+        let broken = self.mutation.map(Mutation::guard).filter(|guard| guards.contains(guard));
+        let broken = broken.map(|guard| (guard, sound.guard(guard).1 && !here.guard(guard).1));
+        Asked { guards, broken }
     }
 
     fn lease_read(&self, node: &Node) -> Vec<RefusedView> {

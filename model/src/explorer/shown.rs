@@ -109,16 +109,22 @@ impl<W: Walk> Shown<W> {
                 Counted::of(step, pair, events(step), &rules)
             })
             .collect();
+        let told: Vec<&[Event]> = (1..way.len()).map(events).collect();
         let explain = |(step, claim): (usize, Claim)| {
+            let before = step.saturating_sub(1);
+            let arrived = events(step).first().and_then(Event::arriving);
+            let asked = trial.zip(arrived).map(|(trial, it)| trial.asked(&clusters[before], it));
             let case = Case {
                 step,
                 // What is false at the start was made so by no step.
-                before: &clusters[step.saturating_sub(1)],
+                before: &clusters[before],
                 after: &clusters[step],
                 counted: &counted[..step],
                 leases: &self.walk.leases(&way[step].state),
                 actor: events(step).first().and_then(Event::actor),
                 rules: trial.map(|_| &rules),
+                events: &told[..step],
+                asked: asked.as_ref(),
             };
             case.explain(claim)
         };

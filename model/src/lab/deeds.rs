@@ -65,7 +65,7 @@ impl World<'_> {
         let host = &mut self.hosts[id];
         if host.is_up() {
             (host.down, host.life) = (Some(Down::Crashed), host.life + 1);
-            self.recorder.leads_no_more(self.now, id as u64);
+            self.recorder.leads_no_more(self.now, id as u64, None);
             self.show(id);
         }
     }

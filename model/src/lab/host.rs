@@ -56,6 +56,10 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     /// Why it does not run, if it does not.
     pub(crate) down: Option<Down>,
+    /// Whether it was told that writes wait, since no majority answers it.
+    pub(crate) blocked: bool,
+    /// Whether it was told that its lease is over, since it held one last.
+    pub(crate) lease_over: bool,
     /// How often it has crashed.
     pub(crate) life: u32,
     /// How often its timer was set.
@@ -69,7 +73,9 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(server: Server, clock: Clock) -> Host {
         let heard = BTreeMap::new();
-        Host { server, clock, down: None, life: 0, setting: 0, disk_free: 0, heard }
+        let (down, blocked, lease_over) = (None, false, false);
+        let (life, setting, disk_free) = (0, 0, 0);
+        Host { server, clock, down, blocked, lease_over, life, setting, disk_free, heard }
     }
 
     pub(crate) fn is_up(&self) -> bool {

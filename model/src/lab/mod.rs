@@ -41,7 +41,7 @@ mod world;
 
 pub use address::AddressError;
 pub use lane::Lane;
-pub use record::{Counts, LaneRecord};
+pub use record::{Counts, Happened, LaneRecord, Note, Tone};
 pub use run::{Run, run};
 pub use scene::SCENES;
 pub use script::{Deed, Event};

@@ -33,6 +33,8 @@ pub struct LaneRecord {
     pub contradicted: Vec<Happened>,
     /// Each command that found no leader.
     pub refused: Vec<i64>,
+    /// Each candidate that was refused a vote because its log was behind.
+    pub behind: Vec<Happened>,
     /// Each read.
     pub reads: Vec<ReadRecord>,
     /// From when to when nobody led.
@@ -102,6 +104,8 @@ pub struct Reign {
     pub from: i64,
     /// Until when.
     pub until: i64,
+    /// The higher term that ended it, if one did.
+    pub deposed_by: Option<u64>,
 }
 
 /// Something that happened at a server.
@@ -193,6 +197,7 @@ impl Recorder {
             commits: Vec::new(),
             contradicted: Vec::new(),
             refused: Vec::new(),
+            behind: Vec::new(),
             reads: Vec::new(),
             leaderless: Vec::new(),
             claims: Vec::new(),
@@ -232,7 +237,9 @@ impl Recorder {
         for claim in broken.iter().filter(|claim| !seen.contains(*claim)) {
             let (at, sentence) = (self.time(now), claim.entry().sentence);
             self.record.claims.push(Broken { at, claim: claim.name(), sentence });
-            let text = format!("From here on a safety claim is false: {}.", claim.name());
+            // Up to its first qualification: the page has the whole of it beside the lane.
+            let head = sentence.split([':', ';']).next().unwrap_or(sentence).trim_end_matches('.');
+            let text = format!("From here on a safety claim is broken: \u{201c}{head}.\u{201d}");
             self.note(Note { at, server: None, tone: Tone::Bad, text });
         }
         self.seen = self.seen.union(broken);
@@ -240,14 +247,16 @@ impl Recorder {
 
     pub(crate) fn elected(&mut self, now: u64, server: u64, term: u64) {
         let from = self.time(now);
-        self.record.leaders.push(Reign { server, term, from, until: i64::MAX });
+        let reign = Reign { server, term, from, until: i64::MAX, deposed_by: None };
+        self.record.leaders.push(reign);
     }
 
-    pub(crate) fn leads_no_more(&mut self, now: u64, server: u64) {
+    /// A server leads no more: because of this higher term, if there is one.
+    pub(crate) fn leads_no_more(&mut self, now: u64, server: u64, deposed_by: Option<u64>) {
         let until = self.time(now);
         let open = |reign: &&mut Reign| reign.server == server && reign.until == i64::MAX;
         if let Some(reign) = self.record.leaders.iter_mut().rev().find(open) {
-            reign.until = until;
+            (reign.until, reign.deposed_by) = (until, deposed_by);
         }
     }
 
@@ -257,6 +266,8 @@ impl Recorder {
         let record = &mut self.record;
         record.tracks.iter_mut().filter_map(|track| track.first_mut()).for_each(|view| view.at = 0);
         record.messages.retain(|message| message.until > 0);
+        // The last is shown first: of what happens at one instant, that is what matters most.
+        record.notes.sort_by_key(|note| (note.at, note.tone));
         record.leaders.retain(|reign| reign.until > 0);
         for reign in &mut record.leaders {
             (reign.from, reign.until) = (reign.from.max(0), reign.until.min(end));

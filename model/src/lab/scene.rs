@@ -41,18 +41,19 @@ const PRE_VOTE: Scene = Scene {
     lead: "Three servers keep the same data. One leads: it takes every write and tells the others, \
            again and again, that it is there. Whoever hears no leader for a while calls an election, \
            and each election has a number, its term. A higher term always wins, even over a leader \
-           that works.",
+           that works. When n0 steps down, nobody takes writes until another is elected.",
     watch: "Watch the term of n2 while it is alone, and the leader n0 when n2 comes back.",
     lanes: &[
         Told {
             switches: "0",
             title: "Naive election",
-            about: "Whoever hears no leader raises its term at once.",
+            about: "Naive, that is unprotected: whoever hears no leader raises its term at once.",
         },
         Told {
-            switches: "psq",
+            switches: "p",
             title: "With Pre-Vote",
-            about: "Whoever hears no leader asks first whether it could win, and raises nothing.",
+            about: "Whoever hears no leader asks first whether it could win, and raises nothing \
+                    until a majority says yes.",
         },
     ],
     servers: 3,
@@ -71,7 +72,8 @@ const ONE_WAY: Scene = Scene {
     lead: "A link can break in one direction. First the leader n0 cannot hear n2, then n2 cannot hear \
            the leader. At last the leader hears nobody, though everybody still hears it: so nobody \
            else calls an election, and nothing can be committed, for that takes answers.",
-    watch: "Watch the commits after the third break. Check-quorum means: a leader that hears no \
+    watch: "Watch the commits after the third break: a write is committed once a majority has it, \
+            and only then is the client told so. Check-quorum means: a leader that hears no \
             majority for an election timeout steps down by itself.",
     lanes: &[
         Told {
@@ -113,7 +115,8 @@ const PHANTOM: Scene = Scene {
         Told {
             switches: "psqb",
             title: "Bounded lease",
-            about: "The lease is shorter, by as much as the clocks may be off.",
+            about: "The lease is shorter, by as much as the clocks may be off (here up to half or \
+                    one and a half times the true speed).",
         },
         Told {
             switches: "psq",
@@ -171,7 +174,11 @@ const OWN: Scene = Scene {
     watch: "Each action is done at the moment that you look at. Go back and do another, and the \
             future is a new one.",
     lanes: &[
-        Told { switches: "0", title: "Naive election", about: "Raft without its protections." },
+        Told {
+            switches: "0",
+            title: "Naive election",
+            about: "Raft without Pre-Vote, the promise not to vote, and check-quorum.",
+        },
         Told { switches: "psqb", title: "All protections", about: "As production runs it." },
     ],
     servers: 5,

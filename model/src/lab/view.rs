@@ -85,7 +85,6 @@ impl HostView {
             Some(Down::Crashed) | None => None,
         };
         let support = support(host, now, protocol.params.election_timeout.0);
-        let counts = |id: NodeId| support.contains(&id.0);
         HostView {
             at: time(now),
             up: host.is_up(),
@@ -104,7 +103,7 @@ impl HostView {
             timer: if node.is_leader() { 0 } else { node.election_deadline().0 },
             lease,
             members: members(configuration),
-            decides: !support.is_empty() && protocol.rules.is_quorum(configuration, &counts),
+            decides: decides(protocol, host, now),
             support,
         }
     }
@@ -139,6 +138,14 @@ fn members(configuration: &Configuration) -> Members {
     let list = |ids: &BTreeSet<NodeId>| ids.iter().map(|id| id.0).collect();
     let Configuration { voters, outgoing, learners, .. } = configuration;
     Members { voters: list(voters), outgoing: list(outgoing), learners: list(learners) }
+}
+
+/// Whether those who count for a server are a majority, by the rules that it runs under.
+pub(crate) fn decides<R: Rules>(protocol: &Protocol<R>, host: &Host, now: u64) -> bool {
+    let support = support(host, now, protocol.params.election_timeout.0);
+    let counts = |id: NodeId| support.contains(&id.0);
+    let configuration = protocol.configuration(&host.server.node);
+    !support.is_empty() && protocol.rules.is_quorum(configuration, &counts)
 }
 
 /// Only for the drawing: what counts is decided by the specification.

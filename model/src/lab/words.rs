@@ -12,14 +12,15 @@ pub(crate) type Said = (Tone, String);
 
 /// A step of a server, in sentences.
 pub(crate) fn step(before: &Node, input: &Input, after: &Node, effects: &Effects) -> Vec<Said> {
-    let mut said: Vec<Said> =
-        effects.changed.iter().filter_map(|change| role(*change, before, after)).collect();
-    let silent = said.is_empty();
+    let roles = effects.changed.iter().filter_map(|change| role(*change, before, after));
     let answer = answered(input, after, effects);
-    said.extend(followed(before, after, silent && answer.is_none()));
+    let silent = effects.changed.is_empty() && answer.is_none();
+    let mut said = Vec::from_iter(refused(input, after, effects));
     said.extend(answer);
-    said.extend(refused(input, after, effects));
     said.extend(reconfigured(before, after));
+    said.extend(followed(before, after, silent));
+    // The last is shown first: what becomes of the server matters more than whom it answers.
+    said.extend(roles);
     said
 }
 
@@ -35,9 +36,10 @@ fn role((from, to, cause): Transition, before: &Node, after: &Node) -> Option<Sa
                  Its term stays {term}."
             ),
         ),
-        (_, PreCandidate, _) => {
-            (Tone::Event, format!("n{id} finds no majority. It asks again; its term stays {term}."))
-        }
+        (_, PreCandidate, _) => (
+            Tone::Event,
+            format!("No majority says yes to n{id}. It asks again; its term stays {term}."),
+        ),
         (_, Candidate, Cause::Handover) => {
             (Tone::Event, format!("n{id} is told to take over. It calls an election, term {term}."))
         }
@@ -47,7 +49,9 @@ fn role((from, to, cause): Transition, before: &Node, after: &Node) -> Option<Sa
         ),
         (Candidate, Candidate, _) => (
             Tone::Bad,
-            format!("No majority answers n{id}. It tries again, and raises its term to {term}."),
+            format!(
+                "n{id} got no majority of votes. It tries again, and raises its term to {term}."
+            ),
         ),
         (_, Candidate, _) => (
             Tone::Event,
@@ -105,7 +109,8 @@ fn answered(input: &Input, node: &Node, effects: &Effects) -> Option<Said> {
             Some((Tone::Quiet, format!("n{id} votes for n{from} in term {term}.")))
         }
         Body::PreVoteReply { granted: true, .. } => {
-            Some((Tone::Quiet, format!("n{id} would vote for n{from}: it hears no leader either.")))
+            let why = if node.leader().is_none() { ": it hears no leader either" } else { "" };
+            Some((Tone::Quiet, format!("n{id} would vote for n{from}{why}.")))
         }
         _ => None,
     })
@@ -148,7 +153,8 @@ fn reason(refusal: Refusal, from: NodeId) -> Option<Said> {
 fn reconfigured(before: &Node, after: &Node) -> Option<Said> {
     let (was, is) = (before.log().latest_configuration().1, after.log().latest_configuration().1);
     let id = after.id();
-    (was != is).then(|| {
+    let decide = |it: &Configuration| (it.voters.clone(), it.outgoing.clone());
+    (decide(was) != decide(is)).then(|| {
         let tone = if after.is_leader() { Tone::Event } else { Tone::Quiet };
         (tone, format!("For n{id}, from here on {}.", configuration(is)))
     })

@@ -5,6 +5,7 @@ use quorate_spec::property::{Claim, ClaimSet};
 use quorate_spec::{Index, Input};
 
 use super::record::{ReadRecord, Tone};
+use super::view::decides;
 use super::world::World;
 
 impl World<'_> {
@@ -18,11 +19,25 @@ impl World<'_> {
                 self.say(None, Tone::Bad, "Nobody leads: clients cannot write.");
             }
         }
-        leaders.into_iter().for_each(|id| self.operate(id, Input::Propose { count: 1 }));
+        for id in leaders {
+            self.note_blocked(id);
+            self.operate(id, Input::Propose { count: 1 });
+        }
     }
 
-    pub(crate) fn commits_again(&mut self) {
-        if self.leaderless.take().is_some() {
+    /// A leader that takes writes, but cannot commit them: told once, until that changes.
+    fn note_blocked(&mut self, id: usize) {
+        let blocked = !decides(&self.protocol, &self.hosts[id], self.now);
+        let told = std::mem::replace(&mut self.hosts[id].blocked, blocked);
+        if blocked && !told {
+            let text = format!("n{id} leads, but no majority answers it: clients' writes wait.");
+            self.say(Some(id), Tone::Bad, &text);
+        }
+    }
+
+    pub(crate) fn commits_again(&mut self, id: usize) {
+        let blocked = std::mem::take(&mut self.hosts[id].blocked);
+        if self.leaderless.take().is_some() || blocked {
             self.say(None, Tone::Good, "Writes are committed again.");
         }
     }
@@ -39,20 +54,23 @@ impl World<'_> {
             return;
         }
         let view = self.protocol.read_view(&host.server.node);
-        match view.lease_read(host.clock.now(self.now)) {
+        let served = view.lease_read(host.clock.now(self.now));
+        match served {
             Ok(index) => {
                 let mut broken = ClaimSet::NONE;
                 let linearizable = lease_read_is_linearizable(&self.history, index);
                 broken.require(Claim::LinearizableRead, linearizable);
                 let led = self.history.leaders.keys().copied();
                 broken.require(Claim::LeaseExclusive, lease_exclusive(&host.server.node, led));
-                self.answer(number, id, Some(index));
+                self.hosts[id].lease_over = false;
                 self.recorder.broke(self.now, broken);
+                self.answer(number, id, Some(index));
             }
             Err(_) => {
                 let leads = host.leads();
                 self.note_waiting(id);
-                if self.protocol.params.lease.is_some() && leads {
+                let told = std::mem::replace(&mut self.hosts[id].lease_over, true);
+                if self.protocol.params.lease.is_some() && leads && !told {
                     let text = format!(
                         "The lease of n{id} is over. It asks a majority before it answers."
                     );

@@ -6,7 +6,7 @@ use quorate_spec::property::cluster::quorum_intersection;
 use quorate_spec::property::history::History;
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Durable, Duration, Effects, Envelope, Input, Limit,
-    Message, Moment, Node, NodeId, Outgoing, Protocol, RoleName,
+    Message, Moment, Node, NodeId, Outgoing, Protocol, Refusal, RoleName,
 };
 
 use super::client::Clients;
@@ -151,7 +151,7 @@ impl<'a> World<'a> {
     /// Performs the effects of a step, in the order of their fields.
     fn perform(&mut self, id: usize, effects: Effects) {
         if let Some(fatal) = effects.fatal {
-            self.recorder.leads_no_more(self.now, id as u64);
+            self.recorder.leads_no_more(self.now, id as u64, None);
             self.hosts[id].down = Some(Down::Stopped(fatal));
             let why = "its leader contradicts what it knows to be committed";
             self.say(Some(id), Tone::Bad, &format!("n{id} stops for good: {why}."));
@@ -268,7 +268,8 @@ impl<'a> World<'a> {
             broken.require(Claim::QuorumIntersection, intersect);
         }
         self.recorder.broke(self.now, broken);
-        self.follow_leadership(id, before, &after);
+        self.follow_leadership(id, input, before, &after);
+        self.note_behind(input, effects);
         self.hear(id, input, &after);
         let (at, server, term) = (self.recorder.time(self.now), id as u64, after.current_term().0);
         if effects.changed.iter().any(|(_, to, _)| *to == RoleName::Candidate) {
@@ -286,25 +287,41 @@ impl<'a> World<'a> {
                 }
                 self.recorder.record.contradicted.push(Happened { at, server, term });
             }
-            self.commits_again();
+            self.commits_again(id);
         }
         for (tone, text) in words::step(before, input, &after, effects) {
             self.say(Some(id), tone, &text);
         }
     }
 
-    fn follow_leadership(&mut self, id: usize, before: &Node, after: &Node) {
+    fn follow_leadership(&mut self, id: usize, input: &Input, before: &Node, after: &Node) {
         let reign = |node: &Node| node.is_leader().then(|| node.current_term());
         if reign(before) == reign(after) {
             return;
         }
         if before.is_leader() {
-            self.recorder.leads_no_more(self.now, id as u64);
+            let raised = after.current_term() > before.current_term();
+            let term = raised.then_some(after.current_term().0);
+            self.recorder.leads_no_more(self.now, id as u64, term);
         }
         if after.is_leader() {
             self.recorder.elected(self.now, id as u64, after.current_term().0);
             let granted = before.campaign().into_iter().flat_map(|campaign| &campaign.granted);
-            self.hosts[id].heard = granted.map(|voter| (*voter, self.now)).collect();
+            let last = match input {
+                Input::Receive(envelope) => Some(&envelope.from),
+                _ => None,
+            };
+            self.hosts[id].heard = granted.chain(last).map(|voter| (*voter, self.now)).collect();
+        }
+    }
+
+    /// Notes a candidate that cannot win, because its log is behind.
+    fn note_behind(&mut self, input: &Input, effects: &Effects) {
+        let Input::Receive(Envelope { from, message, .. }) = input else { return };
+        let behind = |refusal: &Refusal| matches!(refusal, Refusal::LogNotUpToDate { .. });
+        if matches!(message.body, Body::RequestVote { .. }) && effects.refused.iter().any(behind) {
+            let (at, term) = (self.recorder.time(self.now), message.term.0);
+            self.recorder.record.behind.push(Happened { at, server: from.0, term });
         }
     }
 

@@ -24,7 +24,7 @@ export class Actions {
     this.now = el("output", { id: "now" }, "");
     this.root.replaceChildren(
       el("h2", { id: "actions-title" }, "Your turn"),
-      el("p", { class: "hint" }, "Whatever you do is done in every lane, at the moment that is shown: ", this.now, ". The future is then a new one."),
+      el("p", { class: "hint" }, "Whatever you do is done in every lane (each is a cluster of its own, side by side), at the moment that is shown: ", this.now, ". The future is then a new one."),
       el("div", { class: "panels" }, this.serverPanel(run), this.linkPanel(run), this.clusterPanel(run), this.scriptPanel(run)));
     this.pick(kept);
   }
@@ -85,7 +85,7 @@ export class Actions {
       el("div", { class: "buttons" }, this.button("Write", () => "propose", "do-write")),
       el("div", { class: "choice", role: "group", "aria-label": "Voters" }, "Voters", ids.map((id) => [boxes[id], el("label", { for: `voter-${id}` }, name(id))])),
       el("div", { class: "buttons" }, this.button("Make these the voters", members, "do-members")),
-      el("div", { class: "pair" }, el("label", { for: "seed" }, "Chance"), seed,
+      el("div", { class: "pair" }, el("label", { for: "seed" }, "Random seed"), seed,
         el("button", { type: "button", onclick: () => this.change({ seed: seed.value }) }, "Use"),
         el("button", { type: "button", onclick: other }, "Another")),
       this.rules(run));
@@ -167,12 +167,12 @@ export function legend() {
   byId("legend").replaceChildren(
     el("summary", {}, "What is drawn"),
     el("ul", {},
-      item("⬡", "A hexagon leads its term; around it is everyone who counts for its majority: dashed where that is none."),
+      item("⬡", "A hexagon leads its term. The shaded area around it holds whoever answers it: a majority can decide; where they are fewer, it is grey."),
       item("○", "A circle follows. The ring around it runs out when nothing is heard from a leader: then it calls an election. A leader's ring is its lease."),
       item("◌", "A dashed circle asks whether it would win (Pre-Vote)."),
       item("◇", "A diamond is a candidate: it has raised its term and asks for votes."),
       item("●", "A dot is a heartbeat, a square carries entries, a small ring is an answer; votes and refusals say what they are."),
       item("✕", "A dashed link with a cross is cut in that direction; a cross on the way is a lost message."),
-      item("▲", "In the strip: an election. Ticks are committed writes, ✕ is a stale read or a contradiction, a hatched gap has no leader."),
+      item("▲", "In the strip: an election. Ticks are committed writes, ✕ is a wrong answer or a contradiction, a hatched gap has no leader. What is paler, and says later, is still to come."),
       item("▢", "A box of a log is an entry with its term: dashed until it is known to be committed, m where it names the members.")));
 }

@@ -29,7 +29,10 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-export const seconds = (micros, digits = 2) => `${(micros / 1e6).toFixed(digits)} s`;
+// Rounded as the server rounds it.
+export const seconds = (micros) => `${(Math.round(micros / 1e4) / 100).toFixed(2)} s`;
+
+export const narrow = () => matchMedia("(max-width: 699px)").matches;
 
 export const name = (server) => `n${server}`;
 

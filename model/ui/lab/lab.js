@@ -2,7 +2,7 @@
 // says what every server did; this shows it, and sends each action as a longer script.
 
 import { Actions, legend } from "./actions.js";
-import { byId, calm, el, indexAt, name, say, seconds } from "./dom.js";
+import { byId, calm, el, name, narrow, say, seconds } from "./dom.js";
 import { LaneView, counters } from "./lane.js";
 import { Player } from "./player.js";
 
@@ -132,7 +132,10 @@ function drawHappening(time) {
   const past = run.script.filter((event) => event.at * 1000 <= time);
   const last = past[past.length - 1];
   const texts = past.filter((event) => last.at - event.at < 30).map((event) => event.text);
-  say(byId("happening"), last ? `${seconds(last.at * 1000)}  ${texts.join(" ")}` : "All is well: every link works.");
+  const play = narrow() ? " Press ▶." : " Press ▶ or the space bar.";
+  const start = `All is well: every link works.${time === 0 ? play : ""}`;
+  const over = time >= player.end ? `${seconds(time)}  The end. What it comes to is said below.` : "";
+  say(byId("happening"), over || (last ? `${seconds(last.at * 1000)}  ${texts.join(" ")}` : start));
 }
 
 function drawVerdict(time) {
@@ -320,8 +323,11 @@ player.onEnd = () => {
 player.onPlaying = (playing) => {
   if (!playing) return remember();
   const top = byId("happening").getBoundingClientRect().top;
-  if (top > innerHeight / 4) byId("happening").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+  // On a phone every line counts.
+  if (top > (narrow() ? 8 : innerHeight / 4)) byId("happening").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
 };
+// Whoever has watched to the end is told what it comes to.
+player.onOver = () => byId("verdict").scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "nearest" });
 document.addEventListener("keydown", onKey);
 byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
 byId("help-button").addEventListener("click", () => byId("help").showModal());

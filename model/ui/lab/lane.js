@@ -1,35 +1,36 @@
 // A lane: its ring, what happens in words, its counters, its strip of time and its logs.
 
-import { el, indexAt, name, say, seconds } from "./dom.js";
+import { el, indexAt, name, narrow, say, seconds } from "./dom.js";
 import { Ring, role } from "./ring.js";
 import { Strip } from "./time.js";
 
-// The counters of each scene: what is counted, and how it stands at a time.
+// What can be counted: its name, how it stands at a time, and beyond what it is a bad sign.
 const COUNTERS = {
-  terms: ["terms burned", (lane, time) => String(highest(lane, time) - highest(lane, 0))],
-  elections: ["elections", (lane, time) => count(lane.elections, time)],
-  changes: ["new leaders", (lane, time) => String(lane.leaders.filter((it) => it.from > 0 && it.from <= time).length)],
-  leaderless: ["without a leader", (lane, time) => seconds(without(lane, time))],
-  wait: ["longest wait for a commit", (lane, time) => seconds(wait(lane, time))],
-  commits: ["writes committed", (lane, time) => count(lane.commits, time)],
-  contradicted: ["commits that contradict", (lane, time) => count(lane.contradicted, time)],
-  fresh: ["right answers", (lane, time) => String(answered(lane, time).filter((it) => it.value !== null && !it.stale).length)],
-  stale: ["stale reads", (lane, time) => String(answered(lane, time).filter((it) => it.stale).length)],
-  silent: ["reads without answer", (lane, time) => String(lane.reads.filter((it) => it.at <= time && it.value === null).length)],
-  broken: ["claims false", (lane, time) => count(lane.claims, time)],
+  terms: { label: "terms begun", at: (lane, time) => highest(lane, time) - highest(lane, 0), bad: 0 },
+  elections: { label: "elections", at: (lane, time) => count(lane.elections, time) },
+  changes: { label: "new leaders", at: (lane, time) => lane.leaders.filter((it) => it.from > 0 && it.from <= time).length },
+  leaderless: { label: "without a leader", at: without, bad: 0, text: seconds },
+  // An election costs some tenths of a second: that is how it should be, where the alternative is to wait for ever.
+  pause: { label: "without a leader", at: without, bad: 1e6, text: seconds },
+  wait: { label: "longest wait for a commit", at: wait, bad: 1e6, text: seconds },
+  commits: { label: "writes committed", at: (lane, time) => count(lane.commits, time) },
+  contradicted: { label: "of these contradict earlier ones", at: (lane, time) => count(lane.contradicted, time), bad: 0 },
+  fresh: { label: "right answers", at: (lane, time) => answered(lane, time).filter((it) => it.value !== null && !it.stale).length },
+  stale: { label: "wrong answers", at: (lane, time) => answered(lane, time).filter((it) => it.stale).length, bad: 0 },
+  silent: { label: "reads without answer", at: (lane, time) => lane.reads.filter((it) => it.at <= time && it.value === null).length },
+  broken: { label: "safety claims broken", at: (lane, time) => count(lane.claims, time), bad: 0 },
 };
-const BAD = new Set(["terms", "leaderless", "contradicted", "stale", "broken"]);
 const SHOWN = {
   "pre-vote": ["terms", "elections", "leaderless", "commits"],
-  "one-way": ["elections", "leaderless", "wait", "commits"],
+  "one-way": ["elections", "pause", "wait", "commits"],
   phantom: ["stale", "fresh", "silent", "commits"],
-  storm: ["contradicted", "broken", "leaderless", "commits"],
+  storm: ["commits", "contradicted", "broken", "pause"],
   own: ["terms", "leaderless", "stale", "commits"],
 };
 // How many entries of a log are shown.
 const CELLS = 12;
 
-const count = (list, time) => String(indexAt(list, time) + 1);
+const count = (list, time) => indexAt(list, time) + 1;
 const answered = (lane, time) => lane.reads.filter((it) => it.answered !== null && it.answered <= time);
 
 function highest(lane, time) {
@@ -47,9 +48,10 @@ function wait(lane, time) {
 
 // The counters of a scene with their names, and how they stand in a lane.
 export function counters(scene) {
-  return (SHOWN[scene] || SHOWN.own).map((key) => ({
-    key, label: COUNTERS[key][0], at: COUNTERS[key][1], bad: BAD.has(key),
-  }));
+  return (SHOWN[scene] || SHOWN.own).map((key) => {
+    const { label, at, bad = Infinity, text = String } = COUNTERS[key];
+    return { key, label, at: (lane, time) => text(at(lane, time)), bad: (lane, time) => at(lane, time) > bad };
+  });
 }
 
 export class LaneView {
@@ -60,13 +62,14 @@ export class LaneView {
     this.counters = counters(run.scene.id).map((counter) => ({ ...counter, node: el("dd", {}, "0") }));
     this.notes = el("ol", { class: "notes" });
     this.quorum = el("ul", { class: "quorums" });
-    this.claims = el("ul", { class: "claims" });
+    this.claims = el("div", { class: "claims" });
     this.logs = this.buildLogs(run.settings.servers);
     const id = `lane-${position}`;
     this.root = el("section", { class: "lane", "aria-labelledby": id, "data-lane": position },
       el("h2", { id }, lane.title),
       el("p", { class: "about", title: lane.rules.join("; ") }, lane.about || lane.rules.join("; ")),
-      el("div", { class: "stage" }, this.ring.root),
+      el("div", { class: "stage" }, this.ring.root, position === 0 ? el("p", { class: "caption" },
+        "The shaded area holds the leader and whoever answers it. Where it is grey, they are too few to decide.") : null),
       this.notes,
       el("dl", { class: "counters" }, this.counters.map((counter) =>
         el("div", { "data-counter": counter.key }, el("dt", {}, counter.label), counter.node))),
@@ -81,7 +84,7 @@ export class LaneView {
       return { cells, what, row: el("tr", {}, el("th", { scope: "row" }, name(server)), what, cells), seen: null };
     });
     const head = el("tr", {}, ["server", "role", "last entries of its log, by term"].map((text) => el("th", { scope: "col" }, text)));
-    const root = el("details", { class: "logs", open: !matchMedia("(max-width: 699px)").matches },
+    const root = el("details", { class: "logs", open: !narrow() },
       el("summary", {}, "Logs"), el("table", {}, el("thead", {}, head), el("tbody", {}, rows.map((it) => it.row))));
     return { root, rows };
   }
@@ -90,9 +93,8 @@ export class LaneView {
     const views = this.ring.draw(time, chosen);
     this.strip.draw(time);
     for (const counter of this.counters) {
-      const text = counter.at(this.lane, time);
-      say(counter.node, text);
-      counter.node.parentElement.dataset.bad = counter.bad && !/^0(\.00 s)?$/.test(text);
+      say(counter.node, counter.at(this.lane, time));
+      counter.node.parentElement.dataset.bad = counter.bad(this.lane, time);
     }
     this.drawNotes(time);
     this.drawQuorums(views);
@@ -111,7 +113,7 @@ export class LaneView {
       el("li", { "data-tone": note.tone }, el("time", {}, seconds(note.at)), el("span", {}, note.text))));
     if (shown.length === 0) {
       this.notes.append(el("li", { "data-tone": "quiet" }, el("time", {}, seconds(0)),
-        el("span", {}, "n0 leads. It tells the others again and again that it is there, and commits what clients write.")));
+        el("span", {}, "n0 leads. It tells the others again and again that it is there. What a client writes is committed once a majority has it.")));
     }
   }
 
@@ -144,8 +146,12 @@ export class LaneView {
     const last = indexAt(this.lane.claims, time);
     if (last === this.lastClaim) return;
     this.lastClaim = last;
-    this.claims.replaceChildren(...this.lane.claims.slice(0, last + 1).map((claim) =>
-      el("li", {}, el("details", {}, el("summary", {}, `✕ ${claim.claim} is false`), claim.sentence))));
+    const broken = this.lane.claims.slice(0, last + 1);
+    const open = this.claims.querySelector("details")?.open;
+    this.claims.replaceChildren(...(broken.length === 0 ? [] : [el("details", { open: open === true },
+      el("summary", {}, broken.length === 1 ? "✕ a safety claim is broken" : `✕ ${broken.length} safety claims are broken`),
+      el("ul", {}, broken.map((claim) =>
+        el("li", {}, `${claim.sentence} `, el("span", { class: "who" }, `(${claim.claim}, broken since ${seconds(claim.at)})`)))))]));
   }
 
   drawLog(server, view) {

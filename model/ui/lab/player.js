@@ -7,9 +7,9 @@ import { calm, el, icon, say, seconds } from "./dom.js";
 // How much slower than true time, how long a sentence is held, in milliseconds, and what the button
 // says.
 const SPEEDS = [
-  [16, 2600, "1/16"],
-  [8, 1300, "1/8"],
-  [4, 500, "1/4"],
+  [16, 2600, "speed 1/16"],
+  [8, 1300, "speed 1/8"],
+  [4, 500, "speed 1/4"],
   [1, 0, "real time"],
 ];
 // How long a moment is shown where time does not flow, in milliseconds at the usual speed.
@@ -32,7 +32,7 @@ export class Player {
     const button = (label, text, action, id) =>
       el("button", { type: "button", "aria-label": label, title: label, id, onclick: action }, text);
     this.playButton = button("Play", icon("play"), () => this.toggle(), "play");
-    this.speedButton = button("Speed: 1/8", "1/8", () => this.faster(1, true), "speed");
+    this.speedButton = button("Change the speed: speed 1/8", SPEEDS[1][2], () => this.faster(1, true), "speed");
     this.slider = el("input", {
       type: "range", id: "scrub", min: 0, max: 1, step: 1, value: 0, "aria-label": "Time in the scene",
       oninput: () => { this.pause(); this.seek(Number(this.slider.value)); },
@@ -144,7 +144,9 @@ export class Player {
     this.seek(time);
     if (this.time < this.end) return;
     this.extending = Boolean(this.onEnd && this.onEnd());
-    if (!this.extending) this.pause();
+    if (this.extending) return;
+    this.pause();
+    if (this.onOver) this.onOver();
   }
 
   faster(by, around = false) {
@@ -153,7 +155,7 @@ export class Player {
       : Math.max(0, Math.min(SPEEDS.length - 1, next));
     const label = SPEEDS[this.speed][2];
     say(this.speedButton, label);
-    this.speedButton.setAttribute("aria-label", `Speed: ${label}`);
-    this.speedButton.title = `Speed: ${label}`;
+    this.speedButton.setAttribute("aria-label", `Change the speed: ${label}`);
+    this.speedButton.title = `Change the speed: ${label}`;
   }
 }

@@ -11,7 +11,7 @@ const LOST = 60_000;
 const ROLES = {
   follower: "follower", "pre-candidate": "asks first", candidate: "candidate", leader: "leader",
 };
-const PILLS = { ask: "vote?", vote: "vote!", yes: "yes", no: "no" };
+const PILLS = { ask: "would you?", vote: "vote!", yes: "yes", no: "no" };
 
 // What a server is, in words.
 export function role(view) {
@@ -212,7 +212,8 @@ export class Ring {
       const points = around(view.support.map((id) => this.places[id]));
       const d = `M${points.map((point) => point.join(" ")).join("L")}Z`;
       const kind = `blob b${position} ${view.decides ? "full" : "short"}`;
-      return [svg("path", { class: `${kind} edge`, d }), svg("path", { class: kind, d })];
+      const title = `${view.support.map(name).join(" ")}: ${view.decides ? "a majority, by which the leader can decide" : "no majority, so the leader can decide nothing"}`;
+      return [svg("path", { class: `${kind} edge`, d }), svg("path", { class: kind, d }, svg("title", {}, title))];
     }));
   }
 
@@ -256,7 +257,7 @@ export class Ring {
     for (const [key, part] of Object.entries(parts)) part.setAttribute("class", key);
     const group = svg("g", { class: "message" }, title, Object.values(parts), text);
     this.moving.append(group);
-    const mark = { group, title, text, arrow: parts.arrow };
+    const mark = { group, title, text, arrow: parts.arrow, pill: parts.pill };
     this.pool.push(mark);
     return mark;
   }
@@ -274,6 +275,9 @@ export class Ring {
     mark.group.dataset.kind = lost ? "lost" : message.kind;
     mark.title.textContent = `${message.text}${lost ? ", lost" : ""}`;
     mark.text.textContent = lost ? "" : PILLS[message.kind] || "";
+    const width = 14 + 5.2 * Math.max(4, mark.text.textContent.length);
+    mark.pill.setAttribute("width", width);
+    mark.pill.setAttribute("x", -width / 2);
   }
 }
 

@@ -6,7 +6,7 @@ export class Strip {
   constructor(lane, run, seek) {
     this.end = run.settings.end * 1000;
     this.head = el("span", { class: "head" });
-    this.future = el("span", { class: "future" });
+    this.future = el("span", { class: "future", title: "still to come" }, el("span", { class: "later" }, "later"));
     const rows = this.rows(lane.leaders);
     const bars = lane.leaders.map((reign, i) => {
       const text = `${name(reign.server)}, term ${reign.term}`;

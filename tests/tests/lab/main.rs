@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use quorate_model::explorer::choose;
-use quorate_model::lab::{Run, Setup, bind, run};
+use quorate_model::lab::{Note, Run, Setup, bind, run};
 use quorate_tests::{Page, axe};
 use serde_json::Value;
 use thirtyfour::Key;
@@ -119,9 +119,84 @@ async fn scene_1_is_told_in_words_while_it_plays() {
     let run = told("pre-vote");
     for (position, lane) in run.lanes.iter().enumerate() {
         assert_eq!(counter(&page, position, "terms").await, lane.counts.terms.to_string());
-        let seconds = format!("{:.2} s", lane.counts.leaderless as f64 / 1e6);
+        let hundredths = (lane.counts.leaderless + 5_000) / 10_000;
+        let seconds = format!("{}.{:02} s", hundredths / 100, hundredths % 100);
         assert_eq!(counter(&page, position, "leaderless").await, seconds);
     }
+    page.close().await;
+}
+
+/// Whether all of these are within the window, above the player.
+fn in_view(selector: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('{selector}')].every((it) => {{ \
+         const box = it.getBoundingClientRect(); \
+         const player = document.querySelector('footer').getBoundingClientRect(); \
+         return box.height > 0 && box.top >= 0 && box.bottom <= player.top + 1; }})"
+    )
+}
+
+#[tokio::test]
+async fn that_the_leader_steps_down_is_the_first_thing_one_reads_when_it_does() {
+    let Some(page) = Lab::open().await else { return };
+    let run = told("pre-vote");
+    let deposed = |note: &&Note| note.text.contains("n0 has to step down");
+    let note = run.lanes[0].notes.iter().find(deposed).expect("it is told");
+    for (width, height) in [(1400, 900), (390, 844)] {
+        page.size(width, height).await;
+        // A link has milliseconds, and the note is within the one before.
+        page.visit(&format!("#scene=pre-vote&t={}", note.at / 1_000 + 1)).await;
+        let first = "document.querySelector('[data-lane=\"0\"] .notes li:first-child')";
+        assert_eq!(page.evaluate(&format!("{first}.dataset.tone")).await, "bad", "{width}");
+        let text = page.evaluate(&format!("{first}.lastChild.textContent")).await;
+        assert_eq!(text, note.text.as_str(), "{width}");
+        let height = page.evaluate(&format!("{first}.getBoundingClientRect().height")).await;
+        assert!(number(&height) > 10.0, "{width}: it is seen");
+    }
+    page.close().await;
+}
+
+#[tokio::test]
+async fn while_it_plays_on_a_phone_both_lanes_are_in_view() {
+    let Some(page) = Lab::open().await else { return };
+    page.size(390, 844).await;
+    for scene in ["pre-vote", "one-way"] {
+        page.visit(&format!("#scene={scene}&t=1000")).await;
+        page.press(" ").await;
+        page.until("document.body.dataset.playing === 'true'").await;
+        page.until(&in_view(".lane h2, .notes li:first-child, .ring, .counters")).await;
+        page.press(" ").await;
+    }
+    page.close().await;
+}
+
+#[tokio::test]
+async fn whoever_plays_to_the_end_sees_what_it_comes_to() {
+    let Some(page) = Lab::open().await else { return };
+    for (width, height, motion) in [(1400, 900, "no-preference"), (390, 844, "reduce")] {
+        page.size(width, height).await;
+        page.prefer("prefers-reduced-motion", motion).await;
+        page.visit("#scene=pre-vote&t=3950").await;
+        assert_eq!(page.evaluate(&in_view("#sentence")).await, false, "{width}: it lies below");
+        page.press(" ").await;
+        page.until("document.getElementById('verdict').dataset.over === 'true'").await;
+        page.until(&in_view("#sentence")).await;
+    }
+    page.close().await;
+}
+
+#[tokio::test]
+async fn the_lane_that_waits_is_red_and_the_one_that_goes_on_is_not() {
+    let Some(page) = Lab::open().await else { return };
+    page.visit("#scene=one-way&t=60000").await;
+    let red = |lane: usize| {
+        format!(
+            "[...document.querySelectorAll('[data-lane=\"{lane}\"] [data-bad=\"true\"]')]\
+             .map((it) => it.dataset.counter).join()"
+        )
+    };
+    assert_eq!(page.evaluate(&red(0)).await, "wait");
+    assert_eq!(page.evaluate(&red(1)).await, "");
     page.close().await;
 }
 
