@@ -123,7 +123,7 @@ mutations! {
     IgnoresStaleRequests: answers_stale, NoDeadlock, ["partition"],
         "B3 etcd#8501, raft-rs 3012d3c", "A request of a past term is not answered.";
     VotesInsidePromise: promise_permits_vote, NonDisruption, ["deaf-sticky"],
-        "F8 tikv#15035, raft-rs and etcd at equal terms", "A server votes although it has just heard a leader.";
+        "F12 consul#54, raft-rs and etcd at equal terms", "A server votes although it has just heard a leader.";
     PreVotesInsidePromise: promise_permits_pre_vote, NonDisruption, ["isolated"],
         "B1 thesis §9.6", "A server grants a pre-vote although it has just heard a leader.";
     CampaignsInsidePromise: promise_permits_campaign, NonDisruption, ["operator"],

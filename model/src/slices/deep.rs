@@ -1,5 +1,5 @@
-//! Larger bounds, with `--deep`: for each feature a slice of the default check with at least two of
-//! its bounds raised. Minutes each.
+//! Larger bounds, with `--deep`: for each feature a slice of the default check with bounds raised, two
+//! or more for most; its row says which. Minutes each.
 
 use super::BASE;
 use crate::slice::{Election, Network, Slice};
@@ -102,6 +102,20 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
             crashes: 1,
             pending: 0,
             ..wider("transfer-unreachable")
+        },
+        Slice {
+            name: "deep-check-quorum",
+            about: "check-quorum with a command and a restart more",
+            commands: 1,
+            crashes: 1,
+            pending: 0,
+            ..wider("check-quorum")
+        },
+        Slice {
+            name: "deep-lease-crossing",
+            about: "lease-crossing with messages that are late: a TimeoutNow that arrives after a restart",
+            network: Network::Pull { parked: 1 },
+            ..wider("lease-crossing")
         },
         Slice {
             name: "deep-lease",

@@ -74,6 +74,7 @@ pub(super) fn slices() -> Vec<Slice> {
         },
         Slice {
             name: "reads-transfer",
+            pinned: Some(131_463),
             about: "a read while leadership is handed over",
             reads: 1,
             max_term: 2,
