@@ -113,6 +113,7 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
         },
         Slice {
             name: "deep-lease-crossing",
+            pinned: Some(4_147_314),
             about: "lease-crossing with messages that are late: a TimeoutNow that arrives after a restart",
             network: Network::Pull { parked: 1 },
             ..wider("lease-crossing")
