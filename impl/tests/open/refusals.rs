@@ -8,8 +8,8 @@ use quorate::net::{
     Addresses, ClusterId, Fault, LinkState, Objection, Security, Tls, TlsError, TlsFault,
     TransportError,
 };
-use quorate::{Begin, Node, NodeError, OpenError, Site};
-use quorate_spec::NodeId;
+use quorate::{Begin, Builder, Node, NodeError, OpenError, Site, StartError};
+use quorate_spec::{Duration, NodeId, Params};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::rig::{Journal, cluster, eventually, open, propose, site};
@@ -98,6 +98,19 @@ async fn an_address_that_is_taken_is_said_and_the_directory_is_free_again() {
     let error = refused(1, Site { listen: listen.clone(), ..used.clone() }).await;
     assert!(matches!(error, NodeError::Network(TransportError::Listen { .. })), "{error}");
     assert!(error.to_string().contains(&listen), "{error}");
+    nothing_is_lost(used).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_leaves_the_directory_free() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let used = used(folder.path()).await;
+    for _ in 0..5 {
+        let nothing = Params::new(Duration(0), Duration(0));
+        let builder = Builder::new(NodeId(1)).params(nothing);
+        let error = builder.open(used.clone(), Journal::default()).await.expect_err("no time");
+        assert!(matches!(error, NodeError::Start(StartError::Params(_))), "{error}");
+    }
     nothing_is_lost(used).await;
 }
 
