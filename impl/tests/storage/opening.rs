@@ -123,9 +123,12 @@ async fn a_journal_that_rots_when_it_is_new_is_refused_and_kept() {
             bytes
         });
         assert_eq!(left.concat(), journal, "all of it is there");
-        // As if it had been closed, and were looked at again.
-        fs::write(&path, &left[0]).expect("there is room");
     }
+    // Whoever looks into it puts it together again.
+    journal[at] ^= 1;
+    fs::write(&path, &journal).expect("there is room");
+    disk.open().expect("nothing is missing").close().await;
+    assert!(!disk.path().join("tail").exists(), "what is whole has no use for it");
 }
 
 #[tokio::test]
