@@ -36,10 +36,11 @@ pub struct Site {
     pub begin: Begin,
 }
 
-/// What an empty directory begins with. In a directory that has a node already, that node goes on
-/// whatever is said here, so the same program may be started again and again. But a node whose disk is
-/// lost has forgotten what it promised: it never begins anew under its identity. Say [`Begin::Resume`]
-/// where that could happen by mistake, as with a disk that is not mounted.
+/// What an empty directory begins with, or one whose first start was interrupted. In a directory that
+/// has a node already, that node goes on whatever is said here, so the same program may be started
+/// again and again. But a node whose disk is lost has forgotten what it promised: it never begins anew
+/// under its identity. Say [`Begin::Resume`] where that could happen by mistake, as with a disk that is
+/// not mounted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Begin {
     /// A new cluster with these first members. This node is one of them, and each of them is opened
@@ -48,7 +49,7 @@ pub enum Begin {
     /// Nothing: the node waits until a cluster takes it in, by [`Handle::change_members`] at one of its
     /// nodes.
     Join,
-    /// An empty directory is refused.
+    /// An empty directory is refused, and so is one whose first start was interrupted.
     Resume,
 }
 
@@ -99,6 +100,13 @@ pub enum NodeError {
         .0.display()
     )]
     NothingThere(PathBuf),
+    /// It is to go on, and its first start was interrupted.
+    #[error(
+        "the first start of the node in {} was interrupted before it was a node's, and it holds \
+         nothing: say again what it is to begin with, as at that start",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
 }
 
 /// A node with its log on a disk, that reaches the others over TCP.
@@ -186,6 +194,9 @@ impl Builder {
             _ if DiskStorage::is_at(&directory) => Configuration::default(),
             Begin::Found(members) => founded(id, members, &addresses)?,
             Begin::Join => Configuration::default(),
+            Begin::Resume if DiskStorage::is_unfinished_at(&directory) => {
+                return Err(NodeError::Unfinished(directory));
+            }
             Begin::Resume => return Err(NodeError::NothingThere(directory)),
         };
         let storage =
@@ -212,7 +223,17 @@ impl Builder {
             packets: arrivals.packets,
             mail: Some(Mail { post: network.clone(), letters: arrivals.letters }),
         };
-        Ok(Node { running: self.start(storage, wire, machine)?, network })
+        let mut progress = storage.progress();
+        match self.start(storage, wire, machine) {
+            Ok(running) => Ok(Node { running, network }),
+            Err(error) => {
+                // As above. The storage is dropped, and the last to let go of the directory is the
+                // thread that reports.
+                while progress.changed().await.is_ok() {}
+                network.shutdown().await;
+                Err(error.into())
+            }
+        }
     }
 }
 

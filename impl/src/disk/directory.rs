@@ -3,8 +3,13 @@
 //! ```text
 //! identity   whose it is: text, for people too     lock     held while it is open
 //! mark       the last durable group of writes      log/     the engine's files
-//! states/    states of the machine, a file each
+//! states/    states of the machine, a file each    tail     cut off a journal: see `journal`
 //! ```
+//!
+//! **When it is a node's.** The identity gets its name last, after the log and the mark are durable.
+//! Until then it is called `identity.new`, the directory is nobody's, and the next opening begins
+//! again. So where there is an identity, whatever else is missing had been there, and may have held
+//! votes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +26,12 @@ const FORMAT: u64 = 1;
 
 const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
+
+/// The identity of a directory that is not finished.
+const DRAFT: &str = "identity.new";
+
+/// What else there may be in one.
+const UNFINISHED: [&str; 5] = [LOCK, "log", "log.new", "mark", "mark.new"];
 
 /// Whose directory it is. An empty directory is a new identity (thesis §3.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,32 +50,39 @@ pub struct Identity {
 pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
+    /// Nothing is in it yet: it is to be filled.
+    pub(super) is_new: bool,
     _lock: File,
 }
 
 impl Directory {
-    /// Opens or makes the directory of this node.
+    /// Opens the directory of this node. Where there is none it begins one, which is to be filled and
+    /// then [finished](Self::finish).
     pub(super) fn open(path: &Path, cluster: u64, node: NodeId) -> Result<Directory, OpenError> {
-        fs::create_dir_all(path).map_err(OpenError::io("create", path))?;
-        let identity = path.join(IDENTITY);
+        make(path).map_err(OpenError::io("create", path))?;
         // Before the lock, which is a file in it.
         if !exists(path) {
             refuse_foreign(path)?;
         }
         let lock = lock(path)?;
-        let found = match fs::read_to_string(&identity) {
-            Ok(text) => parse(path, &text)?,
+        let identity = path.join(IDENTITY);
+        let text = match fs::read_to_string(&identity) {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let new =
-                    Identity { cluster, node, incarnation: RandomState::new().hash_one(node) };
-                replace(&identity, print(&new).as_bytes())?;
-                new
+                let identity = begin(path, cluster, node)?;
+                return Ok(Directory {
+                    path: path.to_path_buf(),
+                    identity,
+                    is_new: true,
+                    _lock: lock,
+                });
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(OpenError::damaged(&identity, "it is not text"));
             }
             Err(error) => return Err(OpenError::io("read", &identity)(error)),
         };
+        let found = parse(path, &text)?;
         let path = path.to_path_buf();
         if found.cluster != cluster {
             return Err(OpenError::OtherCluster { path, expected: cluster, found: found.cluster });
@@ -72,7 +90,17 @@ impl Directory {
         if found.node != node {
             return Err(OpenError::OtherNode { path, expected: node, found: found.node });
         }
-        Ok(Directory { path, identity: found, _lock: lock })
+        // Whoever gave it its name may have been killed before that was durable.
+        sync_folder_of(&identity).map_err(OpenError::io("sync", &path))?;
+        Ok(Directory { path, identity: found, is_new: false, _lock: lock })
+    }
+
+    /// Makes a new directory the node's: everything else in it is durable.
+    pub(super) fn finish(&self) -> Result<(), OpenError> {
+        let identity = self.path.join(IDENTITY);
+        fs::rename(self.path.join(DRAFT), &identity)
+            .and_then(|()| sync_folder_of(&identity))
+            .map_err(OpenError::io("write", &identity))
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -86,6 +114,10 @@ impl Directory {
     pub(super) fn states(&self) -> PathBuf {
         self.path.join("states")
     }
+
+    pub(super) fn tail(&self) -> PathBuf {
+        self.path.join("tail")
+    }
 }
 
 /// Whether there is a directory of a node here.
@@ -93,12 +125,69 @@ pub(super) fn exists(path: &Path) -> bool {
     path.join(IDENTITY).exists()
 }
 
+/// Whether a directory of a node was begun here, and not finished.
+pub(super) fn is_unfinished(path: &Path) -> bool {
+    path.join(DRAFT).exists() && !exists(path)
+}
+
+/// Makes the directory and those above it. Their names are durable before anything is in it.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make(above)?;
+    }
+    match fs::create_dir(path) {
+        // Somebody else has made it meanwhile.
+        Err(_) if path.is_dir() => {}
+        made => made?,
+    }
+    sync_name(path)
+}
+
+/// Makes the name of a node's directory durable, where that may be done: the folder that it is in may
+/// be somebody else's, and closed to this process.
+fn sync_name(path: &Path) -> io::Result<()> {
+    match sync_folder_of(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Begins a new directory. What an earlier beginning has left goes first.
+fn begin(path: &Path, cluster: u64, node: NodeId) -> Result<Identity, OpenError> {
+    // The earlier one may have ended before the directory's own name was durable.
+    let named = fs::canonicalize(path).and_then(|path| sync_name(&path));
+    named.map_err(OpenError::io("sync the folder of", path))?;
+    for left in UNFINISHED.into_iter().filter(|left| *left != LOCK).map(|left| path.join(left)) {
+        let removed =
+            if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(OpenError::io("remove", &left))?,
+        }
+    }
+    let identity = Identity { cluster, node, incarnation: RandomState::new().hash_one(node) };
+    let draft = path.join(DRAFT);
+    write_synced(&draft, print(&identity).as_bytes())
+        .and_then(|()| sync_folder_of(&draft))
+        .map_err(OpenError::io("write", &draft))?;
+    Ok(identity)
+}
+
 /// A directory without an identity has to be empty, but for what an interrupted creation leaves.
 fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    let is_unfinished = is_unfinished(path);
     for file in fs::read_dir(path).map_err(OpenError::io("list", path))? {
         let name = file.map_err(OpenError::io("list", path))?.file_name();
         let found = name.to_string_lossy().into_owned();
-        if found != LOCK && found != format!("{IDENTITY}.new") {
+        let is_left = match found.as_str() {
+            LOCK | DRAFT => true,
+            found => is_unfinished && UNFINISHED.contains(&found),
+        };
+        // Another process may be finishing it at this moment.
+        if !is_left && !exists(path) {
             return Err(OpenError::NotOurs { path: path.to_path_buf(), found });
         }
     }
@@ -119,21 +208,26 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 /// Puts a file in place, durably and as a whole.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), OpenError> {
     let new = path.with_extension("new");
-    let write = || {
-        let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        sync_folder_of(path)
-    };
-    write().map_err(OpenError::io("write", path))
+    write_synced(&new, bytes)
+        .and_then(|()| fs::rename(&new, path))
+        .and_then(|()| sync_folder_of(path))
+        .map_err(OpenError::io("write", path))
 }
 
-/// Makes the name of this file durable.
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the name of this file or directory durable.
 pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     // Windows has no way to sync a directory, and does it by itself.
     match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        Some(folder) if cfg!(unix) => {
+            let is_here = folder.as_os_str().is_empty();
+            File::open(if is_here { Path::new(".") } else { folder })?.sync_all()
+        }
         _ => Ok(()),
     }
 }
@@ -172,7 +266,11 @@ mod tests {
     const CLUSTER: u64 = 0xfeed;
 
     fn open(path: &Path) -> Result<Directory, OpenError> {
-        Directory::open(path, CLUSTER, NodeId(1))
+        let directory = Directory::open(path, CLUSTER, NodeId(1))?;
+        if directory.is_new {
+            directory.finish()?;
+        }
+        Ok(directory)
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! * The same in a journal that is not the last one: damage. The engine syncs it before the next.
 //! * Else it is a torn tail, unless the mark says that more was durable; it is cut off here.
 //!
-//! Nothing is changed before all journals have been read.
+//! Nothing is changed before all journals have been read. And where they tell of no group at all, only
+//! the recovery knows whether what is cut off had been durable: it is kept in a file until then.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -20,6 +21,7 @@ use quorate_spec::EntryId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::codec::Codec;
+use crate::disk::directory;
 use crate::disk::engine;
 use crate::disk::error::OpenError;
 
@@ -28,8 +30,12 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const MAGIC: [u8; 4] = *b"FJL\x03";
 
-/// The engine's numbers rise by a few from batch to batch.
+/// The engine's numbers rise by a few from batch to batch. The oldest journal begins with any: they
+/// count on for as long as the directory is there.
 const LARGEST_STEP: u64 = 1 << 32;
+
+/// The engine gives out no number from here on.
+const NO_NUMBER: u64 = 1 << 63;
 
 /// The last group of writes that a journal tells of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,11 +53,16 @@ struct Tail {
 }
 
 /// Reads the journals of the engine in `folder`, and cuts off a torn tail. `marked` is the last
-/// group that is known to have been durable.
+/// group that is known to have been durable. Where no group is seen, the tail is kept as `aside`.
 ///
 /// # Errors
 /// A journal is damaged: it says less than it did when it was synced.
-pub(super) fn inspect(folder: &Path, codec: Codec, marked: u64) -> Result<(), OpenError> {
+pub(super) fn inspect(
+    folder: &Path,
+    codec: Codec,
+    marked: u64,
+    aside: &Path,
+) -> Result<(), OpenError> {
     let journals = list(folder).map_err(OpenError::io("list", folder))?;
     let mut scan = Scan { codec, seqno: None, last: None, tail: None };
     for (position, path) in journals.iter().enumerate() {
@@ -67,6 +78,10 @@ pub(super) fn inspect(folder: &Path, codec: Codec, marked: u64) -> Result<(), Op
             scan.after()
         );
         return Err(OpenError::Damaged { path, what });
+    }
+    if scan.last.is_none() {
+        let bytes = read(&path).map_err(OpenError::io("read", &path))?;
+        directory::replace(aside, bytes.get(at..).unwrap_or_default())?;
     }
     let cut = || {
         let file = OpenOptions::new().write(true).open(&path)?;
@@ -136,10 +151,12 @@ impl Scan {
 
     /// The batch that these bytes begin with, if it can follow what was read.
     fn next(&self, bytes: &[u8]) -> Option<Batch> {
-        let before = self.seqno.unwrap_or(0);
-        let rises = |seqno: u64| seqno > before || self.seqno.is_none();
+        let numbers = match self.seqno {
+            Some(before) => before + 1..before.saturating_add(LARGEST_STEP).min(NO_NUMBER),
+            None => 0..NO_NUMBER,
+        };
         batch(bytes, self.codec)
-            .filter(|batch| rises(batch.seqno) && batch.seqno - before < LARGEST_STEP)
+            .filter(|batch| numbers.contains(&batch.seqno))
             .filter(|batch| batch.last.is_none_or(|next| self.is_later(next)))
     }
 
@@ -283,6 +300,10 @@ mod tests {
         CODEC.read_head(&head).map(|head| head.group).map_err(|error| error.to_string())
     }
 
+    fn look(folder: &Path, marked: u64) -> Result<(), OpenError> {
+        inspect(folder, CODEC, marked, &folder.join("aside"))
+    }
+
     fn scanned(path: &Path) -> Scan {
         let mut scan = Scan { codec: CODEC, seqno: None, last: None, tail: None };
         let bytes = fs::read(path).expect("it is there");
@@ -306,7 +327,7 @@ mod tests {
     fn the_engine_alone_forgets_what_follows_a_rotten_byte_and_is_not_asked() {
         let (folder, path, ends) = written();
         damage(&path, |bytes| bytes[ends[1]] ^= 0x40);
-        let refused = inspect(folder.path(), CODEC, 0).expect_err("three groups are lost");
+        let refused = look(folder.path(), 0).expect_err("three groups are lost");
         assert!(refused.to_string().contains("the last good group is 2"), "{refused}");
         assert_eq!(replayed(folder.path()), Ok(2), "the engine says nothing");
     }
@@ -318,9 +339,60 @@ mod tests {
         let hole = ends[last - 1] + 1000..ends[last - 1] + 2000;
         damage(&path, |bytes| bytes[hole].fill(0));
         assert!(replayed(folder.path()).is_err_and(|error| error.contains("ChecksumMismatch")));
-        assert!(matches!(inspect(folder.path(), CODEC, GROUPS), Err(OpenError::Damaged { .. })));
-        inspect(folder.path(), CODEC, GROUPS - 1).expect("nothing is lost that was durable");
+        assert!(matches!(look(folder.path(), GROUPS), Err(OpenError::Damaged { .. })));
+        look(folder.path(), GROUPS - 1).expect("nothing is lost that was durable");
         assert_eq!(replayed(folder.path()), Ok(GROUPS - 1));
+    }
+
+    /// Adds this to the engine's number of each batch. It has no checksum.
+    fn renumber(path: &Path, more: u64) {
+        damage(path, |bytes| {
+            let mut at = 0;
+            while let Some(Batch { length, seqno, .. }) = batch(&bytes[at..], CODEC) {
+                bytes[at + 5..at + 13].copy_from_slice(&(seqno + more).to_le_bytes());
+                at += length;
+            }
+            assert!(bytes[at..].iter().all(|byte| *byte == 0), "each batch was renumbered");
+        });
+    }
+
+    #[test]
+    fn the_oldest_journal_of_a_directory_that_is_old_begins_with_a_large_number() {
+        let (folder, path, ends) = written();
+        renumber(&path, 1 << 33);
+        look(folder.path(), GROUPS).expect("nothing is wrong with it");
+        assert_eq!(replayed(folder.path()), Ok(GROUPS));
+        // The engine has made room at the end again. Where one batch is left it is no torn tail.
+        damage(&path, |bytes| {
+            bytes.truncate(ends[4]);
+            bytes.drain(..ends[3]);
+        });
+        let scan = scanned(&path);
+        assert!(scan.tail.is_none(), "{:?}", scan.tail);
+        assert_eq!(scan.last.map(|last| last.group), Some(GROUPS));
+    }
+
+    #[test]
+    fn a_number_that_leaps_within_a_journal_is_not_read() {
+        let (_folder, path, ends) = written();
+        damage(&path, |bytes| bytes[ends[3] + 5 + 5] ^= 1);
+        let scan = scanned(&path);
+        assert_eq!(scan.last.map(|last| last.group), Some(GROUPS - 1));
+        assert_eq!(scan.tail.map(|tail| tail.at), Some(ends[3]));
+    }
+
+    #[test]
+    fn a_tail_of_which_nobody_knows_whether_it_was_durable_is_kept() {
+        let (folder, path, ends) = written();
+        damage(&path, |bytes| {
+            bytes.truncate(ends[0]);
+            bytes[ends[0] - 2000] ^= 1;
+        });
+        let before = fs::read(&path).expect("it is there");
+        look(folder.path(), 1).expect("group 1 may be in the tables");
+        let cut = fs::read(&path).expect("it is there");
+        let kept = fs::read(folder.path().join("aside")).expect("the rest is kept");
+        assert_eq!(before, [cut, kept].concat());
     }
 
     quickcheck! {
@@ -355,7 +427,7 @@ mod tests {
         let (folder, path, ends) = written();
         damage(&path, |bytes| bytes.truncate(ends[4] - 1));
         fs::write(folder.path().join("1.jnl"), [0; 64]).expect("there is room");
-        let refused = inspect(folder.path(), CODEC, 0).expect_err("the engine had synced it");
+        let refused = look(folder.path(), 0).expect_err("the engine had synced it");
         assert!(refused.to_string().contains("the journal was complete"), "{refused}");
     }
 }

@@ -168,10 +168,16 @@ impl DiskStorage {
         })
     }
 
-    /// Whether there is a node's directory here, whoever's.
+    /// Whether there is a node's directory here, whoever's. One whose creation was interrupted is none:
+    /// the next opening begins it again.
     #[must_use]
     pub fn is_at(path: impl AsRef<Path>) -> bool {
         directory::exists(path.as_ref())
+    }
+
+    /// Whether the creation of a directory was interrupted here.
+    pub(crate) fn is_unfinished_at(path: impl AsRef<Path>) -> bool {
+        directory::is_unfinished(path.as_ref())
     }
 
     /// Whose directory it is.
@@ -258,27 +264,26 @@ fn recover(
     codec: Codec,
     configuration: Configuration,
 ) -> Result<(Engine, Mark, Recovered), OpenError> {
-    let (log, mark) = (directory.log(), directory.mark());
-    let io = |error| OpenError::io("read", &mark)(error);
-    let found = match mark.exists() {
-        true => {
-            let mut found = Mark::open(&mark, codec.seed).map_err(io)?;
-            let group = found.read().map_err(io)?;
-            let group = group.ok_or_else(|| OpenError::damaged(&mark, "it marks nothing"))?;
-            Some((found, group))
-        }
-        false => None,
-    };
-    if !log.exists() {
-        if found.is_some() {
-            return Err(OpenError::damaged(&log, "it is missing"));
-        }
+    let (log, mark, tail) = (directory.log(), directory.mark(), directory.tail());
+    if directory.is_new {
         create(&log, codec, configuration)?;
+        directory::replace(&mark, &Mark::fresh(codec.seed, 0))?;
     }
-    let marked = found.as_ref().map_or(0, |(_, group)| *group);
+    for part in [&log, &mark] {
+        if !part.exists() {
+            return Err(OpenError::damaged(part, "it is missing"));
+        }
+    }
+    let io = |error| OpenError::io("read", &mark)(error);
+    let mut opened = Mark::open(&mark, codec.seed).map_err(io)?;
+    let marked = opened.read().map_err(io)?;
+    let marked = marked.ok_or_else(|| OpenError::damaged(&mark, "it marks nothing"))?;
     trees::inspect(&log)?;
-    journal::inspect(&log, codec, marked)?;
-    let damaged = |what| OpenError::damaged(&log, what);
+    journal::inspect(&log, codec, marked, &tail)?;
+    let damaged = |what: String| match tail.exists() {
+        true => OpenError::damaged(&log, format!("{what}; {} was cut off it", tail.display())),
+        false => OpenError::damaged(&log, what),
+    };
     let engine = Engine::open(&log).map_err(damaged)?;
     let recovered = recovery::recover(&engine, codec).map_err(damaged)?;
     let recovered = recovered.ok_or_else(|| damaged("it has no head of the log".to_owned()))?;
@@ -290,25 +295,18 @@ fn recover(
             recovered.group, last.index, last.term
         )));
     }
-    let mark = match found {
-        Some((found, _)) => found,
-        // It is made last, before anything is written.
-        None if recovered.group == 0 => {
-            directory::replace(&mark, &Mark::fresh(codec.seed, 0))?;
-            Mark::open(&mark, codec.seed).map_err(io)?
-        }
-        None => return Err(OpenError::damaged(&mark, "it is missing")),
-    };
-    Ok((engine, mark, recovered))
+    // Nothing that had been durable was in it. If it cannot be removed it is removed another time.
+    let _ = fs::remove_file(&tail);
+    if directory.is_new {
+        directory.finish()?;
+    }
+    Ok((engine, opened, recovered))
 }
 
 /// Makes the engine's files, with the head of an empty log, under another name first: where they are
 /// found under their own they are whole.
 fn create(log: &Path, codec: Codec, configuration: Configuration) -> Result<(), OpenError> {
     let new = log.with_extension("new");
-    if new.exists() {
-        fs::remove_dir_all(&new).map_err(OpenError::io("remove", &new))?;
-    }
     let failed = |error: String| OpenError::io("create", &new)(std::io::Error::other(error));
     let engine = Engine::open(&new).map_err(failed)?;
     let Durable { hard_state, log: empty } = Durable::genesis(configuration);

@@ -59,7 +59,9 @@ impl Shelf {
         in_memory: usize,
         base: Option<Manifest>,
     ) -> Result<Shelf, OpenError> {
-        fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
+        fs::create_dir_all(&folder)
+            .and_then(|()| sync_folder_of(&folder))
+            .map_err(OpenError::io("create", &folder))?;
         let base_file = base.map(|base| file_of(&folder, base.last));
         for file in fs::read_dir(&folder).map_err(OpenError::io("list", &folder))? {
             let path = file.map_err(OpenError::io("list", &folder))?.path();

@@ -2,6 +2,7 @@
 
 mod away;
 mod full;
+mod interrupted;
 mod killed;
 mod members;
 mod refusals;

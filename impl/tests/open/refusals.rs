@@ -1,6 +1,7 @@
 //! What is wrong with a directory, a certificate or a peer is said by name, and nothing is lost by it.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use quorate::net::tls::certificate_name;
@@ -8,11 +9,13 @@ use quorate::net::{
     Addresses, ClusterId, Fault, LinkState, Objection, Security, Tls, TlsError, TlsFault,
     TransportError,
 };
-use quorate::{Begin, Node, NodeError, OpenError, Site};
-use quorate_spec::NodeId;
+use quorate::{
+    Begin, Builder, Command, Node, NodeError, OpenError, Response, Site, StartError, StateMachine,
+};
+use quorate_spec::{Duration, NodeId, Params};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::rig::{Journal, cluster, eventually, open, propose, site};
+use crate::rig::{Journal, cluster, eventually, open, propose, site, soon};
 
 async fn refused(id: u64, site: Site) -> NodeError {
     open(id, site, &Journal::default()).await.expect_err("it is refused")
@@ -99,6 +102,57 @@ async fn an_address_that_is_taken_is_said_and_the_directory_is_free_again() {
     assert!(matches!(error, NodeError::Network(TransportError::Listen { .. })), "{error}");
     assert!(error.to_string().contains(&listen), "{error}");
     nothing_is_lost(used).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_leaves_the_directory_free() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let used = used(folder.path()).await;
+    for _ in 0..5 {
+        let nothing = Params::new(Duration(0), Duration(0));
+        let builder = Builder::new(NodeId(1)).params(nothing);
+        let error = builder.open(used.clone(), Journal::default()).await.expect_err("no time");
+        assert!(matches!(error, NodeError::Start(StartError::Params(_))), "{error}");
+    }
+    nothing_is_lost(used).await;
+}
+
+/// A machine that cannot read any state.
+struct Illiterate;
+
+impl StateMachine for Illiterate {
+    fn apply(&mut self, commands: &[Command<'_>]) -> Vec<Response> {
+        commands.iter().map(|_| Vec::new()).collect()
+    }
+
+    fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
+        |_: &mut dyn Write| Ok(())
+    }
+
+    fn restore(&mut self, _: &mut dyn Read) -> io::Result<()> {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_is_not_restored_leaves_the_directory_free() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let node = open(1, site(folder.path()), &Journal::default()).await.expect("it is new");
+    let with_a_snapshot = async {
+        while node.handle().status().await.expect("it runs").base.index.0 == 0 {
+            propose(&node, "more").await;
+        }
+    };
+    soon("a snapshot", with_a_snapshot).await;
+    node.shutdown().await;
+    for _ in 0..3 {
+        let opened = Builder::new(NodeId(1)).open(site(folder.path()), Illiterate).await;
+        let error = opened.expect_err("it does not read it");
+        assert!(matches!(error, NodeError::Start(StartError::NotRestored { .. })), "{error}");
+    }
+    let journal = Journal::default();
+    open(1, site(folder.path()), &journal).await.expect("it is free").shutdown().await;
+    assert!(!journal.lines().is_empty());
 }
 
 /// Waits until the connection from one node to another is down for this reason.

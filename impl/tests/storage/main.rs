@@ -7,6 +7,7 @@ mod conforming;
 mod copies;
 mod damage;
 mod failing;
+mod interrupted;
 mod killed;
 mod opening;
 mod torn;

@@ -5,7 +5,7 @@ use std::fs;
 use quorate::disk::DiskOptions;
 use quorate::storage::conformance::{Action, Script, Step};
 use quorate::{DiskStorage, OpenError, Storage};
-use quorate_spec::{Durable, Index, NodeId};
+use quorate_spec::{Durable, NodeId};
 
 use crate::copies::{CLUSTER, Copies, configuration, options};
 
@@ -108,21 +108,27 @@ async fn a_part_that_is_missing_is_missed() {
 }
 
 #[tokio::test]
-async fn an_interrupted_creation_is_begun_again() {
-    for left in ["identity.new", "log.new/0.jnl", "log.new/keyspaces/0/x"] {
-        let (whole, _) = written(&[]).await;
-        let disk = Copies::new();
-        if left.starts_with("log") {
-            let identity = "identity";
-            fs::copy(whole.path().join(identity), disk.path().join(identity))
-                .expect("there is room");
-        }
-        let path = disk.path().join(left);
-        fs::create_dir_all(path.parent().expect("it has one")).expect("there is room");
-        fs::write(path, "half").expect("there is room");
-        let storage = disk.open().unwrap_or_else(|error| panic!("{left} is left: {error}"));
-        assert_eq!(storage.recovered().log.last().index, Index::ZERO);
+async fn a_journal_that_rots_when_it_is_new_is_refused_and_kept() {
+    let (disk, _) = written(&[]).await;
+    let (path, mut journal) = (disk.journal(), disk.journal_bytes());
+    let at = journal.len() - 30;
+    journal[at] ^= 1;
+    fs::write(&path, &journal).expect("there is room");
+    for _ in 0..2 {
+        let said = refusal(&disk, options());
+        assert!(said.contains("it has no head of the log; DIR/tail was cut off it"), "{said}");
+        let left = [path.clone(), disk.path().join("tail")].map(|file| {
+            let mut bytes = fs::read(file).expect("it is there");
+            bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+            bytes
+        });
+        assert_eq!(left.concat(), journal, "all of it is there");
     }
+    // Whoever looks into it puts it together again.
+    journal[at] ^= 1;
+    fs::write(&path, &journal).expect("there is room");
+    disk.open().expect("nothing is missing").close().await;
+    assert!(!disk.path().join("tail").exists(), "what is whole has no use for it");
 }
 
 #[tokio::test]
