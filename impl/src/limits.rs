@@ -180,6 +180,9 @@ impl Limits {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Limits);
+    type ChangeBoth = fn(&mut Limits, &mut NetLimits);
+
     const TOO_MANY: usize = Semaphore::MAX_PERMITS + 1;
 
     fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
@@ -191,7 +194,7 @@ mod tests {
     #[test]
     fn each_limit_that_a_node_cannot_run_with_is_refused_by_its_name() {
         assert_eq!(Limits::default().validate(), Ok(()));
-        let refused: [(&str, fn(&mut Limits)); 12] = [
+        let refused: [(&str, Change); 12] = [
             ("`queued_proposals` is 0", |it| it.queued_proposals = 0),
             ("`proposals_per_write` is 0", |it| it.proposals_per_write = 0),
             ("`waiting_proposals` is 0", |it| it.waiting_proposals = 0),
@@ -215,7 +218,7 @@ mod tests {
     fn what_is_logged_fits_into_a_frame() {
         let network = NetLimits::default();
         assert_eq!(Limits::default().validate_with(&network), Ok(()));
-        let refused: [(&str, fn(&mut Limits, &mut NetLimits)); 4] = [
+        let refused: [(&str, ChangeBoth); 4] = [
             ("`max_frame` is 67108864 bytes, and a request may have 67141632", |it, network| {
                 network.max_frame = it.proposal_bytes;
             }),
