@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Clock, MonotonicClock, span};
 use crate::forward::Mail;
-use crate::limits::Limits;
+use crate::limits::{Limits, LimitsError};
 use crate::machine::StateMachine;
 use crate::net::NetLimits;
 use crate::node::{self, Options, Parts, RunningNode, StartError};
@@ -124,6 +124,12 @@ impl Builder {
 
     pub(crate) fn transport_limits(&self) -> NetLimits {
         self.network
+    }
+
+    /// Whether its limits fit each other and those of its network, which only a node with everything
+    /// in the box knows.
+    pub(crate) fn validate(&self) -> Result<(), LimitsError> {
+        self.limits.validate_with(&self.network)
     }
 
     /// Starts it on the present tokio runtime, from what the storage recovered.

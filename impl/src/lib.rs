@@ -161,7 +161,7 @@ pub use errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
 pub use exchange::Exchange;
 pub use forward::{Mail, Post};
 pub use handle::{Handle, Status};
-pub use limits::Limits;
+pub use limits::{Limits, LimitsError};
 pub use machine::{Applied, Command, Response, StateMachine};
 pub use memory::MemoryDisk;
 pub use network::Network;

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::net::NetLimits;
+use crate::net::codec::MAX_HEAD;
 use crate::sessions::SessionLimits;
 
 /// How much a node takes at once, and keeps waiting.
@@ -66,6 +71,171 @@ impl Default for Limits {
             forwarded_proposals: 4096,
             forward_patience: Duration::from_secs(5),
             sessions: SessionLimits::default(),
+        }
+    }
+}
+
+/// Why limits do not fit, with the numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum LimitsError {
+    /// With none of these a node does nothing, for ever.
+    #[error("`{limit}` is 0, and nothing would ever be taken: make it 1 at least")]
+    Zero {
+        /// Which limit.
+        limit: &'static str,
+    },
+    /// So many cannot be counted.
+    #[error("`{limit}` is {value}, and {most} is the most that can be counted: lower it")]
+    TooMany {
+        /// Which limit.
+        limit: &'static str,
+        /// What it is.
+        value: usize,
+        /// What it may be.
+        most: usize,
+    },
+    /// A command would be logged that no frame takes to a peer: it and all that come after it would
+    /// never be committed.
+    #[error(
+        "`max_frame` is {max_frame} bytes, and a request may have {needed}: raise it on every node, \
+         or lower `proposal_bytes` or `bytes_per_request`"
+    )]
+    FrameTooShort {
+        /// Bytes that a frame may have.
+        max_frame: usize,
+        /// Bytes that it may come to have.
+        needed: usize,
+    },
+    /// The names of so many entries are longer than the head of a frame.
+    #[error("`entries_per_request` is {value}, and a frame names {most} at most: lower it")]
+    TooManyNames {
+        /// What it is.
+        value: u64,
+        /// What it may be.
+        most: u64,
+    },
+}
+
+/// The most bytes that the head of a request has for each entry, and for everything else in it, and
+/// those that a session puts before a command.
+const BYTES_OF_A_NAME: usize = 64;
+const BYTES_BESIDE_THE_NAMES: usize = 16 << 10;
+
+impl Limits {
+    /// Whether a node can run with these.
+    ///
+    /// # Errors
+    /// The first limit that does not fit, and what would.
+    pub fn validate(&self) -> Result<(), LimitsError> {
+        let most = Semaphore::MAX_PERMITS;
+        for (limit, value) in [
+            ("queued_proposals", self.queued_proposals),
+            ("proposals_per_write", self.proposals_per_write),
+            ("waiting_proposals", self.waiting_proposals),
+            ("unwritten_writes", self.unwritten_writes),
+            ("held_messages", self.held_messages),
+            ("batches", self.batches),
+            ("entries_per_batch", self.entries_per_batch),
+        ] {
+            if value == 0 {
+                return Err(LimitsError::Zero { limit });
+            }
+        }
+        for (limit, value) in [
+            ("queued_proposals", self.queued_proposals),
+            ("waiting_reads", self.waiting_reads),
+            ("proposal_bytes", self.proposal_bytes),
+            ("batches", self.batches),
+            ("forwarded_proposals", self.forwarded_proposals),
+        ] {
+            if value > most {
+                return Err(LimitsError::TooMany { limit, value, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that a node with these limits logs can be sent in a network with those.
+    ///
+    /// # Errors
+    /// The first limit that does not fit, and what would.
+    pub fn validate_with(&self, network: &NetLimits) -> Result<(), LimitsError> {
+        self.validate()?;
+        let most = (MAX_HEAD - BYTES_BESIDE_THE_NAMES) / BYTES_OF_A_NAME;
+        let names = usize::try_from(self.entries_per_request).unwrap_or(usize::MAX);
+        if names > most {
+            let value = self.entries_per_request;
+            return Err(LimitsError::TooManyNames { value, most: most as u64 });
+        }
+        let head = BYTES_BESIDE_THE_NAMES + names * BYTES_OF_A_NAME;
+        let needed = self.proposal_bytes.max(self.bytes_per_request).saturating_add(head);
+        if network.max_frame < needed {
+            return Err(LimitsError::FrameTooShort { max_frame: network.max_frame, needed });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Limits);
+    type ChangeBoth = fn(&mut Limits, &mut NetLimits);
+
+    const TOO_MANY: usize = Semaphore::MAX_PERMITS + 1;
+
+    fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        limits
+    }
+
+    #[test]
+    fn each_limit_that_a_node_cannot_run_with_is_refused_by_its_name() {
+        assert_eq!(Limits::default().validate(), Ok(()));
+        let refused: [(&str, Change); 12] = [
+            ("`queued_proposals` is 0", |it| it.queued_proposals = 0),
+            ("`proposals_per_write` is 0", |it| it.proposals_per_write = 0),
+            ("`waiting_proposals` is 0", |it| it.waiting_proposals = 0),
+            ("`unwritten_writes` is 0", |it| it.unwritten_writes = 0),
+            ("`held_messages` is 0", |it| it.held_messages = 0),
+            ("`batches` is 0", |it| it.batches = 0),
+            ("`entries_per_batch` is 0", |it| it.entries_per_batch = 0),
+            ("`queued_proposals` is 23", |it| it.queued_proposals = TOO_MANY),
+            ("`waiting_reads` is 23", |it| it.waiting_reads = TOO_MANY),
+            ("`proposal_bytes` is 23", |it| it.proposal_bytes = TOO_MANY),
+            ("`batches` is 23", |it| it.batches = TOO_MANY),
+            ("`forwarded_proposals` is 23", |it| it.forwarded_proposals = TOO_MANY),
+        ];
+        for (why, change) in refused {
+            let said = limits(change).validate().map_err(|error| error.to_string());
+            assert!(said.as_ref().is_err_and(|said| said.starts_with(why)), "{why}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_logged_fits_into_a_frame() {
+        let network = NetLimits::default();
+        assert_eq!(Limits::default().validate_with(&network), Ok(()));
+        let refused: [(&str, ChangeBoth); 4] = [
+            ("`max_frame` is 67108864 bytes, and a request may have 67141632", |it, network| {
+                network.max_frame = it.proposal_bytes;
+            }),
+            ("`max_frame` is 75497472 bytes, and a request may have 104890368", |it, _| {
+                it.bytes_per_request = 100 << 20;
+                it.entries_per_request = 256;
+            }),
+            ("`entries_per_request` is 16129, and a frame names 16128", |it, _| {
+                it.entries_per_request = 16_129;
+            }),
+            ("`batches` is 0", |it, _| it.batches = 0),
+        ];
+        for (why, change) in refused {
+            let (mut limits, mut network) = (Limits::default(), network);
+            change(&mut limits, &mut network);
+            let said = limits.validate_with(&network).map_err(|error| error.to_string());
+            assert!(said.as_ref().is_err_and(|said| said.starts_with(why)), "{why}: {said:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::driver::{Driver, Inputs};
 use crate::errors::StopReason;
 use crate::forward::{ForwardLimits, Forwarder, Mail};
 use crate::handle::{Control, Handle};
-use crate::limits::Limits;
+use crate::limits::{Limits, LimitsError};
 use crate::machine::StateMachine;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
@@ -55,6 +55,9 @@ pub enum StartError {
     /// The parameters are not fit for production.
     #[error("the parameters do not fit: {0}")]
     Params(ParamsError),
+    /// The limits do not fit each other.
+    #[error("the limits do not fit: {0}")]
+    Limits(LimitsError),
     /// There is a lease, and the clock does not promise what it rests on.
     #[error(
         "a lease needs a clock that counts suspended time, and this node's does not: \
@@ -103,8 +106,8 @@ pub struct RunningNode {
 /// Starts a node from what its storage recovered, on the present tokio runtime.
 ///
 /// # Errors
-/// [`StartError::Params`] where [`Params::validate`] refuses, [`StartError::ClockStops`] where the
-/// clock does not do for the lease, [`StartError::StateMissing`] and [`StartError::NotRestored`] where
+/// [`StartError::Params`] where [`Params::validate`] refuses, [`StartError::Limits`] where
+/// [`Limits::validate`] does, [`StartError::ClockStops`] where the clock does not do for the lease, [`StartError::StateMissing`] and [`StartError::NotRestored`] where
 /// the storage is not whole, or is another machine's.
 ///
 /// # Panics
@@ -124,6 +127,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
 ) -> Result<RunningNode, StartError> {
     let Options { id, params, seed, limits } = options;
     params.validate().map_err(StartError::Params)?;
+    limits.validate().map_err(StartError::Limits)?;
     let Parts { storage, transport, packets, mail, clock, machine } = parts;
     if params.lease.is_some() && !clock.counts_suspended_time() {
         return Err(StartError::ClockStops);
@@ -194,6 +198,8 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let driver = Driver {
         protocol,
         kept: node.log().base().index,
+        handed: Index::ZERO,
+        reported: Index::ZERO,
         node,
         limits,
         random,

@@ -187,6 +187,7 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn open<M: StateMachine>(self, site: Site, machine: M) -> Result<Node, NodeError> {
+        self.validate().map_err(StartError::Limits)?;
         let (id, limits) = (self.id(), self.transport_limits());
         let Site { cluster, directory, listen, peers: addresses, security, begin } = site;
         let configuration = match begin {

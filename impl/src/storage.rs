@@ -30,6 +30,10 @@ pub trait Storage: Send + 'static {
     /// its bytes are durable, and then stays beside the one that the durable log begins with, until
     /// a write makes the log begin with it or with a later one: so a crash finds the state that fits
     /// the log, whichever write it comes after (rule S5).
+    ///
+    /// A node hands over the next state of its own machine only when [`Progress::kept`] has reached
+    /// the one before: a storage that does not report it is given no other. A leader's state comes
+    /// at any time.
     fn keep(&mut self, state: MachineState);
 
     /// The state of the machine after this very entry, whether or not it is durable yet; none if

@@ -28,6 +28,8 @@ mod engine;
 mod error;
 mod journal;
 mod mark;
+#[cfg(test)]
+mod panics;
 mod recent;
 mod recovery;
 mod states;
@@ -37,7 +39,7 @@ mod writer;
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 
 use quorate_spec::{Configuration, Durable, EntryId, Index, NodeId, Persist, Snapshot};
@@ -95,7 +97,8 @@ pub struct DiskStorage {
     shelf: Arc<Shelf>,
     jobs: quorate_sync::Sender<Job>,
     states: mpsc::Sender<MachineState>,
-    report: Arc<watch::Sender<Progress>>,
+    /// The writer's: where that ends, by a panic too, whoever listens hears of it.
+    report: Weak<watch::Sender<Progress>>,
     progress: watch::Receiver<Progress>,
     syncs: Syncs,
 }
@@ -125,6 +128,7 @@ impl DiskStorage {
         let (jobs, queue) = quorate_sync::queue();
         let (report, progress) = watch::channel(Progress::default());
         let report = Arc::new(report);
+        let reports = Arc::downgrade(&report);
         let syncs = Syncs::default();
         let disk = Writing {
             engine: engine.clone(),
@@ -145,7 +149,7 @@ impl DiskStorage {
             },
             syncs: syncs.clone(),
             _directory: directory,
-            report: Arc::clone(&report),
+            report,
         };
         let writer = Writer { jobs: queue, disk };
         let failed = OpenError::io("start a thread for", path.as_ref());
@@ -162,7 +166,7 @@ impl DiskStorage {
             shelf,
             jobs,
             states: states.map_err(failed)?,
-            report,
+            report: reports,
             progress,
             syncs,
         })
@@ -200,8 +204,15 @@ impl DiskStorage {
 
     /// What was durable is not there: the node must not go on as if it never had been.
     fn unreadable(&self, what: String, reason: String) {
-        let error = StorageError::Unreadable { what, reason };
-        self.report.send_modify(|progress| progress.failed = Some(error));
+        self.failed(StorageError::Unreadable { what, reason });
+    }
+
+    /// The first failure is reported. Where the writer has ended, everybody hears of that.
+    fn failed(&self, error: StorageError) {
+        let Some(report) = self.report.upgrade() else { return };
+        report.send_modify(|progress| {
+            progress.failed.get_or_insert(error);
+        });
     }
 }
 
@@ -221,14 +232,18 @@ impl Storage for DiskStorage {
         }
         let persisted = self.progress.borrow().persisted;
         self.recent.write(&persist, &records, persisted);
-        // The writer is gone after a failure, which it has reported.
-        let _ = self.jobs.send(Job::Write(Box::new(persist), records));
+        // A writer that is gone has said why, or panicked.
+        if self.jobs.send(Job::Write(Box::new(persist), records)).is_err() {
+            self.failed(StorageError::WriterGone);
+        }
     }
 
     fn keep(&mut self, state: MachineState) {
         self.shelf.hold(state.clone());
         // As above.
-        let _ = self.states.send(state);
+        if self.states.send(state).is_err() {
+            self.failed(StorageError::WriterGone);
+        }
     }
 
     fn state(&self, last: EntryId) -> Option<MachineState> {
@@ -251,9 +266,9 @@ impl Storage for DiskStorage {
 
     async fn close(self) {
         // The last to go is `report`, and with it the directory is free again.
-        let DiskStorage { jobs, states, engine, report, mut progress, .. } = self;
+        let DiskStorage { jobs, states, engine, mut progress, .. } = self;
         jobs.close();
-        drop((states, engine, report));
+        drop((states, engine));
         while progress.changed().await.is_ok() {}
     }
 }

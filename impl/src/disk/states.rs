@@ -88,7 +88,11 @@ impl Shelf {
     ) -> io::Result<mpsc::Sender<MachineState>> {
         let (queue, states) = mpsc::channel::<MachineState>();
         let run = move || {
+            // Before `jobs`, which it tells of a panic.
+            let _alarm = Alarm(&jobs);
             for state in states {
+                #[cfg(test)]
+                assert_ne!(state.last.index, super::panics::PLANTED, "planted");
                 let job = match write(&shelf.folder, shelf.seed, &state) {
                     Ok(manifest) => Job::Kept(manifest),
                     Err(error) => Job::Failed(StorageError::Disk {
@@ -151,7 +155,7 @@ impl Shelf {
     /// opening removes.
     pub(super) fn remove_before(&self, index: Index) {
         let folder = self.folder.clone();
-        thread::spawn(move || {
+        let remove = move || {
             let Ok(files) = fs::read_dir(&folder) else { return };
             for path in files.flatten().map(|file| file.path()) {
                 if index_of(&path).is_some_and(|state| state < index) {
@@ -159,12 +163,27 @@ impl Shelf {
                     let _ = fs::remove_file(&path);
                 }
             }
-        });
+        };
+        // Where there is no thread to be had they stay as well.
+        let _ = thread::Builder::new().name("quorate-removal".to_owned()).spawn(remove);
     }
 
     fn lock(&self) -> MutexGuard<'_, States> {
         // Nothing panics while it holds the lock.
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the writer of the log where the thread of the states panics: nobody else would notice, and
+/// whoever waits for a state would wait for ever.
+struct Alarm<'a>(&'a quorate_sync::Sender<Job>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Without the writer it is known already.
+            let _ = self.0.send(Job::Failed(StorageError::WriterGone));
+        }
     }
 }
 

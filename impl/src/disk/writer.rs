@@ -26,6 +26,9 @@ pub(super) enum Job {
     Kept(Manifest),
     /// A state could not be written.
     Failed(StorageError),
+    /// The writer is to panic.
+    #[cfg(test)]
+    Panic,
 }
 
 /// Bytes of commands in one group: more wait for the next, or their sync would take long.
@@ -109,6 +112,8 @@ impl quorate_sync::Disk for Writing {
                 self.queue.kept.push(manifest);
             }
             Job::Failed(error) => return Err(error),
+            #[cfg(test)]
+            Job::Panic => panic!("planted"),
         }
         Ok(())
     }

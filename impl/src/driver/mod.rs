@@ -57,6 +57,10 @@ pub(crate) struct Driver<S> {
     pub(crate) effects: Effects,
     /// The last entry of the latest state of the machine that is known to be durable.
     pub(crate) kept: Index,
+    /// The last entry of the latest state that was handed to the storage, and of the latest one that
+    /// the storage has reported durable: while they differ a state is on its way to the disk.
+    pub(crate) handed: Index,
+    pub(crate) reported: Index,
     /// The last one of which the node was told.
     pub(crate) offered: Index,
     /// The snapshots that are on their way, by whom they are for.
@@ -153,6 +157,9 @@ impl<S: Storage> Driver<S> {
         let sleep = until(deadline, now);
         let batch = self.limits.proposals_per_write;
         let most = self.limits.waiting_reads.max(1);
+        // Else a machine that makes states faster than the disk takes them fills the memory. While
+        // nobody takes the next one, no other view is made.
+        let is_kept = self.handed <= self.reported;
         tokio::select! {
             biased;
             // Without handles there is nobody left to run for.
@@ -169,7 +176,7 @@ impl<S: Storage> Driver<S> {
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
             1.. = readers.recv_many(came, most) => Event::Reads,
             // The thread that writes them ends with the machine's, or by a panic.
-            taken = snapshots.recv() => taken.map_or(Event::MachineGone, Event::Snapshot),
+            taken = snapshots.recv(), if is_kept => taken.map_or(Event::MachineGone, Event::Snapshot),
             () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
         }
     }
@@ -188,7 +195,7 @@ impl<S: Storage> Driver<S> {
             Event::Reads => Ok(()),
             Event::Snapshot(state) => {
                 let index = state.last.index;
-                self.storage.keep(state);
+                self.keep(state);
                 match self.setting.keeps(Promise::KeepsStateBeforeCompaction) {
                     true => Ok(()),
                     false => self.step(Input::SnapshotTaken { index }, Source::Protocol),
@@ -253,7 +260,14 @@ impl<S: Storage> Driver<S> {
         }
         // `run` has the node told of it.
         self.kept = self.kept.max(kept);
+        self.reported = self.reported.max(kept);
         failed.map_or(Ok(()), |error| Err(StopReason::Storage(error)))
+    }
+
+    /// Hands a state of the machine to the storage. Of the machine's own there is one at a time.
+    fn keep(&mut self, state: MachineState) {
+        self.handed = self.handed.max(state.last.index);
+        self.storage.keep(state);
     }
 
     fn receive(&mut self, packet: Packet) -> Result<(), StopReason> {

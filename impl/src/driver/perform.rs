@@ -139,7 +139,7 @@ impl<S: Storage> Driver<S> {
                 return Err(StopReason::ContentMissing(last.index));
             };
             (self.kept, self.offered) = (last.index, last.index);
-            self.storage.keep(MachineState { last, bytes });
+            self.keep(MachineState { last, bytes });
             self.storage.submit(persist, Vec::new());
             return Ok(());
         }

@@ -42,6 +42,10 @@ pub struct NetLimits {
     pub chunk: usize,
     /// Bytes of a snapshot that is taken. It is held in memory.
     pub max_snapshot: u64,
+    /// How long a snapshot of which nothing moves stays in memory: what has arrived of it, and at the
+    /// sender what a peer does not take. Longer than eight election timeouts, after which a leader
+    /// sends it again.
+    pub snapshot_patience: Duration,
 }
 
 impl Default for NetLimits {
@@ -63,6 +67,7 @@ impl Default for NetLimits {
             snapshot_rate: 64 << 20,
             chunk: 256 << 10,
             max_snapshot: 1 << 30,
+            snapshot_patience: Duration::from_secs(10 * 60),
         }
     }
 }

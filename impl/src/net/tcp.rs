@@ -223,6 +223,8 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, mut roads: Roads) {
     let half_open = Arc::new(Semaphore::new(limits.handshakes));
     let mut visitors = JoinSet::new();
     let mut addresses = shared.addresses.watch();
+    let often = limits.snapshot_patience.max(Duration::from_secs(1)) / 2;
+    let mut looks = tokio::time::interval(often);
     loop {
         // They may have changed since the transport was started.
         let known = addresses.borrow_and_update().clone();
@@ -251,6 +253,7 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, mut roads: Roads) {
                 }
             },
             Some(_) = visitors.join_next() => {}
+            _ = looks.tick() => shared.shelf.expire(limits.snapshot_patience),
             // The sender of the changes is in `shared`.
             _ = addresses.changed() => {}
         }

@@ -292,3 +292,56 @@ async fn a_machine_that_does_not_answer_each_command_stops_its_node() {
     let reason = soon("it stops", solo.handle().stopped()).await;
     assert!(reason.to_string().contains("0 responses to 1 commands"), "{reason}");
 }
+
+/// How many states the node's machine has written.
+fn taken(lab: &Lab, node: NodeId) -> u64 {
+    let text = lab.handle(node).metrics();
+    let line = text.lines().find(|line| line.starts_with("quorate_snapshots_total"));
+    let number = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    number.unwrap_or_else(|| panic!("{text}")) as u64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_do_not_pile_up_before_a_disk_that_is_slower() {
+    // On a machine that is busy another node may come to lead, and then nothing was seen.
+    for seed in 33.. {
+        if states_wait_for_the_disk(seed).await {
+            break;
+        }
+    }
+}
+
+/// Has a leader whose disk stalls take states. Says whether it led for long enough.
+async fn states_wait_for_the_disk(seed: u64) -> bool {
+    let lab = Lab::start_with(seed, every(4));
+    let (leader, term) = lab.leader().await;
+    lab.cluster.disk(leader).stall();
+    let before = taken(&lab, leader);
+    let mut commands = commands("stalled", 48);
+    for command in &commands {
+        lab.propose(command).await;
+    }
+    let machine = lab.machine(leader);
+    let others = lab.others(leader);
+    let led = eventually("it applies them, or leads no more", async || {
+        let all = commands.iter().all(|command| machine.commands().contains(command));
+        let replaced = others.iter().any(|other| lab.view(*other).term > term);
+        (all || replaced).then_some(!replaced)
+    })
+    .await;
+    for other in &others {
+        is_compacted(&lab, *other, 40).await;
+    }
+    // One is with the disk, and one waits for the owner. The third is not handed over.
+    let meanwhile = taken(&lab, leader) - before;
+    assert!(meanwhile <= 2 && (meanwhile > 0 || !led), "{meanwhile} states wait for the disk");
+    lab.cluster.disk(leader).resume();
+    for number in 0..24 {
+        commands.push(format!("later-{number}").into_bytes());
+        lab.propose(&commands[commands.len() - 1]).await;
+    }
+    is_compacted(&lab, leader, 60).await;
+    lab.all_apply(&commands).await;
+    lab.finish().await;
+    led
+}

@@ -55,6 +55,7 @@ async fn a_state_arrives_although_the_connection_breaks_again_and_again_and_no_b
     // Packets go another way, so that the connection that breaks is that of the snapshot.
     let network = Proxy::breaking(two.address(), 700_000).await;
     one.transport.addresses().set(TWO, network.address());
+    two.learn(&one);
     one.connected(TWO).await;
     eventually("node 1 is heard", || two.transport.status().heard.contains_key(&ONE).then_some(()))
         .await;
@@ -133,6 +134,9 @@ async fn another_leader_goes_on_with_the_same_state() {
     let network = Proxy::to(two.address()).await;
     one.transport.addresses().set(TWO, network.address());
     three.learn(&two);
+    // What strangers leave is not kept.
+    two.learn(&one);
+    two.learn(&three);
     one.reaches(&mut two).await;
     three.reaches(&mut two).await;
     let state = state(8 << 20);

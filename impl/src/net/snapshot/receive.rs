@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quorate_spec::{Body, Envelope, Index, NodeId};
+use tokio::time::Instant;
 
 use super::{OFFSET, Offer, sha256};
 use crate::net::codec;
@@ -15,25 +17,47 @@ use crate::net::wire::WireError;
 use crate::state::{Growing, StateBytes};
 use crate::transport::Packet;
 
-/// What has arrived of states that are not whole, one a peer: it waits here for the next connection.
+/// So many parts wait at most: the leader's, and that of the one before it.
+const PARTS: usize = 2;
+
+/// What has arrived of states that are not whole: it waits here for the next connection. A part may be
+/// as long as a state, so there are few, none is a stranger's, and none stays that nobody continues.
 #[derive(Default)]
 pub(crate) struct Shelf(Mutex<BTreeMap<NodeId, Part>>);
 
 struct Part {
     offer: Offer,
     bytes: Growing,
+    /// When it was put here.
+    since: Instant,
 }
 
 impl Shelf {
     /// What is there of the state, from this peer or from another one: nothing, where it is a new one.
     /// What there was of another state goes.
-    fn take(&self, from: NodeId, offer: Offer) -> Held<'_> {
+    /// It comes back to the shelf where the peer `stays`.
+    fn take(&self, from: NodeId, stays: bool, offer: Offer) -> Held<'_> {
         let mut parts = self.lock();
         let own = parts.remove(&from).filter(|part| part.offer == offer);
         let holder = parts.iter().find(|(_, part)| part.offer == offer).map(|(id, _)| *id);
         let part = own.or_else(|| holder.and_then(|id| parts.remove(&id)));
-        let part = part.unwrap_or(Part { offer, bytes: Growing::default() });
-        Held { shelf: self, from, part: Some(part) }
+        let part = part.unwrap_or(Part { offer, bytes: Growing::default(), since: Instant::now() });
+        Held { shelf: self, from, stays, part: Some(part) }
+    }
+
+    /// Puts a part here, in the place of those that wait longest.
+    fn put(&self, from: NodeId, part: Part) {
+        let mut parts = self.lock();
+        parts.insert(from, part);
+        while parts.len() > PARTS {
+            let oldest = parts.iter().min_by_key(|(_, part)| part.since).map(|(id, _)| *id);
+            oldest.map(|id| parts.remove(&id));
+        }
+    }
+
+    /// Lets go of what has waited for so long.
+    pub(crate) fn expire(&self, patience: Duration) {
+        self.lock().retain(|_, part| part.since.elapsed() < patience);
     }
 
     /// A state up to `index` is whole: what would lead to no later one goes.
@@ -50,6 +74,7 @@ impl Shelf {
 struct Held<'a> {
     shelf: &'a Shelf,
     from: NodeId,
+    stays: bool,
     part: Option<Part>,
 }
 
@@ -73,7 +98,7 @@ impl Held<'_> {
 
     /// The whole state. Where it is not what was offered, it is gone.
     async fn complete(mut self) -> Result<StateBytes, SnapshotFault> {
-        let Part { offer, bytes } = self.part.take().ok_or(SnapshotFault::OutOfOrder)?;
+        let Part { offer, bytes, .. } = self.part.take().ok_or(SnapshotFault::OutOfOrder)?;
         let checked = tokio::task::spawn_blocking(move || {
             let state = bytes.finish();
             (sha256(&state) == offer.sha256).then_some(state)
@@ -84,8 +109,8 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if let Some(part) = self.part.take().filter(|part| part.bytes.len() > 0) {
-            self.shelf.lock().insert(self.from, part);
+        if let Some(part) = self.part.take().filter(|part| self.stays && part.bytes.len() > 0) {
+            self.shelf.put(self.from, Part { since: Instant::now(), ..part });
         }
     }
 }
@@ -123,7 +148,7 @@ async fn transfer(
     if offer.length > limit {
         return Err(SnapshotFault::TooLarge { bytes: offer.length, limit }.into());
     }
-    let mut held = shared.shelf.take(from, offer);
+    let mut held = shared.shelf.take(from, shared.addresses.knows(from), offer);
     let has = held.length();
     answer(shared, frames, Kind::Have, |body| codec::put(&has, body)).await?;
     let envelope = loop {
@@ -188,13 +213,13 @@ mod tests {
     #[tokio::test]
     async fn what_has_arrived_waits_for_the_next_connection_even_of_another_leader() {
         let (shelf, of) = (Shelf::default(), offer(5, b"abcdef"));
-        let mut held = shelf.take(NodeId(1), of);
+        let mut held = shelf.take(NodeId(1), true, of);
         assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
         drop(held);
-        let held = shelf.take(NodeId(1), of);
+        let held = shelf.take(NodeId(1), true, of);
         assert_eq!(held.length(), 3);
         drop(held);
-        let mut held = shelf.take(NodeId(2), of);
+        let mut held = shelf.take(NodeId(2), true, of);
         assert_eq!(held.length(), 3, "the same state of another leader");
         assert_eq!(held.append(&chunk(3, b"def")), Ok(3));
         assert_eq!(held.complete().await, Ok(b"abcdef".as_slice().into()));
@@ -204,7 +229,7 @@ mod tests {
     #[test]
     fn a_chunk_follows_what_is_there_and_stays_inside() {
         let shelf = Shelf::default();
-        let mut held = shelf.take(NodeId(1), offer(5, b"abcdef"));
+        let mut held = shelf.take(NodeId(1), true, offer(5, b"abcdef"));
         assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
         for wrong in [chunk(0, b"abc"), chunk(4, b"e"), chunk(3, b"defg"), chunk(3, b""), vec![3]] {
             assert_eq!(held.append(&wrong), Err(SnapshotFault::OutOfOrder));
@@ -215,17 +240,17 @@ mod tests {
     #[tokio::test]
     async fn bytes_that_are_not_those_of_the_offer_are_thrown_away() {
         let (shelf, of) = (Shelf::default(), offer(5, b"abcdef"));
-        let mut held = shelf.take(NodeId(1), of);
+        let mut held = shelf.take(NodeId(1), true, of);
         assert_eq!(held.append(&chunk(0, b"abcdeX")), Ok(6));
         assert_eq!(held.complete().await, Err(SnapshotFault::Checksum));
-        assert_eq!(shelf.take(NodeId(1), of).length(), 0);
+        assert_eq!(shelf.take(NodeId(1), true, of).length(), 0);
     }
 
     #[test]
     fn another_state_takes_the_place_of_a_part_and_a_whole_one_that_of_earlier_ones() {
         let shelf = Shelf::default();
         let part = |from, index| {
-            let mut held = shelf.take(NodeId(from), offer(index, b"abcdef"));
+            let mut held = shelf.take(NodeId(from), true, offer(index, b"abcdef"));
             held.append(&chunk(held.length(), b"a")).map(|_| held.length())
         };
         assert_eq!(part(1, 5), Ok(1));
@@ -233,5 +258,27 @@ mod tests {
         assert_eq!(part(2, 7), Ok(1));
         shelf.forget(Index(6));
         assert_eq!(shelf.lock().keys().copied().collect::<Vec<_>>(), [NodeId(2)]);
+    }
+
+    fn left_by(shelf: &Shelf) -> Vec<u64> {
+        shelf.lock().keys().map(|id| id.0).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_parts_wait_and_none_of_strangers_or_for_ever() {
+        let (shelf, second) = (Shelf::default(), Duration::from_secs(1));
+        let part = |from, stays| {
+            let mut held = shelf.take(NodeId(from), stays, offer(from, b"abcdef"));
+            assert_eq!(held.append(&chunk(0, b"a")), Ok(1));
+        };
+        part(9, false);
+        assert!(left_by(&shelf).is_empty(), "a stranger's");
+        for from in [3, 1, 2] {
+            part(from, true);
+            tokio::time::advance(second).await;
+        }
+        assert_eq!(left_by(&shelf), [1, 2], "the oldest has gone");
+        shelf.expire(2 * second);
+        assert_eq!(left_by(&shelf), [2], "nobody continued the other one");
     }
 }

@@ -29,12 +29,35 @@ pub(crate) struct Slot {
     wanted: watch::Sender<Option<Arc<Packet>>>,
     moved: AtomicU64,
     transfer: Mutex<Option<Transfer>>,
+    /// When something was put here last, or some of it was written.
+    touched: Mutex<Option<Instant>>,
 }
 
 impl Slot {
     /// Takes the packet in the place of an earlier one.
     pub(crate) fn put(&self, packet: Packet) {
+        // Before the packet, or `give_up` would go by the one before.
+        self.touch();
         self.wanted.send_replace(Some(Arc::new(packet)));
+    }
+
+    fn touch(&self) {
+        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Lets go of this state where nothing of it has moved for so long, and nobody has sent it again:
+    /// it may be large, and who sent it may lead no more. Says whether it did.
+    fn give_up(&self, state: &StateBytes, patience: Duration) -> bool {
+        let over = self.wanted.send_if_modified(|wanted| {
+            let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = touched.is_none_or(|at| at.elapsed() >= patience);
+            let is_it = |packet: &Arc<Packet>| has(packet, state);
+            wanted.take_if(|packet| over && is_it(packet)).is_some()
+        });
+        if over {
+            self.note(|transfer| *transfer = None);
+        }
+        over
     }
 
     /// Bytes of states that were written so far.
@@ -53,9 +76,7 @@ impl Slot {
 
     /// The packet with this very state that was put last; none if there is another state now.
     fn latest(&self, state: &StateBytes) -> Option<Arc<Packet>> {
-        let has =
-            |packet: &Arc<Packet>| packet.state.as_ref().is_some_and(|other| state.is_same(other));
-        self.wanted.borrow().clone().filter(has)
+        self.wanted.borrow().clone().filter(|packet| has(packet, state))
     }
 
     /// Whatever was sent in this packet's term has arrived with it.
@@ -70,6 +91,11 @@ impl Slot {
         });
         self.note(|transfer| *transfer = None);
     }
+}
+
+/// Whether the packet has this very state.
+fn has(packet: &Packet, state: &StateBytes) -> bool {
+    packet.state.as_ref().is_some_and(|other| state.is_same(other))
 }
 
 /// The last entry that the packet's snapshot covers.
@@ -102,7 +128,7 @@ pub(crate) async fn send(shared: &Shared, peer: &Peer) {
     }
 }
 
-/// Tries until the state has arrived, or another one is wanted.
+/// Tries until the state has arrived, another one is wanted, or nothing has moved for long.
 async fn deliver(shared: &Shared, peer: &Peer, offer: Offer, state: &StateBytes) {
     let limits = &shared.limits;
     let seed = !shared.me.incarnation.0 ^ peer.id.0;
@@ -128,6 +154,10 @@ async fn deliver(shared: &Shared, peer: &Peer, offer: Offer, state: &StateBytes)
         }
         if peer.slot.moved() > before {
             backoff.reset();
+        }
+        if peer.slot.give_up(state, limits.snapshot_patience) {
+            tracing::debug!(node = %shared.me.id, peer = %peer.id, "snapshot given up");
+            return;
         }
         tokio::time::sleep(backoff.wait()).await;
     }
@@ -173,6 +203,7 @@ async fn attempt(
         .await?;
         offset += bytes.len() as u64;
         peer.slot.moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        peer.slot.touch();
         peer.slot.note(|transfer| {
             if let Some(transfer) = transfer {
                 transfer.bytes += bytes.len() as u64;
@@ -242,6 +273,9 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use quorate_spec::message::Stamp;
+    use quorate_spec::{Configuration, Envelope, Index, Message, NodeId, Snapshot, Term};
+
     use super::*;
 
     #[test]
@@ -254,5 +288,35 @@ mod tests {
         let later = start + second * 60;
         assert_eq!(pace.after(1_000, later), later, "it was due, and is now");
         assert_eq!(pace.after(1_000, later), later + second, "the one after waits its time");
+    }
+
+    fn packet(state: &StateBytes) -> Packet {
+        let last = EntryId { term: Term(1), index: Index(5) };
+        let snapshot = Snapshot { last, configuration: Configuration::default() };
+        let body = Body::InstallSnapshot { snapshot };
+        let message = Message { term: Term(1), stamp: Stamp::default(), body };
+        let envelope = Envelope { from: NodeId(1), to: NodeId(2), message };
+        Packet { envelope, records: Vec::new(), state: Some(state.clone()) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_of_which_nothing_moves_is_let_go_where_nobody_sends_it_again() {
+        let (slot, patience) = (Slot::default(), Duration::from_secs(60));
+        let state: StateBytes = b"abc".as_slice().into();
+        slot.put(packet(&state));
+        for again in [true, false] {
+            tokio::time::advance(patience / 2).await;
+            assert!(!slot.give_up(&state, patience), "it is not over");
+            match again {
+                true => slot.put(packet(&state)),
+                false => slot.touch(),
+            }
+        }
+        tokio::time::advance(patience).await;
+        let other: StateBytes = b"abc".as_slice().into();
+        assert!(!slot.give_up(&other, patience), "another one is wanted");
+        assert!(slot.latest(&state).is_some());
+        assert!(slot.give_up(&state, patience));
+        assert!(slot.latest(&state).is_none());
     }
 }
