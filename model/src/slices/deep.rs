@@ -104,14 +104,6 @@ pub(super) fn slices(catalogue: &[Slice]) -> Vec<Slice> {
             ..wider("transfer-unreachable")
         },
         Slice {
-            name: "deep-check-quorum",
-            about: "check-quorum with a command and a restart more",
-            commands: 1,
-            crashes: 1,
-            pending: 0,
-            ..wider("check-quorum")
-        },
-        Slice {
             name: "deep-lease-crossing",
             pinned: Some(4_147_314),
             about: "lease-crossing with messages that are late: a TimeoutNow that arrives after a restart",
