@@ -1,12 +1,11 @@
 //! A replicated key-value store of three processes, open to everyone who reaches them.
 
-use std::error::Error;
-use std::io::{self, Read, Write};
-use std::sync::{Arc, RwLock};
-
 use quorate::net::{Addresses, ClusterId, Security};
 use quorate::{Begin, Command, Handle, Node, ReadLevel, Response, Site, StateMachine};
 use quorate_spec::NodeId;
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, RwLock};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,18 +14,18 @@ use tokio::net::{TcpListener, TcpStream};
 struct Store(Arc<RwLock<rpds::RedBlackTreeMapSync<String, String>>>);
 
 const SOUND: &str = "nobody panics who holds the map";
-const USAGE: &str = "kv ID DIRECTORY CLIENTS 1=HOST:PORT 2=HOST:PORT 3=HOST:PORT";
+const USAGE: &str = "usage: kv ID DIRECTORY CLIENTS 1=HOST:PORT 2=HOST:PORT 3=HOST:PORT";
 
 impl Store {
     /// Performs `set KEY VALUE` or `del KEY`, and gives the value before.
     fn perform(&self, line: &str) -> String {
-        let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
-        let (key, value) = (words.next().unwrap_or_default(), words.next());
+        let (verb, rest) = line.split_once(' ').unwrap_or_default();
+        let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
         let mut map = self.0.write().expect(SOUND);
-        let before = map.get(&key).cloned().unwrap_or_default();
-        match value {
-            Some(value) => map.insert_mut(key, value),
-            None => drop(map.remove_mut(&key)),
+        let before = map.get(key).cloned().unwrap_or_default();
+        match verb {
+            "set" => map.insert_mut(key.to_owned(), value.to_owned()),
+            _ => drop(map.remove_mut(key)),
         }
         before
     }
@@ -37,12 +36,10 @@ impl StateMachine for Store {
         let lines = commands.iter().map(|command| String::from_utf8_lossy(command.bytes));
         lines.map(|line| self.perform(&line).into_bytes()).collect()
     }
-
     fn snapshot(&self) -> impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static {
         let map = self.0.read().expect(SOUND).clone();
         move |out: &mut dyn Write| map.iter().try_for_each(|(k, v)| writeln!(out, "set {k} {v}"))
     }
-
     fn restore(&mut self, state: &mut dyn Read) -> io::Result<()> {
         *self.0.write().expect(SOUND) = Default::default();
         io::read_to_string(state)?.lines().for_each(|line| drop(self.perform(line)));
@@ -59,14 +56,14 @@ fn main() -> Result<(), String> {
 pub(crate) async fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let [id, directory, clients, peers @ ..] = args else { return Err(USAGE.into()) };
     let peer = |(id, at): (&str, &str)| Some((NodeId(id.parse().ok()?), at.to_owned()));
-    let peers = peers.iter().map(|peer_at| peer_at.split_once('=').and_then(peer));
-    let peers: Vec<_> = peers.collect::<Option<_>>().ok_or(USAGE)?;
-    let (id, cluster, store) = (NodeId(id.parse()?), ClusterId::new("kv")?, Store::default());
+    let peers: Option<Vec<_>> = peers.iter().map(|it| peer(it.split_once('=')?)).collect();
+    let (id, peers) = (NodeId(id.parse().map_err(|_| USAGE)?), peers.ok_or(USAGE)?);
     let (begin, peers) = (Begin::found(peers.iter().map(|it| it.0)), Addresses::new(peers));
-    let (directory, listen) = (directory.into(), peers.of(id).ok_or(USAGE)?);
+    let listen = peers.of(id).ok_or_else(|| format!("node {id} is not in the list. {USAGE}"))?;
+    let listener = TcpListener::bind(clients).await.map_err(|it| format!("{clients}: {it}"))?;
+    let (cluster, directory, store) = (ClusterId::new("kv")?, directory.into(), Store::default());
     let site = Site { cluster, directory, listen, peers, security: Security::Open, begin };
     let node = Node::open(id, site, store.clone()).await?;
-    let listener = TcpListener::bind(clients).await?;
     println!("node {id} runs: set KEY VALUE, get KEY and del KEY on {clients}");
     loop {
         let serve = |client| serve(node.handle().clone(), store.clone(), client);
@@ -80,7 +77,10 @@ pub(crate) async fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
 /// Answers the lines of one client, in a session: what it asks for happens once.
 async fn serve(node: Handle, store: Store, mut client: TcpStream) -> io::Result<()> {
     let (from, mut to) = client.split();
-    let session = node.open_session().await.map_err(io::Error::other)?;
+    let session = match node.open_session().await {
+        Ok(session) => session,
+        Err(error) => return to.write_all(format!("error: {error}\n").as_bytes()).await,
+    };
     let mut lines = BufReader::new(from).lines();
     while let Some(line) = lines.next_line().await? {
         let answer = match line.split_once(' ') {

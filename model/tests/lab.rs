@@ -52,7 +52,7 @@ fn without_pre_vote_a_server_that_was_cut_off_deposes_the_leader_and_with_it_nob
     let told = notes.iter().position(|note| note.text.contains(deposed)).expect("it is told");
     // A page shows the last one first: of that instant, it is this one.
     assert!(notes[told + 1].at > notes[told].at, "{:?}", notes[told + 1]);
-    let refused = "n1 says no to n2: n2 lacks entries that it has.";
+    let refused = "n1 says no to n2: n2 has missed entries that n1 has.";
     assert!(run.lanes[1].notes.iter().any(|note| note.text == refused));
 }
 

@@ -56,7 +56,10 @@ fn pre_vote(setup: &Setup, lanes: &[LaneRecord]) -> Option<String> {
     let won = naive.leaders.iter().any(|reign| reign.server == id);
     let behind = naive.behind.iter().any(|it| it.server == id && it.at > back);
     let vain = if behind && !won {
-        format!(" All for nothing: n{id} itself could not win, for its log was behind.")
+        let vain = format!(" All for nothing: n{id} itself could not win, for its log was behind.");
+        let why = " That is also why the others told it no under Pre-Vote; where nothing is written \
+                   they might say yes, unless they promise not to vote while they hear a leader.";
+        if asks.behind.is_empty() { vain } else { vain + why }
     } else {
         String::new()
     };

@@ -63,8 +63,8 @@ fn role((from, to, cause): Transition, before: &Node, after: &Node) -> Option<Sa
         (Leader, Follower, Cause::HigherTerm) => (
             Tone::Bad,
             format!(
-                "n{id} leads term {old}, and hears of term {term}. The higher term wins: \
-                 n{id} has to step down."
+                "n{id} leads term {old}, and hears of term {term}. The higher term wins, \
+                 whoever gets the vote: n{id} has to step down."
             ),
         ),
         (Leader, Follower, Cause::LostQuorum) => (
@@ -121,7 +121,8 @@ fn refused(input: &Input, node: &Node, effects: &Effects) -> Option<Said> {
     match input {
         Input::Receive(Envelope { from, message, .. }) => {
             let asks = matches!(message.body, Body::PreVote { .. } | Body::RequestVote { .. });
-            let (tone, why) = effects.refused.iter().find_map(|refusal| reason(*refusal, *from))?;
+            let (tone, why) =
+                effects.refused.iter().find_map(|refusal| reason(*refusal, *from, id))?;
             asks.then(|| (tone, format!("n{id} says no to n{from}: {why}.")))
         }
         Input::ChangeMembers(_) | Input::TransferLeadership(_) | Input::Campaign => {
@@ -132,12 +133,12 @@ fn refused(input: &Input, node: &Node, effects: &Effects) -> Option<Said> {
     }
 }
 
-fn reason(refusal: Refusal, from: NodeId) -> Option<Said> {
+fn reason(refusal: Refusal, from: NodeId, id: NodeId) -> Option<Said> {
     let (tone, why) = match refusal {
         Refusal::PromiseInForce => (Tone::Good, "it has just heard its leader".to_owned()),
         Refusal::IsLeader => (Tone::Good, "it leads itself, and is heard".to_owned()),
         Refusal::LogNotUpToDate { .. } => {
-            (Tone::Event, format!("n{from} lacks entries that it has"))
+            (Tone::Event, format!("n{from} has missed entries that n{id} has"))
         }
         Refusal::VotedForAnother(other) => {
             (Tone::Quiet, format!("it has voted for n{other} in this term"))

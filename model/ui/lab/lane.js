@@ -69,7 +69,7 @@ export class LaneView {
       el("h2", { id }, lane.title),
       el("p", { class: "about", title: lane.rules.join("; ") }, lane.about || lane.rules.join("; ")),
       el("div", { class: "stage" }, this.ring.root, position === 0 ? el("p", { class: "caption" },
-        "The shaded area holds the leader and whoever answers it. Where it is grey, they are too few to decide.") : null),
+        "The shaded area holds the leader and whoever it has heard lately. Where it is grey, they are too few to decide.") : null),
       this.notes,
       el("dl", { class: "counters" }, this.counters.map((counter) =>
         el("div", { "data-counter": counter.key }, el("dt", {}, counter.label), counter.node))),

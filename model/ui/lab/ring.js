@@ -275,7 +275,7 @@ export class Ring {
     mark.group.dataset.kind = lost ? "lost" : message.kind;
     mark.title.textContent = `${message.text}${lost ? ", lost" : ""}`;
     mark.text.textContent = lost ? "" : PILLS[message.kind] || "";
-    const width = 14 + 5.2 * Math.max(4, mark.text.textContent.length);
+    const width = 14 + 6 * Math.max(4, mark.text.textContent.length);
     mark.pill.setAttribute("width", width);
     mark.pill.setAttribute("x", -width / 2);
   }
