@@ -21,7 +21,7 @@ fn seven_servers_recover() {
 
 fn recover(servers: usize) {
     let setup = Setup::sound(servers, Scenario::Recovery);
-    let seen = Search { setup, runs: 400, steps: 20..600 }.holds(REGRESSIONS);
+    let seen = Search { setup, runs: 1000, steps: 20..600 }.holds(REGRESSIONS);
     let mut rounds: Vec<_> = seen.settled.iter().map(|settled| settled.rounds).collect();
     rounds.sort_unstable();
     let (median, most) = (rounds[rounds.len() / 2], rounds[rounds.len() - 1]);
