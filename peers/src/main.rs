@@ -19,6 +19,7 @@ mod load;
 mod machine;
 mod ours;
 mod report;
+mod roads;
 mod stable;
 mod wal;
 

@@ -12,7 +12,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// What is written for a log of entries `E` and votes `V`.
+#[derive(Serialize)]
+pub(crate) enum Change<'a, E, V> {
+    Append(&'a [E]),
+    Vote(&'a V),
+    TruncateFrom(u64),
+    PurgeUpTo(u64),
+}
+
+impl<E: Serialize, V: Serialize> Change<'_, E, V> {
+    pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
+        postcard::to_stdvec(self).map_err(io::Error::other)
+    }
+}
 
 /// Who is told of it when a record is durable, or why it will not be.
 type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -70,7 +86,7 @@ fn write_all(mut file: File, queue: &Receiver<(Vec<u8>, Done)>, syncs: &AtomicU6
         let written = file.write_all(&bytes).and_then(|()| file.sync_data());
         syncs.fetch_add(1, Ordering::Relaxed);
         for done in waiting {
-            done(written.as_ref().map(|()| ()).map_err(|error| error.kind().into()));
+            done(written.as_ref().copied().map_err(|error| error.kind().into()));
         }
     }
 }

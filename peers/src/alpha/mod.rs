@@ -5,17 +5,15 @@ mod network;
 mod store;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft_alpha::{BasicNode, Config, Raft, ReadPolicy, SnapshotPolicy};
-use tokio::net::TcpListener;
 
-use self::network::Roads;
 use self::store::{Machine, Store};
 use crate::contender::{Contender, Operation};
+use crate::roads::{Places, Roads};
 use crate::wal::Wal;
 use crate::{ALL, Failure};
 
@@ -52,14 +50,13 @@ impl Alpha {
             ..Config::default()
         };
         let config = Arc::new(config.validate()?);
-        let addresses = Arc::new(Mutex::new(BTreeMap::<u64, SocketAddr>::new()));
+        let places = Places::default();
         let (mut nodes, mut first) = (Vec::new(), None);
         for id in ALL {
             let wal = Wal::create(&folder.join(format!("openraft-alpha-{id}.log")))?;
             first.get_or_insert_with(|| wal.clone());
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            addresses.lock().expect("nobody panics").insert(id, listener.local_addr()?);
-            let roads = Roads::new(Arc::clone(&addresses));
+            let listener = places.listen(id).await?;
+            let roads = Roads::new(&places);
             let (store, machine) = (Store::new(wal), Machine::default());
             let raft: Raft<Types, Machine> =
                 Raft::new(id, Arc::clone(&config), roads, store, machine).await?;

@@ -1,9 +1,6 @@
-//! How openraft's nodes reach each other: postcard over one connection for each pair and direction.
+//! How openraft's nodes reach each other: its requests and answers in postcard.
 
-use std::collections::BTreeMap;
 use std::io::{self, Cursor};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use openraft_alpha::alias::{SnapshotOf, VoteOf};
 use openraft_alpha::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -18,7 +15,8 @@ use tokio::net::TcpListener;
 
 use super::Types;
 use super::store::Machine;
-use crate::link::{self, Link};
+use crate::link;
+use crate::roads::{Road, Roads};
 
 #[derive(Serialize, Deserialize)]
 enum Request {
@@ -26,56 +24,17 @@ enum Request {
     Vote(VoteRequest<Types>),
 }
 
-/// Connections to the others, which all clients of one node share.
-#[derive(Clone)]
-pub(super) struct Roads {
-    addresses: Arc<Mutex<BTreeMap<u64, SocketAddr>>>,
-    links: Arc<tokio::sync::Mutex<BTreeMap<u64, Link>>>,
-}
-
-impl Roads {
-    pub(super) fn new(addresses: Arc<Mutex<BTreeMap<u64, SocketAddr>>>) -> Roads {
-        Roads { addresses, links: Arc::default() }
-    }
-
-    async fn link(&self, to: u64) -> io::Result<Link> {
-        let mut links = self.links.lock().await;
-        if let Some(link) = links.get(&to) {
-            return Ok(link.clone());
-        }
-        let address =
-            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(&to).copied();
-        let link = Link::open(address.ok_or(io::ErrorKind::NotFound)?).await?;
-        links.insert(to, link.clone());
-        Ok(link)
-    }
-}
-
 impl RaftNetworkFactory<Types> for Roads {
     type Network = Road;
 
     async fn new_client(&mut self, to: u64, _: &BasicNode) -> Road {
-        Road { roads: self.clone(), link: None, to }
+        self.to(to)
     }
 }
 
-/// The way to one node.
-pub(super) struct Road {
-    roads: Roads,
-    link: Option<Link>,
-    to: u64,
-}
-
-impl Road {
-    async fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> io::Result<T> {
-        let link = match &self.link {
-            Some(link) => link,
-            None => self.link.insert(self.roads.link(self.to).await?),
-        };
-        let request = postcard::to_stdvec(request).map_err(io::Error::other)?;
-        let answer = link.ask(request).await?;
-        postcard::from_bytes(&answer).map_err(io::Error::other)
-    }
+async fn ask<T: DeserializeOwned>(road: &mut Road, request: &Request) -> io::Result<T> {
+    let answer = road.ask(postcard::to_stdvec(request).map_err(io::Error::other)?).await?;
+    postcard::from_bytes(&answer).map_err(io::Error::other)
 }
 
 fn unreachable(error: io::Error) -> RPCError<Types> {
@@ -90,7 +49,7 @@ impl RaftNetworkV2<Types> for Road {
         rpc: AppendEntriesRequest<Types>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        self.ask(&Request::Append(rpc)).await.map_err(unreachable)
+        ask(self, &Request::Append(rpc)).await.map_err(unreachable)
     }
 
     async fn vote(
@@ -98,7 +57,7 @@ impl RaftNetworkV2<Types> for Road {
         rpc: VoteRequest<Types>,
         _: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.ask(&Request::Vote(rpc)).await.map_err(unreachable)
+        ask(self, &Request::Vote(rpc)).await.map_err(unreachable)
     }
 
     async fn full_snapshot(

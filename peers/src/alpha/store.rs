@@ -12,10 +12,9 @@ use openraft_alpha::alias::{
 };
 use openraft_alpha::storage::{EntryResponder, IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft_alpha::{EntryPayload, LogState, OptionalSend, RaftLogReader, RaftSnapshotBuilder};
-use serde::Serialize;
 
 use super::Types;
-use crate::wal::Wal;
+use crate::wal::{self, Wal};
 
 /// A log. Clones are the same log.
 #[derive(Clone)]
@@ -31,20 +30,7 @@ struct State {
     vote: Option<VoteOf<Types>>,
 }
 
-/// What is written to the file.
-#[derive(Serialize)]
-enum Change<'a> {
-    Append(&'a [EntryOf<Types>]),
-    Vote(&'a VoteOf<Types>),
-    TruncateFrom(u64),
-    PurgeUpTo(u64),
-}
-
-impl Change<'_> {
-    fn bytes(&self) -> io::Result<Vec<u8>> {
-        postcard::to_stdvec(self).map_err(io::Error::other)
-    }
-}
+type Change<'a> = wal::Change<'a, EntryOf<Types>, VoteOf<Types>>;
 
 impl Store {
     pub(super) fn new(wal: Wal) -> Store {

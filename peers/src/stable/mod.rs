@@ -6,17 +6,15 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::{BasicNode, Config, Raft, SnapshotPolicy};
-use tokio::net::TcpListener;
 
-use self::network::Roads;
 use self::store::{Machine, Store};
 use crate::contender::{Contender, Operation};
+use crate::roads::{Places, Roads};
 use crate::wal::Wal;
 use crate::{ALL, Failure};
 
@@ -43,14 +41,13 @@ impl Stable {
             ..Config::default()
         };
         let config = Arc::new(config.validate()?);
-        let addresses = Arc::new(Mutex::new(BTreeMap::<u64, SocketAddr>::new()));
+        let places = Places::default();
         let (mut nodes, mut first) = (Vec::new(), None);
         for id in ALL {
             let wal = Wal::create(&folder.join(format!("openraft-{id}.log")))?;
             first.get_or_insert_with(|| wal.clone());
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            addresses.lock().expect("nobody panics").insert(id, listener.local_addr()?);
-            let roads = Roads::new(Arc::clone(&addresses));
+            let listener = places.listen(id).await?;
+            let roads = Roads::new(&places);
             let raft = Raft::<Types>::new(
                 id,
                 Arc::clone(&config),

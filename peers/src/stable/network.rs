@@ -1,9 +1,6 @@
-//! How openraft's nodes reach each other: postcard over one connection for each pair and direction.
+//! How openraft's nodes reach each other: its requests and answers in postcard.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use openraft::error::{InstallSnapshotError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::RPCOption;
@@ -17,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::Types;
-use crate::link::{self, Link};
+use crate::link;
+use crate::roads::{Road, Roads};
 
 type Failed<E = openraft::error::Infallible> = RPCError<u64, BasicNode, RaftError<u64, E>>;
 
@@ -28,62 +26,24 @@ enum Request {
     Install(InstallSnapshotRequest<Types>),
 }
 
-/// Connections to the others, which all clients of one node share.
-#[derive(Clone)]
-pub(super) struct Roads {
-    addresses: Arc<Mutex<BTreeMap<u64, SocketAddr>>>,
-    links: Arc<tokio::sync::Mutex<BTreeMap<u64, Link>>>,
-}
-
-impl Roads {
-    pub(super) fn new(addresses: Arc<Mutex<BTreeMap<u64, SocketAddr>>>) -> Roads {
-        Roads { addresses, links: Arc::default() }
-    }
-
-    async fn link(&self, to: u64) -> io::Result<Link> {
-        let mut links = self.links.lock().await;
-        if let Some(link) = links.get(&to) {
-            return Ok(link.clone());
-        }
-        let address =
-            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(&to).copied();
-        let link = Link::open(address.ok_or(io::ErrorKind::NotFound)?).await?;
-        links.insert(to, link.clone());
-        Ok(link)
-    }
-}
-
 impl RaftNetworkFactory<Types> for Roads {
     type Network = Road;
 
     async fn new_client(&mut self, to: u64, _: &BasicNode) -> Road {
-        Road { roads: self.clone(), link: None, to }
+        self.to(to)
     }
 }
 
-/// The way to one node.
-pub(super) struct Road {
-    roads: Roads,
-    link: Option<Link>,
-    to: u64,
-}
-
-impl Road {
-    async fn ask<T: DeserializeOwned, E>(&mut self, request: &Request) -> Result<T, Failed<E>>
-    where
-        E: std::error::Error + DeserializeOwned + 'static,
-    {
-        let unreachable = |error: io::Error| RPCError::Unreachable(Unreachable::new(&error));
-        let link = match &self.link {
-            Some(link) => link,
-            None => self.link.insert(self.roads.link(self.to).await.map_err(unreachable)?),
-        };
-        let request = postcard::to_stdvec(request).map_err(io::Error::other);
-        let answer = link.ask(request.map_err(unreachable)?).await.map_err(unreachable)?;
-        let answer: Result<T, RaftError<u64, E>> =
-            postcard::from_bytes(&answer).map_err(io::Error::other).map_err(unreachable)?;
-        answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.to, error)))
-    }
+async fn ask<T: DeserializeOwned, E>(road: &mut Road, request: &Request) -> Result<T, Failed<E>>
+where
+    E: std::error::Error + DeserializeOwned + 'static,
+{
+    let unreachable = |error: io::Error| RPCError::Unreachable(Unreachable::new(&error));
+    let request = postcard::to_stdvec(request).map_err(io::Error::other).map_err(unreachable)?;
+    let answer = road.ask(request).await.map_err(unreachable)?;
+    let answer: Result<T, RaftError<u64, E>> =
+        postcard::from_bytes(&answer).map_err(io::Error::other).map_err(unreachable)?;
+    answer.map_err(|error| RPCError::RemoteError(RemoteError::new(road.to, error)))
 }
 
 impl RaftNetwork<Types> for Road {
@@ -92,7 +52,7 @@ impl RaftNetwork<Types> for Road {
         rpc: AppendEntriesRequest<Types>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
-        self.ask(&Request::Append(rpc)).await
+        ask(self, &Request::Append(rpc)).await
     }
 
     async fn install_snapshot(
@@ -100,7 +60,7 @@ impl RaftNetwork<Types> for Road {
         rpc: InstallSnapshotRequest<Types>,
         _: RPCOption,
     ) -> Result<InstallSnapshotResponse<u64>, Failed<InstallSnapshotError>> {
-        self.ask(&Request::Install(rpc)).await
+        ask(self, &Request::Install(rpc)).await
     }
 
     async fn vote(
@@ -108,7 +68,7 @@ impl RaftNetwork<Types> for Road {
         rpc: VoteRequest<u64>,
         _: RPCOption,
     ) -> Result<VoteResponse<u64>, Failed> {
-        self.ask(&Request::Vote(rpc)).await
+        ask(self, &Request::Vote(rpc)).await
     }
 }
 

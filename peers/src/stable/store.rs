@@ -11,10 +11,9 @@ use openraft::{
     AnyError, Entry, EntryPayload, LogId, LogState, OptionalSend, RaftLogReader,
     RaftSnapshotBuilder, SnapshotMeta, StorageError, StorageIOError, StoredMembership, Vote,
 };
-use serde::Serialize;
 
 use super::Types;
-use crate::wal::Wal;
+use crate::wal::{self, Wal};
 
 type Outcome<T> = Result<T, StorageError<u64>>;
 
@@ -32,20 +31,7 @@ struct State {
     vote: Option<Vote<u64>>,
 }
 
-/// What is written to the file.
-#[derive(Serialize)]
-enum Change<'a> {
-    Append(&'a [Entry<Types>]),
-    Vote(&'a Vote<u64>),
-    TruncateFrom(u64),
-    PurgeUpTo(u64),
-}
-
-impl Change<'_> {
-    fn bytes(&self) -> Outcome<Vec<u8>> {
-        postcard::to_stdvec(self).map_err(failed)
-    }
-}
+type Change<'a> = wal::Change<'a, Entry<Types>, Vote<u64>>;
 
 fn failed(error: impl std::error::Error + 'static) -> StorageError<u64> {
     StorageIOError::write_logs(AnyError::new(&error)).into()
@@ -84,7 +70,10 @@ impl RaftLogStorage<Types> for Store {
     }
 
     async fn save_vote(&mut self, vote: &Vote<u64>) -> Outcome<()> {
-        self.wal.append_and_wait(Change::Vote(vote).bytes()?).await.map_err(failed)?;
+        self.wal
+            .append_and_wait(Change::Vote(vote).bytes().map_err(failed)?)
+            .await
+            .map_err(failed)?;
         self.lock().vote = Some(*vote);
         Ok(())
     }
@@ -100,21 +89,21 @@ impl RaftLogStorage<Types> for Store {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<Entry<Types>> = entries.into_iter().collect();
-        let record = Change::Append(&entries).bytes()?;
+        let record = Change::Append(&entries).bytes().map_err(failed)?;
         self.lock().entries.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
         self.wal.append(record, |outcome| callback.log_io_completed(outcome));
         Ok(())
     }
 
     async fn truncate(&mut self, from: LogId<u64>) -> Outcome<()> {
-        let record = Change::TruncateFrom(from.index).bytes()?;
+        let record = Change::TruncateFrom(from.index).bytes().map_err(failed)?;
         self.wal.append_and_wait(record).await.map_err(failed)?;
         self.lock().entries.split_off(&from.index);
         Ok(())
     }
 
     async fn purge(&mut self, up_to: LogId<u64>) -> Outcome<()> {
-        let record = Change::PurgeUpTo(up_to.index).bytes()?;
+        let record = Change::PurgeUpTo(up_to.index).bytes().map_err(failed)?;
         self.wal.append_and_wait(record).await.map_err(failed)?;
         let mut state = self.lock();
         state.entries = state.entries.split_off(&(up_to.index + 1));
