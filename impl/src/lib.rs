@@ -11,7 +11,8 @@
 //!
 //! The model checker explores [`quorate_spec::Protocol::step`], and the driver calls the same
 //! function. Nothing in this crate decides about terms, votes, quorums or commits: it moves bytes,
-//! clocks and effects. What it has to keep, and does keep:
+//! clocks and effects. It chooses the moment at which the node hears of a durable state of its machine,
+//! and any moment is right (rule S12). What it has to keep, and does keep:
 //!
 //! * **One owner.** One task owns the node and feeds it one input after the other.
 //! * **Effect order.** The effects of a step are performed in the order of their fields.
@@ -21,8 +22,10 @@
 //!   no timer fires early.
 //! * **Published first.** What readers may see changes before the message leaves that makes the old
 //!   view false, and before anyone hears of a commit.
-//! * **Never blocked.** Writes, commands and snapshots are performed on threads of their own; a
-//!   snapshot is written from a view of the machine, which goes on meanwhile.
+//! * **Never blocked** by writes, commands and snapshots, which are performed on threads of their own; a
+//!   snapshot is written from a view of the machine, which goes on meanwhile. But the task itself reads
+//!   what is in memory no more: entries older than `DiskOptions::recent_bytes`, those that a restarted
+//!   node has yet to apply, and a state longer than `DiskOptions::state_bytes`.
 //! * **Fail-stop.** After a failed write the node says and acknowledges nothing more.
 //!
 //! # Three nodes in one process
@@ -98,9 +101,11 @@
 //!
 //! # Nothing grows without a bound
 //!
-//! Queues have the lengths of [`Limits`]; commands that wait are counted in bytes; the log that is
-//! not committed is bounded by [`Params::max_uncommitted`](quorate_spec::Params::max_uncommitted), and
-//! what was applied by the next snapshot. What does not fit is refused as
+//! Queues have the lengths of [`Limits`]; commands that wait to be proposed are counted in bytes, and
+//! everything else in pieces: entries on their way to the machine, packets that have arrived. The log
+//! that is not committed is bounded by
+//! [`Params::max_uncommitted`](quorate_spec::Params::max_uncommitted), and what was applied by the next
+//! snapshot, of which one at a time is on its way to the disk. What does not fit is refused as
 //! [`ProposeError::Overloaded`], and nothing has happened then.
 //!
 //! # Where to look

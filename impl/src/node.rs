@@ -107,8 +107,9 @@ pub struct RunningNode {
 ///
 /// # Errors
 /// [`StartError::Params`] where [`Params::validate`] refuses, [`StartError::Limits`] where
-/// [`Limits::validate`] does, [`StartError::ClockStops`] where the clock does not do for the lease, [`StartError::StateMissing`] and [`StartError::NotRestored`] where
-/// the storage is not whole, or is another machine's.
+/// [`Limits::validate`] does, [`StartError::ClockStops`] where the clock does not do for the lease,
+/// [`StartError::StateMissing`] and [`StartError::NotRestored`] where the storage is not whole, or is
+/// another machine's.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -198,6 +199,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let driver = Driver {
         protocol,
         kept: node.log().base().index,
+        offered: node.log().base().index,
         handed: Index::ZERO,
         reported: Index::ZERO,
         node,
@@ -216,7 +218,6 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         applied: applier.applied(),
         effects: Effects::default(),
         moving: BTreeMap::new(),
-        offered: Index::ZERO,
         incomplete: 0,
         observer: Observer::new(metrics, vitals_in, params.election_timeout),
         clock,

@@ -9,7 +9,10 @@ use quorate_model::guards::{Guard, Guards};
 use quorate_model::model::SliceModel;
 use quorate_model::mutation::Mutation;
 use quorate_model::narrate;
+use quorate_model::search::shortest;
 use quorate_model::slice::Slice;
+use quorate_model::slices;
+use quorate_spec::property::Claim;
 use stateright::{Model, Path};
 
 #[test]
@@ -48,6 +51,17 @@ fn every_guard_has_a_mutant() {
     for guard in Guard::ALL {
         assert!(broken.contains(guard), "no mutant breaks {}", guard.name());
     }
+}
+
+/// Bug F19: what the mutant of F18 breaks among three servers it breaks in a cluster of one as well.
+#[test]
+fn a_cluster_of_one_that_reads_too_early_is_found() {
+    let slice = slices::named("reads-single").expect("it is in the catalogue");
+    let found =
+        |guards| shortest(&SliceModel::new(slice, guards), Claim::LinearizableRead, 1_000).1;
+    let trace = found(Guards::broken(Mutation::ReadsBeforeOwnCommit));
+    assert!(trace.is_some_and(|trace| trace.steps.len() > 2), "it commits, crashes and reads");
+    assert!(found(Guards::sound()).is_none());
 }
 
 #[test]

@@ -39,6 +39,29 @@ fn runs_a_node_until_it_is_killed() {
     panic!("it has ended by itself: {ended:?}");
 }
 
+/// Whoever types a wrong command is told what is wrong with it, and nothing is founded by it.
+#[test]
+fn a_wrong_start_says_what_is_wrong_and_founds_nothing() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let directory = folder.path().join("node").display().to_string();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let taken = taken.local_addr().expect("it has one").to_string();
+    let starts: [(&str, &str, &[&str], &str); 5] = [
+        ("1", "127.0.0.1:0", &[], "node 1 is not in the list"),
+        ("4", "127.0.0.1:0", &["1=127.0.0.1:1"], "node 4 is not in the list"),
+        ("x", "127.0.0.1:0", &["1=127.0.0.1:1"], "usage: kv ID"),
+        ("1", "nonsense", &["1=127.0.0.1:1"], "nonsense: invalid socket address"),
+        ("1", &taken, &["1=127.0.0.1:1"], &format!("{taken}: Address already in use")),
+    ];
+    for (id, clients, peers, why) in starts {
+        let words = [id, &directory, clients].into_iter().chain(peers.iter().copied());
+        let arguments: Vec<String> = words.map(str::to_owned).collect();
+        let said = kv::run(&arguments).expect_err("it is wrong").to_string();
+        assert!(said.contains(why), "{said:?} instead of {why:?}");
+    }
+    assert!(!folder.path().join("node").exists());
+}
+
 /// Three processes on this machine.
 struct Cluster {
     folder: TempDir,

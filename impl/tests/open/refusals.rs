@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use quorate::net::tls::certificate_name;
 use quorate::net::{
-    Addresses, ClusterId, Fault, LinkState, Objection, Security, Tls, TlsError, TlsFault,
-    TransportError,
+    Addresses, ClusterId, Fault, LinkState, NetLimits, Objection, Security, Tls, TlsError,
+    TlsFault, TransportError,
 };
 use quorate::{
-    Begin, Builder, Command, Node, NodeError, OpenError, Response, Site, StartError, StateMachine,
+    Begin, Builder, Command, Limits, Node, NodeError, OpenError, Response, Site, StartError,
+    StateMachine,
 };
 use quorate_spec::{Duration, NodeId, Params};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -115,6 +116,22 @@ async fn a_start_that_fails_leaves_the_directory_free() {
         assert!(matches!(error, NodeError::Start(StartError::Params(_))), "{error}");
     }
     nothing_is_lost(used).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_that_a_node_cannot_run_with_are_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let directory = folder.path().join("node");
+    let (zero, short) = (
+        Builder::new(NodeId(1)).limits(Limits { entries_per_batch: 0, ..Limits::default() }),
+        Builder::new(NodeId(1)).network(NetLimits { max_frame: 1 << 20, ..NetLimits::default() }),
+    );
+    for (builder, why) in [(zero, "`entries_per_batch` is 0"), (short, "`max_frame` is 1048576")] {
+        let error = builder.open(site(&directory), Journal::default()).await.expect_err("unfit");
+        assert!(matches!(error, NodeError::Start(StartError::Limits(_))), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+        assert!(!directory.exists(), "the directory waits for a node that can run");
+    }
 }
 
 /// A machine that cannot read any state.
