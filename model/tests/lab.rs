@@ -58,6 +58,7 @@ fn without_pre_vote_a_server_that_was_cut_off_deposes_the_leader_and_with_it_nob
 
 #[test]
 fn the_conclusion_of_scene_1_counts_what_the_isolated_server_did_and_nothing_else() {
+    let mut explained = 0;
     for seed in 85..95 {
         let run = told(&format!("scene=pre-vote&seed={seed}"));
         let (naive, sentence) = (&run.lanes[0], &run.verdict.sentence);
@@ -72,7 +73,13 @@ fn the_conclusion_of_scene_1_counts_what_the_isolated_server_did_and_nothing_els
         let behind = naive.behind.iter().any(|candidate| candidate.server == 2);
         let won = leaders(naive).iter().any(|(server, _)| *server == 2);
         assert_eq!(sentence.contains("its log was behind"), behind && !won, "{seed}: {sentence}");
+        // What the other lane's voters said is told where they did say it, before they were heard.
+        let refused = run.lanes[1].behind.iter().any(|it| it.server == 2 && it.at > 2_500_000);
+        let told = sentence.contains("told it no under Pre-Vote");
+        assert_eq!(told, refused && behind && !won, "{seed}: {sentence}");
+        explained += u64::from(told);
     }
+    assert!(explained >= 3, "only {explained} of 10 runs say why n2 was told no");
     // Without writes no log is behind, and with this one switch alone the server that asks may win.
     let run = told("scene=pre-vote&writes=0");
     for words in ["its log was behind", "fewer write", "no write had"] {

@@ -33,7 +33,7 @@ pub struct LaneRecord {
     pub contradicted: Vec<Happened>,
     /// Each command that found no leader.
     pub refused: Vec<i64>,
-    /// Each candidate that was refused a vote because its log was behind.
+    /// Each server that was refused a vote or a pre-vote because its log was behind.
     pub behind: Vec<Happened>,
     /// Each read.
     pub reads: Vec<ReadRecord>,

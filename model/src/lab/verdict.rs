@@ -59,7 +59,8 @@ fn pre_vote(setup: &Setup, lanes: &[LaneRecord]) -> Option<String> {
         let vain = format!(" All for nothing: n{id} itself could not win, for its log was behind.");
         let why = " That is also why the others told it no under Pre-Vote; where nothing is written \
                    they might say yes, unless they promise not to vote while they hear a leader.";
-        if asks.behind.is_empty() { vain } else { vain + why }
+        let told_so = asks.behind.iter().any(|it| it.server == id && it.at > back);
+        if told_so { vain + why } else { vain }
     } else {
         String::new()
     };

@@ -315,11 +315,12 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Notes a candidate that cannot win, because its log is behind.
+    /// Notes whoever asks for votes or pre-votes and cannot win, because its log is behind.
     fn note_behind(&mut self, input: &Input, effects: &Effects) {
         let Input::Receive(Envelope { from, message, .. }) = input else { return };
         let behind = |refusal: &Refusal| matches!(refusal, Refusal::LogNotUpToDate { .. });
-        if matches!(message.body, Body::RequestVote { .. }) && effects.refused.iter().any(behind) {
+        let asks = matches!(message.body, Body::RequestVote { .. } | Body::PreVote { .. });
+        if asks && effects.refused.iter().any(behind) {
             let (at, term) = (self.recorder.time(self.now), message.term.0);
             self.recorder.record.behind.push(Happened { at, server: from.0, term });
         }
