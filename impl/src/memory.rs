@@ -173,11 +173,11 @@ impl Storage for MemoryStorage {
     }
 
     fn state(&self, last: EntryId) -> Option<MachineState> {
-        self.contents.states.get(&last.index).filter(|state| state.last == last).cloned()
+        self.contents.state(last)
     }
 
     fn read(&self, id: EntryId) -> Option<Record> {
-        self.contents.records.get(&id.index).filter(|record| record.id == id).cloned()
+        self.contents.read(id)
     }
 
     async fn close(self) {
@@ -283,6 +283,16 @@ impl Contents {
 
     pub(crate) fn keep(&mut self, state: &MachineState) {
         self.states.insert(state.last.index, state.clone());
+    }
+
+    /// The state after this very entry.
+    pub(crate) fn state(&self, last: EntryId) -> Option<MachineState> {
+        self.states.get(&last.index).filter(|state| state.last == last).cloned()
+    }
+
+    /// The record of this very entry.
+    pub(crate) fn read(&self, id: EntryId) -> Option<Record> {
+        self.records.get(&id.index).filter(|record| record.id == id).cloned()
     }
 
     fn forget_states_before(&mut self, index: Index) {

@@ -10,6 +10,8 @@
 //! is named) and removes it. Exit code 0; 1 where the disk, the network or a node refuses something.
 
 mod alpha;
+#[path = "../../impl/examples/bench/cluster.rs"]
+mod cluster;
 mod contender;
 #[path = "../../impl/examples/bench/latencies.rs"]
 mod latencies;
@@ -39,8 +41,6 @@ type Failure = Box<dyn Error + Send + Sync>;
 const ALL: [u64; 3] = [1, 2, 3];
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
 const NAMES: [&str; 3] = ["quorate", "openraft 0.9.24", "openraft 0.10.0-alpha.37"];
-/// Commands that each machine keeps.
-const RING: usize = 128;
 
 /// What was asked for.
 struct Arguments {

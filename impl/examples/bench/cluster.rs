@@ -3,17 +3,18 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use quorate::clock::span;
 use quorate::disk::{DiskOptions, Syncs};
 use quorate::net::{Addresses, ClusterId, NetLimits, Security, TcpOptions, TcpTransport};
 use quorate::{
     Builder, Command, DiskStorage, Handle, Mail, Response, RunningNode, StateMachine, Wire,
 };
-use quorate_spec::{Configuration, NodeId, Params};
+use quorate_spec::{Configuration, NodeId};
 
 use crate::Failure;
+
+/// How many commands the machine keeps.
+pub(crate) const RING: usize = 128;
 
 const ALL: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
@@ -57,8 +58,11 @@ struct Member {
 }
 
 impl Cluster {
-    /// Founds a cluster in this folder.
-    pub(crate) async fn open(folder: &Path) -> Result<Cluster, Failure> {
+    /// Founds a cluster in this folder, of nodes that are built like this.
+    pub(crate) async fn open(
+        folder: &Path,
+        build: impl Fn(NodeId) -> Builder,
+    ) -> Result<Cluster, Failure> {
         let addresses = Addresses::new([] as [(NodeId, String); 0]);
         let mut nodes = Vec::new();
         for id in ALL {
@@ -81,11 +85,8 @@ impl Cluster {
                 packets: arrivals.packets,
                 mail: Some(Mail { post: network.clone(), letters: arrivals.letters }),
             };
-            let params =
-                Params::new(span(Duration::from_millis(1_000)), span(Duration::from_millis(100)))
-                    .with_lease(200, span(Duration::from_millis(1)));
-            let ring = Ring(vec![Vec::new(); 128], 0);
-            let running = Builder::new(id).params(params).start(storage, wire, ring)?;
+            let ring = Ring(vec![Vec::new(); RING], 0);
+            let running = build(id).start(storage, wire, ring)?;
             nodes.push(Member { running, network, syncs });
         }
         Ok(Cluster { nodes })

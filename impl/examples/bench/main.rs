@@ -23,6 +23,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use quorate::Builder;
+use quorate::clock::span;
+use quorate_spec::{NodeId, Params};
+
 use self::cluster::Cluster;
 use self::load::{Kind, Measured};
 use self::report::Report;
@@ -47,7 +51,7 @@ async fn main() -> Result<(), Failure> {
     let lines = (KINDS.len() * CLIENTS.len()) as u64;
     eprintln!("{lines} lines of {} s each", span.as_secs());
     let before = machine::sync_rate(folder.path(), span)?;
-    let cluster = Cluster::open(folder.path()).await?;
+    let cluster = Cluster::open(folder.path(), leased).await?;
     let leader = cluster.leader().await?;
     let mut all = Vec::new();
     for kind in KINDS {
@@ -62,6 +66,13 @@ async fn main() -> Result<(), Failure> {
     let peak = machine::peak_memory();
     Report { all, fdatasync: [before, after], peak, load: machine::load() }.print(json);
     Ok(())
+}
+
+/// A node that may read under a lease.
+fn leased(id: NodeId) -> Builder {
+    let (timeout, heartbeat) = (Duration::from_secs(1), Duration::from_millis(100));
+    let params = Params::new(span(timeout), span(heartbeat));
+    Builder::new(id).params(params.with_lease(200, span(Duration::from_millis(1))))
 }
 
 fn arguments() -> Result<Arguments, Failure> {

@@ -399,11 +399,11 @@ impl Storage for SimStorage {
     }
 
     fn state(&self, last: EntryId) -> Option<MachineState> {
-        self.contents.states.get(&last.index).filter(|state| state.last == last).cloned()
+        self.contents.state(last)
     }
 
     fn read(&self, id: EntryId) -> Option<Record> {
-        self.contents.records.get(&id.index).filter(|record| record.id == id).cloned()
+        self.contents.read(id)
     }
 
     async fn close(self) {

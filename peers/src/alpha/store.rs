@@ -125,14 +125,14 @@ impl RaftStateMachine<Types> for Machine {
     where
         S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
     {
-        self.ring.resize(crate::RING, Vec::new());
+        self.ring.resize(crate::cluster::RING, Vec::new());
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             self.applied = Some(entry.log_id);
             match entry.payload {
                 EntryPayload::Blank => {}
                 EntryPayload::Normal(command) => {
-                    self.ring[entry.log_id.index() as usize % crate::RING] = command.0;
+                    self.ring[entry.log_id.index() as usize % crate::cluster::RING] = command.0;
                 }
                 EntryPayload::Membership(membership) => {
                     self.membership =

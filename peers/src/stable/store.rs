@@ -135,13 +135,13 @@ impl RaftStateMachine<Types> for Machine {
         I::IntoIter: OptionalSend,
     {
         let mut answers = Vec::new();
-        self.ring.resize(crate::RING, Vec::new());
+        self.ring.resize(crate::cluster::RING, Vec::new());
         for entry in entries {
             self.applied = Some(entry.log_id);
             match entry.payload {
                 EntryPayload::Blank => {}
                 EntryPayload::Normal(command) => {
-                    self.ring[entry.log_id.index as usize % crate::RING] = command;
+                    self.ring[entry.log_id.index as usize % crate::cluster::RING] = command;
                 }
                 EntryPayload::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
