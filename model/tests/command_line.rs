@@ -3,11 +3,9 @@
 
 #![allow(missing_docs)]
 
-mod common;
-
 use std::process::{Command, Stdio};
 
-use common::{quorate_model, refusal};
+use crate::common::{quorate_model, refusal};
 
 #[test]
 fn a_wrong_number_is_one_clear_line() {

@@ -3,17 +3,12 @@
 
 #![allow(missing_docs)]
 
-mod common;
-#[path = "common/connections.rs"]
-mod connections;
-#[path = "common/mutants.rs"]
-mod mutants;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-use mutants::MUTANTS;
+use crate::common::connections;
+use crate::common::mutants::MUTANTS;
 use quorate_model::explorer::{
     ActorWalk, AddressError, Choice, Counterexample, Explored, Replayed, Scenario, ServeError,
     SliceWalk, TraceWalk, Walk, choose, drawing, export, follow, hash, serve, shortest,
@@ -192,7 +187,7 @@ fn a_recorded_run_is_walked_through_with_its_sentences() {
 
 /// The one line of an error of `explore`.
 fn refusal(arguments: &[&str]) -> String {
-    common::refusal(&[&["explore"], arguments].concat())
+    crate::common::refusal(&[&["explore"], arguments].concat())
 }
 
 #[test]

@@ -3,13 +3,11 @@
 
 #![allow(missing_docs)]
 
-#[path = "common/connections.rs"]
-mod connections;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
+use crate::common::connections;
 use quorate_model::explorer::choose;
 use quorate_model::lab::{Counts, Happened, LaneRecord, Note, Run, SCENES, Setup, Tone, bind, run};
 

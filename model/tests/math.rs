@@ -3,11 +3,9 @@
 
 #![allow(missing_docs)]
 
-mod common;
-
 use std::path::Path;
 
-use common::{quorate_model, refusal};
+use crate::common::{quorate_model, refusal};
 use quickcheck::{Gen, QuickCheck, Testable};
 use quorate_model::math::binomial::{at_least, at_least_of, choose};
 use quorate_model::math::estimate::{Estimate, Share, Z95};

@@ -1,4 +1,5 @@
-//! Every mutant is killed by the claim that it names, and its trace replays in Stateright.
+//! What breaks which guard, and how a counterexample reads. That each mutant is killed is seen in
+//! `everything`.
 
 #![allow(missing_docs)]
 
@@ -10,40 +11,8 @@ use quorate_model::model::SliceModel;
 use quorate_model::mutation::Mutation;
 use quorate_model::narrate;
 use quorate_model::search::shortest;
-use quorate_model::slice::Slice;
 use quorate_model::slices;
 use quorate_spec::property::Claim;
-use stateright::{Model, Path};
-
-#[test]
-fn every_mutant_is_killed_and_its_trace_replays() {
-    for mutation in Mutation::ALL {
-        let killed = kill(*mutation);
-        let (Some(slice), Some(trace)) = (killed.slice, killed.trace) else {
-            panic!("{} survives its slices {:?}", mutation.name(), mutation.slices());
-        };
-        // Without canonical names the states of the trace are the model's own.
-        let plain = SliceModel::new(
-            Slice { symmetric: false, forgets: false, ..slice },
-            Guards::broken(*mutation),
-        );
-        let actions: Vec<_> = trace.steps.iter().map(|(action, _)| *action).collect();
-        let path = Path::from_actions(&plain, trace.initial.clone(), &actions)
-            .unwrap_or_else(|| panic!("the trace of {} is a path", mutation.name()));
-        let last = path.last_state();
-        assert!(!plain.holds(last, mutation.killer()), "{} breaks its claim", mutation.name());
-        for state in path.clone().into_states().iter().rev().skip(1) {
-            assert!(plain.holds(state, mutation.killer()), "{} no earlier", mutation.name());
-        }
-        // The same trace under the sound rules is no path, or breaks nothing.
-        let sound =
-            SliceModel::new(Slice { symmetric: false, forgets: false, ..slice }, Guards::sound());
-        let initial = sound.init_states().remove(0);
-        if let Some(path) = Path::from_actions(&sound, initial, &actions) {
-            assert!(sound.false_claims(path.last_state()).is_empty(), "{}", mutation.name());
-        }
-    }
-}
 
 #[test]
 fn every_guard_has_a_mutant() {

@@ -1,10 +1,8 @@
 //! Check-quorum: a leader that no quorum answers leads no more (thesis §6.2).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::*;
 use quorate_spec::role::Cause;
 use quorate_spec::{Body, Configuration, Index, Input, Params, RoleName, Term};
 

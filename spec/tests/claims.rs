@@ -1,13 +1,11 @@
 //! The claims themselves: the ledger names real functions, and each function can say no.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::dice::{Dice, check};
-use common::{Setup, entries, entry, n, voters};
+use crate::common::dice::{Dice, check};
+use crate::common::{Setup, entries, entry, n, voters};
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::property::cluster::{log_matching, quorums_intersect};
 use quorate_spec::property::history::{Event, History, events};
@@ -150,7 +148,7 @@ fn quorums_of_one_configuration_intersect_and_of_others_may_not() {
     assert!(quorums_intersect(&Sound, &voters(&[1, 2, 3]), &voters(&[1, 2, 3, 4])));
     assert!(!quorums_intersect(&Sound, &voters(&[1, 2, 3]), &voters(&[1, 2, 3, 4, 5])));
     assert!(!quorums_intersect(&Sound, &voters(&[1, 2]), &voters(&[3])));
-    let both = common::joint(&[1, 2, 3], &[4, 5, 6]);
+    let both = crate::common::joint(&[1, 2, 3], &[4, 5, 6]);
     assert!(quorums_intersect(&Sound, &voters(&[1, 2, 3]), &both));
     assert!(quorums_intersect(&Sound, &both, &voters(&[4, 5, 6])));
 }

@@ -2,12 +2,10 @@
 //! writes and its rounds of reads, and with renaming the servers.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::dice::check;
-use common::play::{Outcome, play};
-use common::script::{Move, Start, Turn};
-use common::*;
+use crate::common::dice::check;
+use crate::common::play::{Outcome, play};
+use crate::common::script::{Move, Start, Turn};
+use crate::common::*;
 use quorate_spec::{
     Body, Effects, Envelope, Input, Instant, Message, NodeId, Outgoing, ReadView, Rename, Stamp,
     Term, WriteId,

@@ -1,10 +1,8 @@
 //! Durability: no message says more than a crash would recover (thesis §3.8, rules P1 to P7).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::*;
 use quorate_spec::{
     Body, Effects, Gate, HardState, Index, Input, Instant, Outgoing, Refusal, RoleName, Term,
     WriteId,

@@ -1,9 +1,7 @@
 //! Elections: who gets a vote, who counts it, and who leads (thesis §3.4, §3.6.1, §4.2.3).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use quorate_spec::{
     Configuration, Envelope, Input, Instant, Message, NodeId, Refusal, RoleName, Term,
 };

@@ -1,9 +1,7 @@
 //! What a review of the transition functions found, and what they do instead.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use quorate_spec::log::Run;
 use quorate_spec::property::step::pre_vote_sound;
 use quorate_spec::{Body, Entries, Fatal, Index, Input, Instant, Refusal, RoleName, Term};

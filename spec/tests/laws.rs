@@ -1,12 +1,10 @@
 //! Laws of the data: each type against a deliberately dumb alternative.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::dice::{Dice, check};
-use common::{
+use crate::common::dice::{Dice, check};
+use crate::common::{
     accepted, conflict, entries, entry, heartbeat, install, pre_vote, pre_vote_reply, read_index,
     read_index_reply, request_vote, stale, vote, voters,
 };

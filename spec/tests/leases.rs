@@ -1,10 +1,8 @@
 //! Lease reads: how long a leader may answer without asking anyone (thesis §6.4.1, rules L1 to L13).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::*;
 use quorate_spec::{
     Configuration, Duration, Effects, Envelope, Input, Instant, Lease, Message, Params, ReadView,
     Refusal, RoleName, Stamp, Term,

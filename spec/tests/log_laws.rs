@@ -1,10 +1,8 @@
 //! Laws of the log: runs, configurations and a boundary against a list of entries.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::dice::{Dice, check};
-use common::{entries, entry, voters};
+use crate::common::dice::{Dice, check};
+use crate::common::{entries, entry, voters};
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::{Configuration, Entries, EntryId, Index, Log, NodeId, Snapshot, Term};
 

@@ -2,9 +2,7 @@
 //! to §4.3, rules J1 to J12).
 #![allow(missing_docs)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use quorate_spec::role::Cause;
 use quorate_spec::{
     Body, Configuration, Effects, Entries, Envelope, Index, Input, Message, NodeId, Refusal,
@@ -395,7 +393,7 @@ fn a_message_to_another_incarnation_is_refused() {
 /// §4.3: from three to five servers and back to one, by requests to whoever leads; each commits.
 #[test]
 fn a_cluster_grows_from_three_to_five_and_shrinks_to_one() {
-    let mut cluster = common::cluster::Cluster::new(3, params());
+    let mut cluster = crate::common::cluster::Cluster::new(3, params());
     let leader = cluster.elect();
     for id in [4, 5] {
         cluster.join(id);
@@ -416,7 +414,7 @@ fn a_cluster_grows_from_three_to_five_and_shrinks_to_one() {
 /// §4.2.2, §4.2.3: the removed leader's cluster elects another one, whom it does not disturb.
 #[test]
 fn a_cluster_that_removes_its_leader_elects_another_and_keeps_it() {
-    let mut cluster = common::cluster::Cluster::new(3, params());
+    let mut cluster = crate::common::cluster::Cluster::new(3, params());
     let removed = cluster.elect();
     let others: Vec<u64> = cluster.ids().into_iter().filter(|id| *id != removed).collect();
     cluster.step(removed, ask_for(&others, &[]));

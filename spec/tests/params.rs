@@ -1,10 +1,8 @@
 //! Parameters: what cannot work together is refused at the start, with what would (rule L12).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::dice::check;
-use common::*;
+use crate::common::dice::check;
+use crate::common::*;
 use quorate_spec::{Duration, Lease, Params, ParamsError};
 
 /// Rule L12: what cannot work is refused at the start, with what would.

@@ -2,11 +2,9 @@
 //! call again.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
 use std::cell::RefCell;
 
-use common::*;
+use crate::common::*;
 use quorate_spec::role::Pace;
 use quorate_spec::{Duration, EntryId, Index, Input, Instant, Limit, Params, Room};
 

@@ -1,10 +1,8 @@
 //! Pre-vote: asking before raising the term (thesis §9.6, §4.2.3).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::*;
 use quorate_spec::{Body, Input, Instant, Params, Refusal, RoleName, Term};
 
 fn voter(log: &[u64]) -> Server {

@@ -1,10 +1,8 @@
 //! Linearizable reads by a round of messages: Read-Index (thesis §6.4, rules R1 to R9).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::reading::{leader, leader_of, request, round_trip};
-use common::*;
+use crate::common::reading::{leader, leader_of, request, round_trip};
+use crate::common::*;
 use quorate_spec::{
     Body, Configuration, Envelope, Input, Message, Params, Refusal, RoleName, Stamp, Term,
 };

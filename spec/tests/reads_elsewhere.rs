@@ -2,11 +2,9 @@
 //! §6.4, rules R6 and R8).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::reading::{leader, request, round_trip};
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::reading::{leader, request, round_trip};
+use crate::common::*;
 use quorate_spec::{Body, Effects, Refusal, RoleName};
 
 /// The only answer to a read that these effects give: it failed.

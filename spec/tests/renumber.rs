@@ -2,10 +2,8 @@
 //! next one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::dice::check;
-use common::script::{Move, Start, Turn};
+use crate::common::dice::check;
+use crate::common::script::{Move, Start, Turn};
 use quorate_spec::{
     Body, Effects, Entries, EntryId, Fatal, Index, Input, Limit, Log, Node, Numbers, Outgoing,
     Renumber, Term,
@@ -116,7 +114,7 @@ fn a_step_commutes_with_renumbering_terms_and_indices() {
 #[test]
 fn an_entry_whose_index_becomes_that_of_the_one_before_it_is_gone() {
     let log = |ids: &[(u64, u64)]| {
-        let mut log = Log::new(common::voters(&[1, 2, 3]));
+        let mut log = Log::new(crate::common::voters(&[1, 2, 3]));
         for (term, index) in ids {
             log.append(&Entries::of_term(Index(index - 1), Term(*term), 1));
         }

@@ -1,10 +1,8 @@
 //! Replication: what a follower takes, and when a leader commits (thesis §3.5, §3.6).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::*;
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Effects, EntryId, Fatal, Index, Input, Params, Proposed,
     Refusal, RoleName, Term,

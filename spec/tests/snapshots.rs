@@ -1,9 +1,7 @@
 //! Snapshots: taking, sending and installing them (thesis §5.1, §5.3, rules S1 to S12).
 #![allow(missing_docs)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::log::Run;
 use quorate_spec::role::Pace;

@@ -1,14 +1,12 @@
 //! Laws of a step: what holds of every server, whatever happens to it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::dice::check;
-use common::play::{Outcome, play};
-use common::script::{Move, Start, Turn};
-use common::{E, HEARTBEAT, Server, Setup};
+use crate::common::dice::check;
+use crate::common::play::{Outcome, play};
+use crate::common::script::{Move, Start, Turn};
+use crate::common::{E, HEARTBEAT, Server, Setup};
 use quickcheck::{Arbitrary, Gen};
 use quorate_spec::property::release::{
     message_term_persisted, vote_durability, vote_in, vote_once_per_term,

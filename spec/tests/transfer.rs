@@ -1,10 +1,8 @@
 //! Leadership is handed over (thesis §3.10, §4.2.3, §6.4.1).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::cluster::Cluster;
-use common::*;
+use crate::common::cluster::Cluster;
+use crate::common::*;
 use quorate_spec::role::Cause;
 use quorate_spec::{
     Body, Configuration, Input, Message, Params, Refusal, RoleName, Target, Term, Token, WriteId,

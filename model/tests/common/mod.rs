@@ -1,5 +1,8 @@
 //! The program as people run it.
 
+pub(crate) mod connections;
+pub(crate) mod mutants;
+
 use std::process::{Command, Output};
 
 pub(crate) fn quorate_model(arguments: &[&str]) -> Output {
