@@ -176,7 +176,7 @@ fn late_messages_and_spent_votes_do_not_change_the_verdict_on_the_rules_or_on_an
 }
 
 #[test]
-#[ignore = "a quarter of an hour: cargo test -p quorate-model --test reductions -- --ignored"]
+#[ignore = "a quarter of an hour: cargo test -p quorate-model --test model reductions -- --ignored"]
 fn nor_do_they_at_larger_bounds() {
     let named = |name| slices::named(name).expect("it is in the catalogue");
     let two = |slice| Slice { servers: 2, ..slice };

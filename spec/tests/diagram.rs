@@ -23,6 +23,6 @@ fn the_readme_shows_the_diagram_of_the_table_of_transitions() {
     assert_eq!(
         block, diagram,
         "spec/README.md shows another diagram than role::TRANSITIONS draws. If the change is \
-         meant: QUORATE_BLESS=1 cargo test -p quorate-spec --test diagram"
+         meant: QUORATE_BLESS=1 cargo test -p quorate-spec --test spec diagram"
     );
 }

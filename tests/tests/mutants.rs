@@ -10,7 +10,7 @@
 //! lease's own length is rounded by) and `StaleAnswersConfirm` (a server has to lead again in the
 //! very term in which a late request of an earlier one was answered: no run in ten thousand).
 //!
-//! `QUORATE_BLESS=1 cargo test -p quorate-tests --test mutants` writes the shrunk runs to
+//! `QUORATE_BLESS=1 cargo test -p quorate-tests --test runs mutants` writes the shrunk runs to
 //! `tests/traces`, where a change of the specification has made them show nothing.
 
 #![allow(clippy::unwrap_used, missing_docs)]

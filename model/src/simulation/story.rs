@@ -163,7 +163,7 @@ pub fn tell(setup: &Setup, trace: &Trace) -> String {
     format!(
         "{}\n\n{setup}, {} steps, the first {skipped} left out:\n\n{}\n\n{}\n\
          To replay it, save the following as tests/traces/<name>.trace and run\n\
-         `cargo test -p quorate-tests --test traces -- --nocapture`:\n\n{}",
+         `cargo test -p quorate-tests --test runs traces -- --nocapture`:\n\n{}",
         play.cluster.found().watched(setup.watch),
         trace.0.len(),
         paragraphs[skipped..].join("\n"),
