@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quorate::disk::Register;
 use quorate::net::{Addresses, ClusterId, NetLimits, Security, TcpOptions, TcpTransport, Tls};
 use quorate::{Content, Packet, Record, Transport};
 use quorate_spec::{Body, Entries, EntryId, Envelope, Index, Message, NodeId, Term};
@@ -54,6 +55,7 @@ async fn start(
         addresses: addresses.clone(),
         security,
         limits: NetLimits::default(),
+        register: Register::default(),
     };
     let (transport, arrivals) = TcpTransport::start(options).await?;
     Ok((transport, arrivals.packets))

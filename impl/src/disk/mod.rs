@@ -32,6 +32,7 @@ mod mark;
 mod panics;
 mod recent;
 mod recovery;
+mod register;
 mod states;
 mod syncs;
 mod trees;
@@ -47,6 +48,8 @@ use tokio::sync::watch;
 
 pub use self::directory::Identity;
 pub use self::error::OpenError;
+pub(crate) use self::register::Known;
+pub use self::register::{DirectoryId, Register};
 pub use self::syncs::Syncs;
 
 use self::codec::{Codec, Head};
@@ -55,6 +58,7 @@ use self::engine::Engine;
 use self::mark::Mark;
 use self::recent::Recent;
 use self::recovery::Recovered;
+use self::register::OnDisk;
 use self::states::Shelf;
 use self::writer::{Job, Queue, Writer, Writing, Written};
 use crate::record::{MachineState, Record};
@@ -101,6 +105,7 @@ pub struct DiskStorage {
     report: Weak<watch::Sender<Progress>>,
     progress: watch::Receiver<Progress>,
     syncs: Syncs,
+    register: Register,
 }
 
 impl DiskStorage {
@@ -114,6 +119,7 @@ impl DiskStorage {
         let identity = directory.identity;
         let codec = Codec { seed: identity.incarnation };
         let (engine, mark, recovered) = recover(&directory, codec, configuration)?;
+        let register = Register::open(&directory.register(), identity.incarnation)?;
         let Recovered { durable, group, states } = recovered;
 
         let base = durable.log.base();
@@ -148,6 +154,7 @@ impl DiskStorage {
                 purged: (base.index > Index::ZERO).then_some(Index::ZERO),
             },
             syncs: syncs.clone(),
+            _register: OnDisk(register.clone()),
             _directory: directory,
             report,
         };
@@ -169,6 +176,7 @@ impl DiskStorage {
             report: reports,
             progress,
             syncs,
+            register,
         })
     }
 
@@ -188,6 +196,12 @@ impl DiskStorage {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Whom this node has met, and on which directory: for its transport, which takes note there.
+    #[must_use]
+    pub fn register(&self) -> Register {
+        self.register.clone()
     }
 
     /// How often the log was synced since it was opened.
@@ -283,6 +297,7 @@ fn recover(
     if directory.is_new {
         create(&log, codec, configuration)?;
         directory::replace(&mark, &Mark::fresh(codec.seed, 0))?;
+        directory::replace(&directory.register(), &Register::fresh(codec.seed))?;
     }
     for part in [&log, &mark] {
         if !part.exists() {

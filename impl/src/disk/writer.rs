@@ -13,6 +13,7 @@ use crate::disk::codec::{Codec, Head, Manifest};
 use crate::disk::directory::Directory;
 use crate::disk::engine::{Batch, Engine};
 use crate::disk::mark::Mark;
+use crate::disk::register::OnDisk;
 use crate::disk::states::Shelf;
 use crate::disk::syncs::Syncs;
 use crate::record::Record;
@@ -53,6 +54,8 @@ pub(super) struct Writing {
     pub(super) queue: Queue,
     pub(super) log: Written,
     pub(super) syncs: Syncs,
+    /// Before the directory, which is somebody else's once it is unlocked.
+    pub(super) _register: OnDisk,
     pub(super) _directory: Directory,
     pub(super) report: Arc<watch::Sender<Progress>>,
 }

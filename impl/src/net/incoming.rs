@@ -14,6 +14,7 @@ use super::codec;
 use super::fault::Fault;
 use super::frame::{self, FrameReader, Kind};
 use super::greeting::{Greeting, Objection, Purpose};
+use super::meeting::{Unmet, meet};
 use super::peer::write;
 use super::seats::Seated;
 use super::shared::{Duplex, Shared, Stream};
@@ -103,25 +104,43 @@ async fn welcome(
     let greeting = Greeting::read(&mut stream).await?;
     let answer = Greeting::new(&shared.me, greeting.sender.id, greeting.purpose);
     let proven = || is(greeting.sender.id).then_some(()).ok_or(Objection::Certificate);
-    match greeting.judge(&shared.me).and_then(|version| proven().map(|()| version)) {
+    let judged = greeting.judge(&shared.me).and_then(|version| proven().map(|()| version));
+    let met = match judged {
+        Ok(version) => meet(shared, &greeting.sender).await.map(|()| version),
+        Err(objection) => Err(objection.into()),
+    };
+    match met {
         Ok(version) => {
             let seat = shared.seats.take(greeting.sender.id, greeting.purpose).await;
             answer.write(&mut stream).await?;
             Ok(Visitor { stream, version, greeting, seat })
         }
-        Err(objection) => refuse(stream, answer, objection).await,
+        Err(Unmet { objection, fault }) => {
+            tell(stream, answer, objection).await?;
+            Err(fault)
+        }
     }
 }
 
 async fn refuse<T>(
-    mut stream: impl Duplex,
+    stream: impl Duplex,
     answer: Greeting,
     objection: Objection,
 ) -> Result<T, Fault> {
+    tell(stream, answer, objection).await?;
+    Err(Fault::TurnedAway(objection))
+}
+
+/// Answers that there is no conversation, and why.
+async fn tell(
+    mut stream: impl Duplex,
+    answer: Greeting,
+    objection: Objection,
+) -> Result<(), Fault> {
     let answer = Greeting { verdict: Some(objection), ..answer };
     answer.write(&mut stream).await?;
     farewell(stream).await;
-    Err(Fault::TurnedAway(objection))
+    Ok(())
 }
 
 /// Ends a connection so that the other side can read what was written last: a socket that is closed

@@ -19,6 +19,7 @@ use super::seats::Seats;
 use super::snapshot::Shelf;
 use super::status::Heard;
 use super::tls::Security;
+use crate::disk::Register;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) security: Security,
     pub(crate) limits: NetLimits,
     pub(crate) addresses: Addresses,
+    pub(crate) register: Register,
     pub(crate) inbox: mpsc::Sender<Packet>,
     pub(crate) letters: mpsc::Sender<(NodeId, Payload)>,
     pub(crate) seats: Seats,

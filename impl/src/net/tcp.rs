@@ -24,6 +24,7 @@ use super::shared::{Shared, Visits};
 use super::snapshot::Shelf;
 use super::status::TransportStatus;
 use super::tls::{Security, TlsError};
+use crate::disk::Register;
 use crate::forward::Post;
 use crate::record::Payload;
 use crate::transport::{Packet, Transport};
@@ -43,6 +44,9 @@ pub struct TcpOptions {
     pub security: Security,
     /// How much it takes, and how long it waits.
     pub limits: NetLimits,
+    /// Whom the node has met: that of its [`DiskStorage`](crate::DiskStorage). The default is for a node
+    /// without a directory, which nothing keeps from voting twice when it is started anew.
+    pub register: Register,
 }
 
 /// Why a transport does not start.
@@ -89,14 +93,15 @@ impl TcpTransport {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(options: TcpOptions) -> Result<(TcpTransport, Arrivals), TransportError> {
-        let TcpOptions { cluster, id, listen, addresses, security, limits } = options;
+        let TcpOptions { cluster, id, listen, addresses, security, limits, register } = options;
         if let Security::Tls(tls) = &security {
             tls.is_of(&cluster, id)?;
         }
         let failed = |error| TransportError::Listen { address: listen.clone(), error };
         let listener = TcpListener::bind(&listen).await.map_err(failed)?;
         let listening = listener.local_addr().map_err(failed)?;
-        let me = Identity { cluster, id, incarnation: Incarnation::draw()? };
+        let (incarnation, directory) = (Incarnation::draw()?, register.own());
+        let me = Identity { cluster, id, incarnation, directory };
         match &security {
             Security::Open => tracing::warn!(
                 node = %id, cluster = %me.cluster, %listening,
@@ -114,6 +119,7 @@ impl TcpTransport {
             security,
             limits,
             addresses,
+            register,
             inbox,
             letters: letters_in,
             seats: Seats::default(),

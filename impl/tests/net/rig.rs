@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate::disk::Register;
 use quorate::net::tls::certificate_name;
 use quorate::net::{
     Addresses, Arrivals, ClusterId, Fault, LinkState, NetLimits, Security, TcpOptions,
@@ -56,6 +57,7 @@ pub(crate) fn options(id: u64, security: Security) -> TcpOptions {
         addresses: Addresses::new([] as [(NodeId, String); 0]),
         security,
         limits: limits(),
+        register: Register::default(),
     }
 }
 
