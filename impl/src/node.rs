@@ -18,6 +18,7 @@ use crate::driver::{Driver, Inputs};
 use crate::errors::StopReason;
 use crate::forward::{ForwardLimits, Forwarder, Mail};
 use crate::handle::{Control, Handle};
+use crate::inbox::Inbox;
 use crate::limits::{Limits, LimitsError};
 use crate::machine::StateMachine;
 use crate::metrics::Metrics;
@@ -84,7 +85,7 @@ pub struct Parts<S, M> {
     /// Its way to the others.
     pub transport: Arc<dyn Transport>,
     /// What arrives from the others.
-    pub packets: mpsc::Receiver<Packet>,
+    pub packets: Inbox<Packet>,
     /// Its way for letters. Without one, a node that follows refuses proposals and names the
     /// leader.
     pub mail: Option<Mail>,

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use self::letter::Letter;
 use crate::errors::ProposeError;
+use crate::inbox::Inbox;
 use crate::machine::Applied;
 use crate::pending::Proposer;
 use crate::record::Payload;
@@ -34,7 +35,7 @@ pub struct Mail {
     /// The way out.
     pub post: Arc<dyn Post>,
     /// What arrives, and from whom.
-    pub letters: mpsc::Receiver<(NodeId, Payload)>,
+    pub letters: Inbox<(NodeId, Payload)>,
 }
 
 /// How much is forwarded.
@@ -128,12 +129,7 @@ impl Forwarder {
         }
     }
 
-    async fn serve(
-        self,
-        mut letters: mpsc::Receiver<(NodeId, Payload)>,
-        proposer: Proposer,
-        most: usize,
-    ) {
+    async fn serve(self, mut letters: Inbox<(NodeId, Payload)>, proposer: Proposer, most: usize) {
         let room = Arc::new(Semaphore::new(most));
         loop {
             // Biased, so that no choice of tokio's is in a run that has to repeat.

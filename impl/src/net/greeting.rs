@@ -61,10 +61,14 @@ pub enum Objection {
     )]
     OtherDirectory,
     /// It cannot be noted down that the node was met.
-    #[error("not noted: it cannot be written down who was met; look at the disk of the node that says so")]
+    #[error(
+        "not noted: it cannot be written down who was met; look at the disk of the node that says so"
+    )]
     NotNoted,
     /// The node's address is not known, and many such were met.
-    #[error("stranger: the address of this id is not known, and too many ids without one have come")]
+    #[error(
+        "stranger: the address of this id is not known, and too many ids without one have come"
+    )]
     Stranger,
 }
 

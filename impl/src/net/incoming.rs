@@ -163,6 +163,7 @@ async fn converse(shared: &Shared, visitor: Visitor, from: SocketAddr) {
     let (id, purpose) = (greeting.sender.id, greeting.purpose);
     let patience = Some(shared.limits.silence);
     let frames = FrameReader::new(stream, version, shared.limits.max_frame, patience);
+    let frames = frames.within(Arc::clone(&shared.arriving));
     let ended = match purpose {
         Purpose::Messages => {
             announce(shared, &greeting, from);

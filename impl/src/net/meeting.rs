@@ -62,7 +62,9 @@ async fn note<T: Send + 'static, E: ToString + Send + 'static>(
     write: impl FnOnce(&Register) -> Result<T, E> + Send + 'static,
 ) -> Result<T, String> {
     let written = match register.is_on_disk() {
-        true => spawn_blocking(move || write(&register)).await.map_err(|ended| ended.to_string())?,
+        true => {
+            spawn_blocking(move || write(&register)).await.map_err(|ended| ended.to_string())?
+        }
         false => write(&register),
     };
     written.map_err(|error| error.to_string())

@@ -22,6 +22,10 @@ pub struct TransportStatus {
     /// What is heard from each node that has come through the handshake and is still connected, or
     /// whose address is known.
     pub heard: BTreeMap<NodeId, Heard>,
+    /// Packets that have arrived and wait for the node.
+    pub inbox: usize,
+    /// Their bytes.
+    pub inbox_bytes: usize,
     /// How many connections were turned away before anyone knew whose they were, or because of that.
     pub turned_away: u64,
     /// The last of them, and why.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use quorate_spec::NodeId;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::addresses::Addresses;
@@ -26,6 +26,8 @@ use super::status::TransportStatus;
 use super::tls::{Security, TlsError};
 use crate::disk::Register;
 use crate::forward::Post;
+use crate::inbox::{Inbox, inbox};
+use crate::limits::LimitsError;
 use crate::record::Payload;
 use crate::transport::{Packet, Transport};
 
@@ -63,6 +65,9 @@ pub enum TransportError {
     /// The certificate is not that of this node.
     #[error("{0}")]
     Certificate(#[from] TlsError),
+    /// The limits do not fit each other.
+    #[error("{0}")]
+    Limits(#[from] LimitsError),
     /// There are no random numbers.
     #[error("{0}")]
     Randomness(#[from] NoRandomness),
@@ -72,9 +77,9 @@ pub enum TransportError {
 #[derive(Debug)]
 pub struct Arrivals {
     /// Packets of the protocol.
-    pub packets: mpsc::Receiver<Packet>,
+    pub packets: Inbox<Packet>,
     /// What other nodes say beside the protocol: who, and what.
-    pub letters: mpsc::Receiver<(NodeId, Payload)>,
+    pub letters: Inbox<(NodeId, Payload)>,
 }
 
 /// Nodes that reach each other over TCP. Dropping it ends every connection.
@@ -88,12 +93,13 @@ impl TcpTransport {
     /// Starts to listen and to connect, on the present tokio runtime.
     ///
     /// # Errors
-    /// It cannot listen there, or the certificate is not that of the node.
+    /// It cannot listen there, the certificate is not that of the node, or the limits do not fit.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(options: TcpOptions) -> Result<(TcpTransport, Arrivals), TransportError> {
         let TcpOptions { cluster, id, listen, addresses, security, limits, register } = options;
+        limits.validate()?;
         if let Security::Tls(tls) = &security {
             tls.is_of(&cluster, id)?;
         }
@@ -112,8 +118,8 @@ impl TcpTransport {
                 tracing::info!(node = %id, cluster = %me.cluster, %listening, "listening with TLS");
             }
         }
-        let (inbox, packets) = mpsc::channel(limits.inbox.max(1));
-        let (letters_in, letters) = mpsc::channel(limits.inbox.max(1));
+        let (inbox, packets) = inbox(limits.inbox, limits.inbox_bytes);
+        let (letters_in, letters) = crate::inbox(limits.inbox, limits.inbox_bytes);
         let shared = Arc::new(Shared {
             me,
             security,
@@ -122,6 +128,7 @@ impl TcpTransport {
             register,
             inbox,
             letters: letters_in,
+            arriving: Arc::new(Semaphore::new(limits.inbox_bytes)),
             seats: Seats::default(),
             shelf: Shelf::default(),
             peers: Mutex::default(),
@@ -156,13 +163,15 @@ impl TcpTransport {
     #[must_use]
     pub fn status(&self) -> TransportStatus {
         let (turned_away, last_turned_away) = self.shared.visits.refusals();
-        let peers = self.shared.peers();
+        let (peers, inbox) = (self.shared.peers(), self.shared.inbox.level());
         TransportStatus {
             identity: self.shared.me.clone(),
             listening: self.listening,
             encrypted: matches!(self.shared.security, Security::Tls(_)),
             peers: peers.iter().map(|(id, peer)| (*id, peer.status())).collect(),
             heard: self.shared.visits.heard(),
+            inbox: inbox.things(),
+            inbox_bytes: inbox.bytes(),
             turned_away,
             last_turned_away,
         }

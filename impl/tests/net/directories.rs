@@ -39,10 +39,8 @@ fn folder() -> TempDir {
 }
 
 async fn are_strangers(one: &End, other: &End) {
-    let (refused, turned_away) = (
-        Fault::Refused(Objection::OtherDirectory),
-        Fault::TurnedAway(Objection::OtherDirectory),
-    );
+    let (refused, turned_away) =
+        (Fault::Refused(Objection::OtherDirectory), Fault::TurnedAway(Objection::OtherDirectory));
     // Each of them connects: whoever remembers says no, as the host and as the guest.
     other.down(one.id(), |fault| *fault == refused).await;
     one.down(other.id(), |fault| *fault == turned_away).await;

@@ -130,7 +130,9 @@ async fn one_that_is_to_go_on_does_not_begin_where_a_first_start_was_interrupted
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_has_lost_its_log_and_its_mark_does_not_begin_anew() {
-    for lost in [&["log", "mark"][..], &["log", "mark", "states"], &["mark"], &["log"], &["register"]] {
+    for lost in
+        [&["log", "mark"][..], &["log", "mark", "states"], &["mark"], &["log"], &["register"]]
+    {
         for begin in [Begin::Resume, Begin::Join, Begin::found([NodeId(1)])] {
             let folder = finished().await;
             for part in lost {
