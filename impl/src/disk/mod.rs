@@ -45,6 +45,7 @@ use std::thread;
 
 use quorate_spec::{Configuration, Durable, EntryId, Index, NodeId, Persist, Snapshot};
 use tokio::sync::watch;
+use tracing::{info, info_span};
 
 pub use self::directory::Identity;
 pub use self::error::OpenError;
@@ -115,6 +116,8 @@ impl DiskStorage {
     /// [`OpenError`] says what is wrong with the directory, and what to do.
     pub fn open(path: impl AsRef<Path>, options: DiskOptions) -> Result<DiskStorage, OpenError> {
         let DiskOptions { cluster, node, configuration, recent_bytes, state_bytes } = options;
+        let path_shown = path.as_ref().display();
+        let _within = info_span!("open", %node, directory = %path_shown).entered();
         let directory = Directory::open(path.as_ref(), cluster, node)?;
         let identity = directory.identity;
         let codec = Codec { seed: identity.incarnation };
@@ -235,6 +238,10 @@ impl Storage for DiskStorage {
         self.recovered.clone()
     }
 
+    fn syncs(&self) -> Syncs {
+        self.syncs.clone()
+    }
+
     fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
@@ -330,6 +337,10 @@ fn recover(
     if directory.is_new {
         directory.finish()?;
     }
+    let log = &recovered.durable.log;
+    let (first, last) = (log.base().index.next().0, log.last().index.0);
+    let (term, group) = (recovered.durable.hard_state.current_term.0, recovered.group);
+    info!(term, first, last, group, is_new = directory.is_new, "opened the log");
     Ok((engine, opened, recovered))
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::{Durable, EntryId, Index, Persist, Term, WriteId};
@@ -134,8 +135,9 @@ impl quorate_sync::Disk for Writing {
             }
             last => StorageError::Disk { what: format!("write {last}"), reason },
         };
+        let begun = Instant::now();
         batch.commit().map_err(failed)?;
-        self.syncs.count();
+        self.syncs.count(begun.elapsed());
         self.mark.advance(self.log.group).map_err(|error| failed(error.to_string()))
     }
 

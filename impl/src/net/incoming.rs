@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use tracing::{Instrument, info_span};
 
 use super::codec;
 use super::fault::Fault;
@@ -43,13 +44,17 @@ pub(crate) async fn serve(
     let admitted = timeout(patience, admit(&shared, stream)).await.unwrap_or(Err(Fault::Slow));
     drop(half_open);
     match admitted {
-        Ok(visitor) => converse(&shared, visitor, from).await,
+        Ok(visitor) => {
+            let (node, peer) = (shared.me.id, visitor.greeting.sender.id);
+            let span = info_span!("connection", direction = "in", %node, %peer, %from);
+            converse(&shared, visitor, from).instrument(span).await;
+        }
         Err(fault) => {
             // Whoever comes again and again is told of once.
             if shared.visits.turned_away(from, fault.clone()) && fault.needs_attention() {
-                tracing::warn!(node = %shared.me.id, %from, "turned away: {fault}");
+                tracing::warn!(node = %shared.me.id, %from, %fault, "turned away");
             } else {
-                tracing::debug!(node = %shared.me.id, %from, "turned away: {fault}");
+                tracing::debug!(node = %shared.me.id, %from, %fault, "turned away");
             }
         }
     }
@@ -180,9 +185,9 @@ async fn converse(shared: &Shared, visitor: Visitor, from: SocketAddr) {
         },
     };
     if ended.needs_attention() {
-        tracing::warn!(node = %shared.me.id, peer = %id, %from, "not heard any more: {ended}");
+        tracing::warn!(node = %shared.me.id, peer = %id, %from, %ended, "not heard any more");
     } else {
-        tracing::debug!(node = %shared.me.id, peer = %id, %from, "not heard any more: {ended}");
+        tracing::debug!(node = %shared.me.id, peer = %id, %from, %ended, "not heard any more");
     }
     if purpose == Purpose::Messages && ended != Fault::Replaced {
         shared.visits.ended(id, ended, shared.addresses.knows(id));
@@ -195,8 +200,8 @@ fn announce(shared: &Shared, greeting: &Greeting, from: SocketAddr) {
     let before = shared.visits.began(greeting, from);
     match before.filter(|before| before.incarnation != incarnation) {
         Some(before) if before.ended.is_none() => tracing::warn!(
-            node = %me, %peer, %from, %incarnation,
-            "heard in the place of its connection from {}: does it run twice?", before.from
+            node = %me, %peer, %from, %incarnation, before = %before.from,
+            "heard in the place of an earlier connection: does it run twice?"
         ),
         Some(_) => tracing::info!(node = %me, %peer, %from, %incarnation, "heard after a restart"),
         None => tracing::info!(node = %me, %peer, %from, %incarnation, "heard"),

@@ -89,6 +89,11 @@ impl Queue {
         (waiting.parcels.len(), waiting.dropped)
     }
 
+    /// Bytes of the parcels that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

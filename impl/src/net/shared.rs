@@ -16,7 +16,7 @@ use super::identity::Identity;
 use super::limits::NetLimits;
 use super::peer::Peer;
 use super::seats::Seats;
-use super::snapshot::Shelf;
+use super::snapshot::{Receiving, Shelf};
 use super::status::Heard;
 use super::tls::Security;
 use crate::disk::Register;
@@ -45,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) arriving: Arc<Semaphore>,
     pub(crate) seats: Seats,
     pub(crate) shelf: Shelf,
+    pub(crate) receiving: Receiving,
     pub(crate) peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
     pub(crate) visits: Visits,
 }

@@ -21,7 +21,7 @@ use super::limits::NetLimits;
 use super::peer::{self, Peer};
 use super::seats::Seats;
 use super::shared::{Shared, Visits};
-use super::snapshot::Shelf;
+use super::snapshot::{Receiving, Shelf};
 use super::status::TransportStatus;
 use super::tls::{Security, TlsError};
 use crate::disk::Register;
@@ -29,6 +29,7 @@ use crate::forward::Post;
 use crate::inbox::{Inbox, inbox};
 use crate::limits::LimitsError;
 use crate::record::Payload;
+use crate::traffic::Traffic;
 use crate::transport::{Packet, Transport};
 
 /// What a transport is started with.
@@ -131,6 +132,7 @@ impl TcpTransport {
             arriving: Arc::new(Semaphore::new(limits.inbox_bytes)),
             seats: Seats::default(),
             shelf: Shelf::default(),
+            receiving: Receiving::default(),
             peers: Mutex::default(),
             visits: Visits::default(),
         });
@@ -170,6 +172,7 @@ impl TcpTransport {
             encrypted: matches!(self.shared.security, Security::Tls(_)),
             peers: peers.iter().map(|(id, peer)| (*id, peer.status())).collect(),
             heard: self.shared.visits.heard(),
+            receiving: self.shared.receiving.all(),
             inbox: inbox.things(),
             inbox_bytes: inbox.bytes(),
             turned_away,
@@ -202,6 +205,18 @@ impl Transport for TcpTransport {
 
     fn moved(&self, to: NodeId) -> u64 {
         self.shared.peer(to).map_or(0, |peer| peer.slot.moved())
+    }
+
+    fn traffic(&self) -> Traffic {
+        let mut traffic = Traffic::new();
+        for (id, peer) in self.shared.peers().iter() {
+            traffic.insert(*id, peer.traffic());
+        }
+        // A stranger's, too.
+        for (id, moved) in self.shared.receiving.all() {
+            traffic.entry(id).or_default().receiving = Some(moved);
+        }
+        traffic
     }
 }
 
@@ -263,7 +278,7 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, mut roads: Roads) {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(node = %shared.me.id, "cannot take a connection: {error}");
+                    tracing::warn!(node = %shared.me.id, %error, "cannot take a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
