@@ -132,6 +132,8 @@ pub mod exchange;
 pub mod forward;
 pub mod handle;
 pub mod inbox;
+#[doc(hidden)]
+pub mod laws;
 mod limits;
 pub mod machine;
 pub mod memory;

@@ -4,7 +4,7 @@
 //! [`OutcomeUnknown`](ProposeError::OutcomeUnknown) where none comes in time. To ask again is safe in
 //! a [`Session`](crate::Session), and nowhere else.
 
-mod letter;
+pub(crate) mod letter;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -29,7 +29,7 @@ pub mod codec;
 pub mod conformance;
 mod fault;
 mod frame;
-mod greeting;
+pub(crate) mod greeting;
 mod identity;
 mod incoming;
 mod limits;
