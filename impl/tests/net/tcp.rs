@@ -33,7 +33,9 @@ async fn a_connection_that_carries_nothing_is_found_and_opened_anew() {
     network.turn(Weather::Frozen);
     // What cannot leave waits, and is counted.
     eventually("something waits", || {
-        one.transport.send(packet(NodeId(1), NodeId(2), 1));
+        for number in 0..4_000 {
+            one.transport.send(packet(NodeId(1), NodeId(2), number));
+        }
         let waits = one.transport.traffic().get(&NodeId(2)).copied()?;
         (waits.queued > 0 && waits.queued_bytes > waits.queued).then_some(())
     })
