@@ -55,12 +55,13 @@ peers *ARGUMENTS:
 # Hostile bytes for a minute each: from the network, and on the disk (nightly, and `cargo install cargo-fuzz`)
 fuzz:
     cargo +nightly fuzz run packet -- -max_total_time=60
+    cargo +nightly fuzz run strangers -- -max_total_time=60
     cargo +nightly fuzz run recovery -- -max_total_time=60 -len_control=0 -max_len=60
 
 # Undefined behaviour in what reads bytes and in what threads share (nightly, with miri): some minutes
 miri:
     MIRIFLAGS=-Zmiri-many-seeds=0..16 cargo +nightly miri test -p quorate-sync --lib --target-dir target/miri
-    QUICKCHECK_TESTS=3 PROPTEST_CASES=3 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p quorate --lib --target-dir target/miri -- codec mark:: record:: envelope letter net::frame
+    QUICKCHECK_TESTS=3 PROPTEST_CASES=3 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p quorate --lib --target-dir target/miri -- codec mark:: record:: envelope letter laws:: net::frame
 
 # The mathematics: dangerous splits, election timeouts, commit latency (`just math quorum`)
 math *ARGUMENTS:

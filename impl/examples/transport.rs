@@ -11,10 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quorate::disk::Register;
 use quorate::net::{Addresses, ClusterId, NetLimits, Security, TcpOptions, TcpTransport, Tls};
-use quorate::{Content, Packet, Record, Transport};
+use quorate::{Content, Inbox, Packet, Record, Transport};
 use quorate_spec::{Body, Entries, EntryId, Envelope, Index, Message, NodeId, Term};
-use tokio::sync::mpsc::Receiver;
 
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
@@ -45,7 +45,7 @@ async fn start(
     id: NodeId,
     addresses: &Addresses,
     encrypted: bool,
-) -> Result<(TcpTransport, Receiver<Packet>), Failure> {
+) -> Result<(TcpTransport, Inbox<Packet>), Failure> {
     let security = if encrypted { Security::Tls(certificate(id)?) } else { Security::Open };
     let options = TcpOptions {
         cluster: ClusterId::new("bench")?,
@@ -54,6 +54,7 @@ async fn start(
         addresses: addresses.clone(),
         security,
         limits: NetLimits::default(),
+        register: Register::default(),
     };
     let (transport, arrivals) = TcpTransport::start(options).await?;
     Ok((transport, arrivals.packets))
@@ -69,7 +70,7 @@ fn certificate(id: NodeId) -> Result<Tls, Failure> {
 /// Sends `count` packets, of which `window` are under way at a time.
 async fn measure(
     sender: &TcpTransport,
-    packets: &mut Receiver<Packet>,
+    packets: &mut Inbox<Packet>,
     entries: u64,
     window: u64,
     count: u64,
@@ -82,7 +83,7 @@ async fn measure(
             break;
         }
     }
-    while packets.try_recv().is_ok() {}
+    while packets.try_recv().is_some() {}
     let (began, used) = (Instant::now(), processor_time());
     let mut sent = 0;
     for arrived in 0..count {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_spec::{NodeId, Params};
-use tokio::sync::mpsc;
 
 use crate::clock::{Clock, MonotonicClock, span};
 use crate::forward::Mail;
+use crate::inbox::Inbox;
 use crate::limits::{Limits, LimitsError};
 use crate::machine::StateMachine;
 use crate::net::NetLimits;
@@ -21,7 +21,7 @@ pub struct Wire {
     /// Its way to the others.
     pub transport: Arc<dyn Transport>,
     /// What arrives from the others.
-    pub packets: mpsc::Receiver<Packet>,
+    pub packets: Inbox<Packet>,
     /// The same for letters. Without it, proposals are taken by the leader only.
     pub mail: Option<Mail>,
 }

@@ -2,6 +2,7 @@
 
 use quorate_spec::{Node, Refusal, Target, Term};
 use tokio::sync::oneshot;
+use tracing::{Span, info, info_span};
 
 use crate::errors::ChangeError;
 
@@ -11,7 +12,7 @@ pub(crate) type Answer = oneshot::Sender<Result<(), ChangeError>>;
 /// The one change that is under way, if an operator waits for it here.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    waiting: Option<(Term, Target, Answer)>,
+    waiting: Option<(Term, Target, Answer, Span)>,
 }
 
 impl Changes {
@@ -27,11 +28,17 @@ impl Changes {
         // Whoever asked may have gone, here and below.
         match refused {
             Some(refusal) => {
+                info!(?target, %refusal, "a change of members is refused");
                 let _ = answer.send(Err(ChangeError::Refused(refusal)));
             }
             None => {
-                let before = self.waiting.replace((node.current_term(), target, answer));
-                if let Some((_, _, answer)) = before {
+                let term = node.current_term();
+                let (voters, learners) = (&target.voters, &target.learners);
+                let span = info_span!("change_members", term = term.0, ?voters, ?learners);
+                span.in_scope(|| info!(from = ?node.log().configuration(), "begins"));
+                let before = self.waiting.replace((term, target, answer, span));
+                if let Some((_, _, answer, span)) = before {
+                    span.in_scope(|| info!("another change has taken its place"));
                     let _ = answer.send(Err(ChangeError::Replaced));
                 }
             }
@@ -41,7 +48,7 @@ impl Changes {
     /// The node has taken a step: the change may be complete, or the node may no longer hear what
     /// becomes of it.
     pub(crate) fn look(&mut self, node: &Node) {
-        let Some((term, target, _)) = &self.waiting else { return };
+        let Some((term, target, ..)) = &self.waiting else { return };
         let outcome = if node.settled_members().as_ref() == Some(target) {
             Ok(())
         } else if node.is_leader() && node.current_term() == *term {
@@ -49,7 +56,8 @@ impl Changes {
         } else {
             Err(ChangeError::OutcomeUnknown)
         };
-        if let Some((_, _, answer)) = self.waiting.take() {
+        if let Some((_, _, answer, span)) = self.waiting.take() {
+            span.in_scope(|| info!(?outcome, "has ended"));
             let _ = answer.send(outcome);
         }
     }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_spec::NodeId;
-use tokio::sync::mpsc;
 
 use crate::forward::{Mail, Post};
+use crate::inbox::{InboxSender, MOST_BYTES, inbox};
 use crate::network::Network;
 use crate::record::Payload;
 
@@ -19,7 +19,7 @@ pub struct Exchange {
 }
 
 /// Where letters wait for each node, with who sent them.
-type Boxes = BTreeMap<NodeId, mpsc::Sender<(NodeId, Payload)>>;
+type Boxes = BTreeMap<NodeId, InboxSender<(NodeId, Payload)>>;
 
 /// A node's place at the post.
 struct Desk {
@@ -38,7 +38,7 @@ impl Exchange {
     /// for it at most.
     #[must_use]
     pub fn attach(&self, id: NodeId, capacity: usize) -> Mail {
-        let (sender, letters) = mpsc::channel(capacity);
+        let (sender, letters) = inbox(capacity, MOST_BYTES);
         self.boxes().insert(id, sender);
         Mail { post: Arc::new(Desk { id, exchange: self.clone() }), letters }
     }

@@ -1,6 +1,6 @@
 //! What the rest of the program holds of a running node.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use quorate_spec::{
     Configuration, EntryId, Index, NodeId, ReadView, Refusal, RoleName, Target, Term,
@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
 use crate::forward::Forwarder;
+use crate::inbox::Level;
 use crate::machine::Applied;
 use crate::metrics::{Metrics, Sample};
 use crate::pending::Proposer;
@@ -17,6 +18,7 @@ use crate::record::Payload;
 use crate::session::Session;
 use crate::sessions::{self, SessionId};
 use crate::transfers::{self, TransferError};
+use crate::transport::Transport;
 use crate::vitals::VitalsWatch;
 
 /// A running node, to talk to. Clones talk to the same node; when the last one is dropped, the
@@ -32,6 +34,9 @@ pub struct Handle {
     pub(crate) view: watch::Receiver<ReadView>,
     pub(crate) vitals: VitalsWatch,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) inbox: Level,
+    /// A handle does not keep the connections open.
+    pub(crate) transport: Weak<dyn Transport>,
     pub(crate) stopped: watch::Receiver<Option<StopReason>>,
 }
 
@@ -202,6 +207,8 @@ impl Handle {
             proposal_bytes: self.proposer.waiting_bytes(),
             waiting_reads: self.reads.waiting(),
             forwarded: self.forwarder.as_ref().map_or(0, Forwarder::len),
+            inbox: self.inbox.clone(),
+            traffic: self.transport.upgrade().map(|it| it.traffic()).unwrap_or_default(),
         })
     }
 

@@ -101,12 +101,37 @@
 //!
 //! # Nothing grows without a bound
 //!
-//! Queues have the lengths of [`Limits`]; commands that wait to be proposed are counted in bytes, and
-//! everything else in pieces: entries on their way to the machine, packets that have arrived. The log
+//! Queues have the lengths of [`Limits`] and [`net::NetLimits`]; commands that wait to be proposed, packets
+//! that have arrived and packets that wait to leave are counted in bytes as well, and everything else in
+//! pieces: entries on their way to the machine. The log
 //! that is not committed is bounded by
 //! [`Params::max_uncommitted`](quorate_spec::Params::max_uncommitted), and what was applied by the next
 //! snapshot, of which one at a time is on its way to the disk. What does not fit is refused as
 //! [`ProposeError::Overloaded`], and nothing has happened then.
+//!
+//! # What is measured
+//!
+//! [`Handle::metrics`] renders what Prometheus reads, all of it with the label `node`:
+//!
+//! * `quorate_role`, `quorate_term`, `quorate_index` (last, durable, committed, applied),
+//!   `quorate_lag_entries` (commit, apply), `quorate_lease_left_seconds`.
+//! * `quorate_queued` by queue: proposals, reads, forwarded proposals, packets that have arrived, writes,
+//!   messages held for a write, proposals waiting for a commit, snapshots under way;
+//!   `quorate_proposal_bytes` and `quorate_inbox_bytes`.
+//! * Histograms: `quorate_commit_seconds`, `quorate_write_seconds` (from issuing a write until it is
+//!   durable), and `quorate_sync_seconds` (writing one group of writes to the disk and syncing it, which
+//!   is nearly all the sync).
+//! * By peer: `quorate_peer_queued` and `quorate_peer_queued_bytes`, what waits to leave;
+//!   `quorate_transfer_moved_bytes` of `quorate_transfer_whole_bytes`, of a snapshot that is sent to it
+//!   (`direction="to"`) or comes from it (`"from"`), for as long as it is on its way.
+//! * `quorate_snapshot_bytes`, `quorate_snapshots_total`, `quorate_snapshots_failed_total`, of the node's
+//!   own machine.
+//! * `quorate_changes_of_role_total`, `quorate_dropped_messages_total`, `quorate_pauses_total`,
+//!   `quorate_longest_pause_seconds`, `quorate_longest_step_seconds`.
+//!
+//! In `tracing` there is a span for each `node`, `open` (a directory), `connection`, `transfer` (of a
+//! snapshot, at both ends), `snapshot` (that is written), `change_members` and `transfer_leadership`;
+//! and one for each `step` of the protocol at the level TRACE, which costs nothing where nobody asks.
 //!
 //! # Where to look
 //!
@@ -131,6 +156,9 @@ pub mod errors;
 pub mod exchange;
 pub mod forward;
 pub mod handle;
+pub mod inbox;
+#[doc(hidden)]
+pub mod laws;
 mod limits;
 pub mod machine;
 pub mod memory;
@@ -154,6 +182,7 @@ mod sim;
 mod snapshots;
 pub mod state;
 pub mod storage;
+pub mod traffic;
 mod transfers;
 pub mod transport;
 pub mod vitals;
@@ -166,6 +195,7 @@ pub use errors::{CampaignError, ChangeError, ProposeError, StopReason, Stopped};
 pub use exchange::Exchange;
 pub use forward::{Mail, Post};
 pub use handle::{Handle, Status};
+pub use inbox::{Inbox, InboxSender, inbox};
 pub use limits::{Limits, LimitsError};
 pub use machine::{Applied, Command, Response, StateMachine};
 pub use memory::MemoryDisk;
@@ -178,6 +208,7 @@ pub use session::{Numbered, Session};
 pub use sessions::{SessionId, SessionLimits};
 pub use state::StateBytes;
 pub use storage::{Progress, Storage, StorageError};
+pub use traffic::{Moved, PeerTraffic, Traffic};
 pub use transfers::TransferError;
 pub use transport::{Packet, Transport};
 pub use vitals::{Vitals, VitalsWatch};

@@ -106,6 +106,17 @@ pub enum LimitsError {
         /// Bytes that it may come to have.
         needed: usize,
     },
+    /// A frame could come for which there is never room.
+    #[error(
+        "`inbox_bytes` is {inbox_bytes}, and a frame may have {max_frame} bytes: raise it to \
+         `max_frame` at least"
+    )]
+    InboxTooSmall {
+        /// Bytes that may wait for the node.
+        inbox_bytes: usize,
+        /// Bytes that a frame may have.
+        max_frame: usize,
+    },
     /// The names of so many entries are longer than the head of a frame.
     #[error("`entries_per_request` is {value}, and a frame names {most} at most: lower it")]
     TooManyNames {
@@ -161,6 +172,7 @@ impl Limits {
     /// The first limit that does not fit, and what would.
     pub fn validate_with(&self, network: &NetLimits) -> Result<(), LimitsError> {
         self.validate()?;
+        network.validate()?;
         let most = (MAX_HEAD - BYTES_BESIDE_THE_NAMES) / BYTES_OF_A_NAME;
         let names = usize::try_from(self.entries_per_request).unwrap_or(usize::MAX);
         if names > most {
@@ -218,7 +230,7 @@ mod tests {
     fn what_is_logged_fits_into_a_frame() {
         let network = NetLimits::default();
         assert_eq!(Limits::default().validate_with(&network), Ok(()));
-        let refused: [(&str, ChangeBoth); 4] = [
+        let refused: [(&str, ChangeBoth); 6] = [
             ("`max_frame` is 67108864 bytes, and a request may have 67141632", |it, network| {
                 network.max_frame = it.proposal_bytes;
             }),
@@ -230,6 +242,10 @@ mod tests {
                 it.entries_per_request = 16_129;
             }),
             ("`batches` is 0", |it, _| it.batches = 0),
+            ("`inbox_bytes` is 75497471, and a frame may have 75497472", |_, network| {
+                network.inbox_bytes = network.max_frame - 1;
+            }),
+            ("`inbox_bytes` is 23", |_, network| network.inbox_bytes = TOO_MANY),
         ];
         for (why, change) in refused {
             let (mut limits, mut network) = (Limits::default(), network);

@@ -1,6 +1,7 @@
 //! What a node counts and measures, in the text format that Prometheus reads.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -10,6 +11,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use quorate_spec::{Duration, NodeId, RoleName};
 
+use crate::disk::Syncs;
+use crate::inbox::Level;
+use crate::traffic::{Traffic, TrafficGauges, signed};
 use crate::vitals::Vitals;
 
 /// One label with one of a few values.
@@ -29,7 +33,11 @@ pub(crate) struct Metrics {
     lag: Family<Label, Gauge>,
     queued: Family<Label, Gauge>,
     proposal_bytes: Gauge,
+    inbox_bytes: Gauge,
     lease: Seconds,
+    traffic: TrafficGauges,
+    /// One at a time: what is set is what is told.
+    rendering: Mutex<()>,
     /// Writes that are not durable, messages that wait for them, proposals that wait for a commit,
     /// and snapshots on their way to peers.
     pub(crate) unwritten: Gauge,
@@ -38,6 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) moving: Gauge,
     /// From the moment a write is issued until it is reported durable.
     pub(crate) write_seconds: Histogram,
+    sync_seconds: Histogram,
     /// From the moment the leader takes proposals until they are committed.
     pub(crate) commit_seconds: Histogram,
     pub(crate) changes_of_role: Family<Label, Counter>,
@@ -59,15 +68,16 @@ pub(crate) struct Sample {
     pub(crate) proposal_bytes: usize,
     pub(crate) waiting_reads: usize,
     pub(crate) forwarded: usize,
+    pub(crate) inbox: Level,
+    pub(crate) traffic: Traffic,
 }
 
 const ROLES: [RoleName; 4] =
     [RoleName::Follower, RoleName::PreCandidate, RoleName::Candidate, RoleName::Leader];
 
 impl Metrics {
-    pub(crate) fn of(id: NodeId) -> Metrics {
-        // From 50 microseconds to 13 seconds.
-        let histogram = || Histogram::new(exponential_buckets(50e-6, 2.0, 19));
+    /// Those of this node, whose log is synced like this.
+    pub(crate) fn of(id: NodeId, syncs: &Syncs) -> Metrics {
         let queued = Family::<Label, Gauge>::default();
         let queue = |name| queued.get_or_create_owned(&[("queue", name)]);
         let mut metrics = Metrics {
@@ -82,9 +92,13 @@ impl Metrics {
             moving: queue("snapshots under way"),
             queued,
             proposal_bytes: Gauge::default(),
+            inbox_bytes: Gauge::default(),
             lease: Seconds::default(),
-            write_seconds: histogram(),
-            commit_seconds: histogram(),
+            traffic: TrafficGauges::default(),
+            rendering: Mutex::default(),
+            write_seconds: latencies(),
+            sync_seconds: syncs.seconds(),
+            commit_seconds: latencies(),
             changes_of_role: Family::default(),
             dropped: Counter::default(),
             pauses: Counter::default(),
@@ -101,6 +115,16 @@ impl Metrics {
     fn registered(&self, id: NodeId) -> Registry {
         let node = [("node".into(), id.to_string().into())];
         let mut all = Registry::with_prefix_and_labels("quorate", node.into_iter());
+        self.register_state(&mut all);
+        self.register_latencies(&mut all);
+        self.register_troubles(&mut all);
+        self.register_snapshots(&mut all);
+        self.traffic.register(&mut all);
+        all
+    }
+
+    /// How the node is, and what waits in it.
+    fn register_state(&self, all: &mut Registry) {
         all.register("role", "1 for the role that the node has", self.role.clone());
         all.register("term", "The node's term", self.term.clone());
         all.register("index", "The last entry of each kind", self.index.clone());
@@ -115,25 +139,41 @@ impl Metrics {
             "Bytes of commands that wait for an answer",
             self.proposal_bytes.clone(),
         );
-        let seconds = || Unit::Seconds;
+        all.register(
+            "inbox_bytes",
+            "Bytes of packets that have arrived and wait for the node",
+            self.inbox_bytes.clone(),
+        );
         all.register_with_unit(
             "lease_left",
             "How long this node may still answer reads alone",
-            seconds(),
+            Unit::Seconds,
             self.lease.clone(),
         );
+    }
+
+    fn register_latencies(&self, all: &mut Registry) {
         all.register_with_unit(
             "write",
             "From issuing a write until it is durable",
-            seconds(),
+            Unit::Seconds,
             self.write_seconds.clone(),
+        );
+        all.register_with_unit(
+            "sync",
+            "Writing a group of writes to the disk and syncing it",
+            Unit::Seconds,
+            self.sync_seconds.clone(),
         );
         all.register_with_unit(
             "commit",
             "From taking proposals until they are committed",
-            seconds(),
+            Unit::Seconds,
             self.commit_seconds.clone(),
         );
+    }
+
+    fn register_troubles(&self, all: &mut Registry) {
         all.register("changes_of_role", "By the role that began", self.changes_of_role.clone());
         all.register(
             "dropped_messages",
@@ -148,15 +188,19 @@ impl Metrics {
         all.register_with_unit(
             "longest_pause",
             "The longest time by which the node woke too late",
-            seconds(),
+            Unit::Seconds,
             self.longest_pause.clone(),
         );
         all.register_with_unit(
             "longest_step",
             "The longest time that one event kept the node's owner",
-            seconds(),
+            Unit::Seconds,
             self.longest_step.clone(),
         );
+    }
+
+    /// Of the node's own machine.
+    fn register_snapshots(&self, all: &mut Registry) {
         all.register("snapshots", "Snapshots that were taken", self.snapshots.clone());
         all.register(
             "snapshots_failed",
@@ -168,11 +212,11 @@ impl Metrics {
             "Bytes so far of the snapshot that is being written, or all of the last one",
             self.snapshot_bytes.clone(),
         );
-        all
     }
 
     /// All of it as text.
     pub(crate) fn render(&self, sample: &Sample) -> String {
+        let _alone = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         let Sample { vitals, lease_left, .. } = sample;
         for role in ROLES {
             let label = [("role", name(role))];
@@ -195,6 +239,9 @@ impl Metrics {
         set(&self.queued, "queue", "proposals", sample.queued_proposals as u64);
         set(&self.queued, "queue", "reads", sample.waiting_reads as u64);
         set(&self.queued, "queue", "forwarded proposals", sample.forwarded as u64);
+        set(&self.queued, "queue", "packets", sample.inbox.things() as u64);
+        self.inbox_bytes.set(signed(sample.inbox.bytes() as u64));
+        self.traffic.show(&sample.traffic);
         self.proposal_bytes.set(signed(sample.proposal_bytes as u64));
         self.lease.set(seconds(*lease_left));
         let mut text = String::new();
@@ -220,6 +267,67 @@ pub(crate) fn seconds(Duration(nanoseconds): Duration) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// A histogram of seconds, from 50 microseconds to 13 seconds.
+pub(crate) fn latencies() -> Histogram {
+    Histogram::new(exponential_buckets(50e-6, 2.0, 19))
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::{Index, Term};
+
+    use super::*;
+    use crate::inbox::{InboxSender, inbox};
+    use crate::record::Payload;
+    use crate::traffic::{Moved, PeerTraffic};
+
+    fn sample(inbox: &InboxSender<Payload>, traffic: Traffic) -> Sample {
+        let none = Index(0);
+        let vitals = Vitals {
+            role: RoleName::Follower,
+            term: Term(1),
+            leader: None,
+            last: none,
+            durable: none,
+            commit: none,
+            applied: none,
+        };
+        Sample {
+            vitals,
+            lease_left: Duration(0),
+            queued_proposals: 0,
+            proposal_bytes: 0,
+            waiting_reads: 0,
+            forwarded: 0,
+            inbox: inbox.level(),
+            traffic,
+        }
+    }
+
+    #[test]
+    fn what_waits_and_what_moves_is_in_the_text_and_goes_from_it() {
+        let metrics = Metrics::of(NodeId(1), &Syncs::default());
+        let (sender, _inbox) = inbox(8, 10_000);
+        assert_eq!(sender.try_send(vec![7; 872].into()), Ok(()));
+        let (to, from) = (Moved { bytes: 3, of: 9 }, Moved { bytes: 4, of: 8 });
+        let two = PeerTraffic { queued: 5, queued_bytes: 70, sending: Some(to), receiving: None };
+        let three = PeerTraffic { receiving: Some(from), ..PeerTraffic::default() };
+        let traffic = Traffic::from([(NodeId(2), two), (NodeId(3), three)]);
+        let text = metrics.render(&sample(&sender, traffic));
+        for line in [
+            "quorate_queued{node=\"1\",queue=\"packets\"} 1",
+            "quorate_inbox_bytes{node=\"1\"} 1000",
+            "quorate_peer_queued{node=\"1\",peer=\"2\"} 5",
+            "quorate_peer_queued_bytes{node=\"1\",peer=\"2\"} 70",
+            "quorate_peer_queued{node=\"1\",peer=\"3\"} 0",
+            "quorate_transfer_moved_bytes{node=\"1\",peer=\"2\",direction=\"to\"} 3",
+            "quorate_transfer_whole_bytes{node=\"1\",peer=\"2\",direction=\"to\"} 9",
+            "quorate_transfer_moved_bytes{node=\"1\",peer=\"3\",direction=\"from\"} 4",
+            "quorate_transfer_whole_bytes{node=\"1\",peer=\"3\",direction=\"from\"} 8",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+        }
+        let after = metrics.render(&sample(&sender, Traffic::new()));
+        assert!(!after.contains("peer=\""), "what is over is not shown:\n{after}");
+    }
 }

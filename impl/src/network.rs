@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_spec::NodeId;
-use tokio::sync::mpsc;
 
+use crate::inbox::{Inbox, InboxSender, MOST_BYTES, inbox};
 use crate::random::Random;
 use crate::transport::{Packet, Transport};
 
@@ -17,7 +17,7 @@ pub struct Network {
 }
 
 struct State {
-    inboxes: BTreeMap<NodeId, mpsc::Sender<Packet>>,
+    inboxes: BTreeMap<NodeId, InboxSender<Packet>>,
     cut: BTreeSet<(NodeId, NodeId)>,
     loss_percent: u64,
     random: Random,
@@ -42,12 +42,12 @@ impl Network {
     }
 
     /// Connects a node, in the place of an earlier one with its identity; `capacity` packets wait
-    /// for it at most, and others are lost.
+    /// for it at most, and others are lost. Their bytes are shared with whoever sent them.
     #[must_use]
-    pub fn attach(&self, id: NodeId, capacity: usize) -> mpsc::Receiver<Packet> {
-        let (sender, receiver) = mpsc::channel(capacity);
+    pub fn attach(&self, id: NodeId, capacity: usize) -> Inbox<Packet> {
+        let (sender, packets) = inbox(capacity, MOST_BYTES);
         self.lock().inboxes.insert(id, sender);
-        receiver
+        packets
     }
 
     /// Nothing that `from` says reaches `to` from here on. The other direction stays as it is.

@@ -1,32 +1,36 @@
 //! One node: started on a storage, a transport, a clock and a state machine.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use quorate_spec::durable::HardState;
-use quorate_spec::{Effects, EntryId, Index, Moment, NodeId, Params, ParamsError, Protocol, Sound};
+use quorate_spec::{
+    Effects, EntryId, Index, Moment, Node, NodeId, Params, ParamsError, Protocol, ReadView, Sound,
+};
 use quorate_sync::Published;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, info_span};
 
-use crate::apply::{Applier, Delivery, Snapshots};
+use crate::apply::{Applier, Delivery, Snapshots, Work};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
 use crate::errors::StopReason;
 use crate::forward::{ForwardLimits, Forwarder, Mail};
 use crate::handle::{Control, Handle};
+use crate::inbox::{Inbox, Level};
 use crate::limits::{Limits, LimitsError};
 use crate::machine::StateMachine;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::order::Promise;
 use crate::outbox::Outbox;
-use crate::pending::{Pending, Proposer};
+use crate::pending::{Pending, Proposal, Proposer};
 use crate::random::Random;
-use crate::reads::{ReadPath, Reads};
+use crate::reads::{ReadPath, Reader, Reads};
+use crate::record::MachineState;
 use crate::sessions::{SessionLimits, Sessions};
 use crate::setting::Setting;
 use crate::storage::Storage;
@@ -84,7 +88,7 @@ pub struct Parts<S, M> {
     /// Its way to the others.
     pub transport: Arc<dyn Transport>,
     /// What arrives from the others.
-    pub packets: mpsc::Receiver<Packet>,
+    pub packets: Inbox<Packet>,
     /// Its way for letters. Without one, a node that follows refuses proposals and names the
     /// leader.
     pub mail: Option<Mail>,
@@ -133,6 +137,9 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     if params.lease.is_some() && !clock.counts_suspended_time() {
         return Err(StartError::ClockStops);
     }
+    // The threads and tasks that are started here say whose they are.
+    let span = info_span!("node", %id);
+    let within = span.enter();
     let protocol = Protocol { rules: Sound, params };
     let mut random = Random::seeded(seed);
     let moment = Moment { now: clock.now(), draw: random.next() };
@@ -144,89 +151,213 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let machine = restored(machine, limits.sessions, node.log().base(), &storage)?;
     setting.starts(&node);
 
-    let (proposals, proposals_out) = mpsc::channel(limits.queued_proposals);
-    let (control, control_out) = mpsc::channel(CONTROLS);
+    let (ends, queues) = queues(&limits);
+    let metrics = Arc::new(Metrics::of(id, &storage.syncs()));
+    let (shows, shown) = panes(&protocol, &node, Arc::clone(&metrics));
+    let snapshotting = Snapshots {
+        every: limits.entries_per_snapshot.max(1),
+        taken: ends.taken.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let (from, shown_to) = (node.commit_index(), Arc::clone(&shown.published));
+    let applier = Applier::start(machine, from, queues.batches, snapshotting, shown_to, &setting);
+    let around = Around {
+        inbox: packets.level(),
+        transport: Arc::downgrade(&transport),
+        clock: Arc::clone(&clock),
+        applied: applier.applied(),
+    };
+    let handle = handle(&options, around, &ends, shown, mail, setting.first_name());
+    let inputs = Inputs {
+        control: queues.control,
+        progress: storage.progress(),
+        packets,
+        proposals: queues.proposals,
+        readers: queues.readers,
+        snapshots: queues.snapshots,
+        taken: Vec::new(),
+        came: Vec::new(),
+    };
+    let beginning = Beginning { protocol, node, random, storage, transport, clock, setting };
+    let driver = driver(beginning, limits, inputs, ends.batches, &applier, shows.owner);
+    drop(within);
+    let driver = tokio::spawn(announce(driver, shows.stopped).instrument(span));
+    Ok(RunningNode { handle, driver, applier })
+}
+
+/// The ends of a node's queues into which something is put.
+struct Ends {
+    control: mpsc::Sender<Control>,
+    proposals: mpsc::Sender<Proposal>,
+    readers: mpsc::Sender<Reader>,
+    batches: mpsc::Sender<Work>,
+    taken: mpsc::Sender<MachineState>,
+}
+
+/// Those from which it is taken.
+struct Queues {
+    control: mpsc::Receiver<Control>,
+    proposals: mpsc::Receiver<Proposal>,
+    readers: mpsc::Receiver<Reader>,
+    batches: mpsc::Receiver<Work>,
+    snapshots: mpsc::Receiver<MachineState>,
+}
+
+fn queues(limits: &Limits) -> (Ends, Queues) {
+    let (control_in, control) = mpsc::channel(CONTROLS);
+    let (proposals_in, proposals) = mpsc::channel(limits.queued_proposals);
     let (readers_in, readers) = mpsc::channel(limits.waiting_reads.max(1));
-    let shown = protocol.read_view(&node);
-    let published = Arc::new(Published::new(shown, node.commit_index()));
-    let (view_in, view) = watch::channel(shown);
-    let (vitals_in, owner) = watch::channel(Vitals::of(&node, node.commit_index()));
-    let (stopped_in, stopped) = watch::channel(None);
     let (batches_in, batches) = mpsc::channel(limits.batches);
     let (taken, snapshots) = mpsc::channel(1);
-    let metrics = Arc::new(Metrics::of(id));
-    let every = limits.entries_per_snapshot.max(1);
-    let snapshotting = Snapshots { every, taken, metrics: Arc::clone(&metrics) };
-    let from = node.commit_index();
-    let shown_to = Arc::clone(&published);
-    let applier = Applier::start(machine, from, batches, snapshotting, shown_to, &setting);
+    let ends = Ends {
+        control: control_in,
+        proposals: proposals_in,
+        readers: readers_in,
+        batches: batches_in,
+        taken,
+    };
+    (ends, Queues { control, proposals, readers, batches, snapshots })
+}
+
+/// What a node shows of itself, to whoever has a handle.
+struct Shown {
+    published: Arc<Published>,
+    view: watch::Receiver<ReadView>,
+    vitals: watch::Receiver<Vitals>,
+    stopped: watch::Receiver<Option<StopReason>>,
+    metrics: Arc<Metrics>,
+}
+
+/// The other side of it.
+struct Shows {
+    owner: Owned,
+    stopped: watch::Sender<Option<StopReason>>,
+}
+
+/// What the owner shows.
+struct Owned {
+    published: Arc<Published>,
+    view: watch::Sender<ReadView>,
+    vitals: watch::Sender<Vitals>,
+    metrics: Arc<Metrics>,
+}
+
+fn panes(protocol: &Protocol, node: &Node, metrics: Arc<Metrics>) -> (Shows, Shown) {
+    let first = protocol.read_view(node);
+    let published = Arc::new(Published::new(first, node.commit_index()));
+    let (view_in, view) = watch::channel(first);
+    let (vitals_in, vitals) = watch::channel(Vitals::of(node, node.commit_index()));
+    let (stopped_in, stopped) = watch::channel(None);
+    let owner = Owned {
+        published: Arc::clone(&published),
+        view: view_in,
+        vitals: vitals_in,
+        metrics: Arc::clone(&metrics),
+    };
+    let shows = Shows { owner, stopped: stopped_in };
+    (shows, Shown { published, view, vitals, stopped, metrics })
+}
+
+/// What is around the owner of a node, as its handles see it.
+struct Around {
+    inbox: Level,
+    transport: Weak<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    applied: watch::Receiver<Index>,
+}
+
+fn handle(
+    options: &Options,
+    around: Around,
+    ends: &Ends,
+    shown: Shown,
+    mail: Option<Mail>,
+    first_ticket: u64,
+) -> Handle {
+    let Options { id, limits, .. } = options;
+    let Around { inbox, transport, clock, applied } = around;
+    let Shown { published, view, vitals, stopped, metrics } = shown;
     let proposer = Proposer {
-        proposals,
+        proposals: ends.proposals.clone(),
         bytes: Arc::new(Semaphore::new(limits.proposal_bytes)),
         most_bytes: limits.proposal_bytes,
     };
     let forwarding =
         ForwardLimits { most: limits.forwarded_proposals, patience: limits.forward_patience };
-    let handle = Handle {
-        id,
-        forwarder: mail
-            .map(|mail| Forwarder::start(mail, proposer.clone(), forwarding, setting.first_name())),
+    let forwarder =
+        mail.map(|mail| Forwarder::start(mail, proposer.clone(), forwarding, first_ticket));
+    Handle {
+        id: *id,
+        forwarder,
         proposer,
-        control,
+        control: ends.control.clone(),
         reads: ReadPath {
-            clock: Arc::clone(&clock),
-            published: Arc::clone(&published),
-            applied: applier.applied(),
-            readers: readers_in,
+            clock,
+            published,
+            applied: applied.clone(),
+            readers: ends.readers.clone(),
             room: Arc::new(Semaphore::new(limits.waiting_reads)),
             most: limits.waiting_reads,
         },
         view,
-        vitals: VitalsWatch { owner, applied: applier.applied() },
-        metrics: Arc::clone(&metrics),
+        vitals: VitalsWatch { owner: vitals, applied },
+        metrics,
+        inbox,
+        transport,
         stopped,
-    };
-    let inputs = Inputs {
-        control: control_out,
-        progress: storage.progress(),
-        packets,
-        proposals: proposals_out,
-        readers,
-        snapshots,
-        taken: Vec::new(),
-        came: Vec::new(),
-    };
-    let driver = Driver {
-        protocol,
-        kept: node.log().base().index,
-        offered: node.log().base().index,
+    }
+}
+
+/// What the owner of a node begins with.
+struct Beginning<S> {
+    protocol: Protocol,
+    node: Node,
+    random: Random,
+    storage: S,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    setting: Setting,
+}
+
+fn driver<S: Storage>(
+    beginning: Beginning<S>,
+    limits: Limits,
+    inputs: Inputs,
+    batches: mpsc::Sender<Work>,
+    applier: &Applier,
+    shows: Owned,
+) -> Driver<S> {
+    let Beginning { protocol, node, random, storage, transport, clock, setting } = beginning;
+    let Owned { published, view, vitals, metrics } = shows;
+    let base = node.log().base().index;
+    Driver {
+        kept: base,
+        offered: base,
         handed: Index::ZERO,
         reported: Index::ZERO,
-        node,
         limits,
         random,
         storage,
-        outbox: Outbox::new(id, transport, limits.held_messages),
-        delivery: Delivery::new(from, batches_in, limits.entries_per_batch),
+        outbox: Outbox::new(node.id(), transport, limits.held_messages),
+        delivery: Delivery::new(node.commit_index(), batches, limits.entries_per_batch),
         pending: Pending::default(),
         changes: Changes::default(),
         transfers: Transfers::default(),
         reads: Reads::new(setting.first_name()),
         inputs,
         published,
-        view: view_in,
+        view,
         applied: applier.applied(),
         effects: Effects::default(),
         moving: BTreeMap::new(),
         incomplete: 0,
-        observer: Observer::new(metrics, vitals_in, params.election_timeout),
+        observer: Observer::new(metrics, vitals, protocol.params.election_timeout),
+        protocol,
+        node,
         clock,
         complaint: applier.complaint(),
         setting,
-    };
-    let span = info_span!("node", %id);
-    let driver = tokio::spawn(announce(driver, stopped_in).instrument(span));
-    Ok(RunningNode { handle, driver, applier })
+    }
 }
 
 /// The machine in the state that the log begins with.

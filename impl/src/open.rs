@@ -39,7 +39,8 @@ pub struct Site {
 /// What an empty directory begins with, or one whose first start was interrupted. In a directory that
 /// has a node already, that node goes on whatever is said here, so the same program may be started
 /// again and again. But a node whose disk is lost has forgotten what it promised: it never begins anew
-/// under its identity. Say [`Begin::Resume`] where that could happen by mistake, as with a disk that is
+/// under its identity, and whoever met it before refuses it
+/// ([`Objection::OtherDirectory`](crate::net::Objection::OtherDirectory)). Say [`Begin::Resume`] where that could happen by mistake, as with a disk that is
 /// not mounted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Begin {
@@ -209,7 +210,8 @@ impl Builder {
             }
             error => error.into(),
         })?;
-        let options = TcpOptions { cluster, id, listen, addresses, security, limits };
+        let register = storage.register();
+        let options = TcpOptions { cluster, id, listen, addresses, security, limits, register };
         let (network, arrivals) = match TcpTransport::start(options).await {
             Ok(started) => started,
             Err(error) => {

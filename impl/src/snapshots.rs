@@ -7,7 +7,7 @@ use std::thread;
 use quorate_spec::{EntryId, Index};
 use quorate_sync::Slot;
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tracing::{Span, info, info_span, warn};
 
 use crate::metrics::Metrics;
 use crate::record::MachineState;
@@ -51,7 +51,10 @@ impl SnapshotWriter {
             #[cfg(test)]
             tasks: None,
         };
+        // Whose thread it is.
+        let node = Span::current();
         thread::spawn(move || {
+            let _within = node.entered();
             views.serve(|view| write(view, &views, &taken, &metrics));
             // A view that nobody served is gone before the life of the thread is over.
             drop(views);
@@ -102,6 +105,8 @@ fn state(
     views: &Slot<View>,
     metrics: &Metrics,
 ) -> Option<MachineState> {
+    let _within = info_span!("snapshot", index = last.index.0).entered();
+    info!("begins to write a snapshot");
     match bytes(write, views, metrics) {
         Ok(bytes) => {
             info!(index = last.index.0, bytes = bytes.len(), "took a snapshot");

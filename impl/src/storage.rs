@@ -6,6 +6,7 @@ use quorate_spec::{Durable, EntryId, Index, Persist, WriteId};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::disk::Syncs;
 use crate::record::{MachineState, Record};
 
 /// What one running node writes to and reads from. A restarted node opens it anew, and nothing
@@ -45,6 +46,12 @@ pub trait Storage: Send + 'static {
     /// have it, or has an entry of another term at its index. The owner of the node waits for it:
     /// recent entries come from memory, and an older one costs a point read.
     fn read(&self, id: EntryId) -> Option<Record>;
+
+    /// How often the log is synced, and how long that takes, for the metrics. A storage that does not
+    /// measure that has nothing to say.
+    fn syncs(&self) -> Syncs {
+        Syncs::default()
+    }
 
     /// Finishes every write that was submitted, unless one fails, and lets go of the disk.
     fn close(self) -> impl Future<Output = ()> + Send;

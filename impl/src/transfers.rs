@@ -3,6 +3,7 @@
 use quorate_spec::{Node, NodeId, Refusal, Term};
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tracing::{Span, info, info_span};
 
 use crate::errors::Stopped;
 
@@ -41,7 +42,7 @@ pub(crate) type Answer = oneshot::Sender<Result<(), TransferError>>;
 /// The one transfer that is under way, if an operator waits for it here.
 #[derive(Debug, Default)]
 pub(crate) struct Transfers {
-    waiting: Option<(Term, NodeId, Answer)>,
+    waiting: Option<(Term, NodeId, Answer, Span)>,
 }
 
 impl Transfers {
@@ -57,15 +58,21 @@ impl Transfers {
         match refused {
             // Whoever asked may have gone, here and below.
             Some(refusal) => {
+                info!(%to, %refusal, "leadership is not handed over");
                 let _ = answer.send(Err(TransferError::Refused(refusal)));
             }
-            None => self.waiting = Some((node.current_term(), to, answer)),
+            None => {
+                let term = node.current_term();
+                let span = info_span!("transfer_leadership", term = term.0, %to);
+                span.in_scope(|| info!("begins"));
+                self.waiting = Some((term, to, answer, span));
+            }
         }
     }
 
     /// The node has taken a step: the transfer may have ended, well or badly.
     pub(crate) fn look(&mut self, node: &Node) {
-        let Some((term, to, _)) = &self.waiting else { return };
+        let Some((term, to, ..)) = &self.waiting else { return };
         let (term, to) = (*term, *to);
         let leadership = node.leadership().filter(|_| node.current_term() == term);
         let outcome = match (leadership, node.leader()) {
@@ -75,7 +82,8 @@ impl Transfers {
             (None, Some(leader)) if leader == to => Ok(()),
             (None, Some(leader)) => Err(TransferError::AnotherLeads { to, leader }),
         };
-        if let Some((_, _, answer)) = self.waiting.take() {
+        if let Some((_, _, answer, span)) = self.waiting.take() {
+            span.in_scope(|| info!(?outcome, "has ended"));
             let _ = answer.send(outcome);
         }
     }

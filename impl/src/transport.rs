@@ -4,6 +4,7 @@ use quorate_spec::{Body, Envelope, NodeId};
 
 use crate::record::Record;
 use crate::state::StateBytes;
+use crate::traffic::Traffic;
 
 /// A message of the protocol with the contents of the entries, or the state, that it names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +54,11 @@ pub trait Transport: Send + Sync + 'static {
     fn moved(&self, to: NodeId) -> u64 {
         let _ = to;
         0
+    }
+
+    /// What is on its way at this moment, for the metrics. A transport that does not know says nothing.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quorate::disk::Register;
 use quorate::net::tls::certificate_name;
 use quorate::net::{Addresses, ClusterId, NetLimits, Security, TcpOptions, TcpTransport, Tls};
 use quorate_spec::NodeId;
@@ -62,6 +63,7 @@ fn options(security: Security) -> TcpOptions {
         addresses: Addresses::new([] as [(NodeId, String); 0]),
         security,
         limits: NetLimits::default(),
+        register: Register::default(),
     }
 }
 

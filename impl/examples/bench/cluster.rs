@@ -76,6 +76,7 @@ impl Cluster {
                 addresses: addresses.clone(),
                 security: Security::Open,
                 limits: NetLimits::default(),
+                register: storage.register(),
             };
             let (network, arrivals) = TcpTransport::start(options).await?;
             addresses.set(id, network.listening().to_string());

@@ -3,10 +3,11 @@
 //! ```text
 //! identity   whose it is: text, for people too     lock     held while it is open
 //! mark       the last durable group of writes      log/     the engine's files
-//! states/    states of the machine, a file each    tail     cut off a journal: see `journal`
+//! register   whom the node has met                 states/  states of the machine, a file each
+//! tail       cut off a journal: see `journal`
 //! ```
 //!
-//! **When it is a node's.** The identity gets its name last, after the log and the mark are durable.
+//! **When it is a node's.** The identity gets its name last, after all else is durable.
 //! Until then it is called `identity.new`, the directory is nobody's, and the next opening begins
 //! again. So where there is an identity, whatever else is missing had been there, and may have held
 //! votes.
@@ -31,7 +32,8 @@ const LOCK: &str = "lock";
 const DRAFT: &str = "identity.new";
 
 /// What else there may be in one.
-const UNFINISHED: [&str; 5] = [LOCK, "log", "log.new", "mark", "mark.new"];
+const UNFINISHED: [&str; 7] =
+    [LOCK, "log", "log.new", "mark", "mark.new", "register", "register.new"];
 
 /// Whose directory it is. An empty directory is a new identity (thesis §3.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,8 +42,8 @@ pub struct Identity {
     pub cluster: u64,
     /// The node.
     pub node: NodeId,
-    /// A random number that is drawn when the directory is made: another one on a directory that was
-    /// lost and made again.
+    /// A random number, not zero, that is drawn when the directory is made: another one on a directory
+    /// that was lost and made again. Peers know the node by it: see [`Register`](super::Register).
     pub incarnation: u64,
 }
 
@@ -111,6 +113,10 @@ impl Directory {
         self.path.join("mark")
     }
 
+    pub(super) fn register(&self) -> PathBuf {
+        self.path.join("register")
+    }
+
     pub(super) fn states(&self) -> PathBuf {
         self.path.join("states")
     }
@@ -168,7 +174,9 @@ fn begin(path: &Path, cluster: u64, node: NodeId) -> Result<Identity, OpenError>
             removed => removed.map_err(OpenError::io("remove", &left))?,
         }
     }
-    let identity = Identity { cluster, node, incarnation: RandomState::new().hash_one(node) };
+    // Zero stands for no directory.
+    let incarnation = RandomState::new().hash_one(node).max(1);
+    let identity = Identity { cluster, node, incarnation };
     let draft = path.join(DRAFT);
     write_synced(&draft, print(&identity).as_bytes())
         .and_then(|()| sync_folder_of(&draft))

@@ -32,6 +32,7 @@ mod mark;
 mod panics;
 mod recent;
 mod recovery;
+mod register;
 mod states;
 mod syncs;
 mod trees;
@@ -44,9 +45,12 @@ use std::thread;
 
 use quorate_spec::{Configuration, Durable, EntryId, Index, NodeId, Persist, Snapshot};
 use tokio::sync::watch;
+use tracing::{info, info_span};
 
 pub use self::directory::Identity;
 pub use self::error::OpenError;
+pub(crate) use self::register::Known;
+pub use self::register::{DirectoryId, Register};
 pub use self::syncs::Syncs;
 
 use self::codec::{Codec, Head};
@@ -55,6 +59,7 @@ use self::engine::Engine;
 use self::mark::Mark;
 use self::recent::Recent;
 use self::recovery::Recovered;
+use self::register::OnDisk;
 use self::states::Shelf;
 use self::writer::{Job, Queue, Writer, Writing, Written};
 use crate::record::{MachineState, Record};
@@ -101,6 +106,7 @@ pub struct DiskStorage {
     report: Weak<watch::Sender<Progress>>,
     progress: watch::Receiver<Progress>,
     syncs: Syncs,
+    register: Register,
 }
 
 impl DiskStorage {
@@ -110,10 +116,13 @@ impl DiskStorage {
     /// [`OpenError`] says what is wrong with the directory, and what to do.
     pub fn open(path: impl AsRef<Path>, options: DiskOptions) -> Result<DiskStorage, OpenError> {
         let DiskOptions { cluster, node, configuration, recent_bytes, state_bytes } = options;
+        let path_shown = path.as_ref().display();
+        let _within = info_span!("open", %node, directory = %path_shown).entered();
         let directory = Directory::open(path.as_ref(), cluster, node)?;
         let identity = directory.identity;
         let codec = Codec { seed: identity.incarnation };
         let (engine, mark, recovered) = recover(&directory, codec, configuration)?;
+        let register = Register::open(&directory.register(), identity.incarnation)?;
         let Recovered { durable, group, states } = recovered;
 
         let base = durable.log.base();
@@ -148,6 +157,7 @@ impl DiskStorage {
                 purged: (base.index > Index::ZERO).then_some(Index::ZERO),
             },
             syncs: syncs.clone(),
+            _register: OnDisk(register.clone()),
             _directory: directory,
             report,
         };
@@ -169,6 +179,7 @@ impl DiskStorage {
             report: reports,
             progress,
             syncs,
+            register,
         })
     }
 
@@ -188,6 +199,12 @@ impl DiskStorage {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Whom this node has met, and on which directory: for its transport, which takes note there.
+    #[must_use]
+    pub fn register(&self) -> Register {
+        self.register.clone()
     }
 
     /// How often the log was synced since it was opened.
@@ -219,6 +236,10 @@ impl DiskStorage {
 impl Storage for DiskStorage {
     fn recovered(&self) -> Durable {
         self.recovered.clone()
+    }
+
+    fn syncs(&self) -> Syncs {
+        self.syncs.clone()
     }
 
     fn progress(&self) -> watch::Receiver<Progress> {
@@ -283,6 +304,7 @@ fn recover(
     if directory.is_new {
         create(&log, codec, configuration)?;
         directory::replace(&mark, &Mark::fresh(codec.seed, 0))?;
+        directory::replace(&directory.register(), &Register::fresh(codec.seed))?;
     }
     for part in [&log, &mark] {
         if !part.exists() {
@@ -315,6 +337,10 @@ fn recover(
     if directory.is_new {
         directory.finish()?;
     }
+    let log = &recovered.durable.log;
+    let (first, last) = (log.base().index.next().0, log.last().index.0);
+    let (term, group) = (recovered.durable.hard_state.current_term.0, recovered.group);
+    info!(term, first, last, group, is_new = directory.is_new, "opened the log");
     Ok((engine, opened, recovered))
 }
 

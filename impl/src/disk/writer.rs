@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::{Durable, EntryId, Index, Persist, Term, WriteId};
@@ -13,6 +14,7 @@ use crate::disk::codec::{Codec, Head, Manifest};
 use crate::disk::directory::Directory;
 use crate::disk::engine::{Batch, Engine};
 use crate::disk::mark::Mark;
+use crate::disk::register::OnDisk;
 use crate::disk::states::Shelf;
 use crate::disk::syncs::Syncs;
 use crate::record::Record;
@@ -53,6 +55,8 @@ pub(super) struct Writing {
     pub(super) queue: Queue,
     pub(super) log: Written,
     pub(super) syncs: Syncs,
+    /// Before the directory, which is somebody else's once it is unlocked.
+    pub(super) _register: OnDisk,
     pub(super) _directory: Directory,
     pub(super) report: Arc<watch::Sender<Progress>>,
 }
@@ -131,8 +135,9 @@ impl quorate_sync::Disk for Writing {
             }
             last => StorageError::Disk { what: format!("write {last}"), reason },
         };
+        let begun = Instant::now();
         batch.commit().map_err(failed)?;
-        self.syncs.count();
+        self.syncs.count(begun.elapsed());
         self.mark.advance(self.log.group).map_err(|error| failed(error.to_string()))
     }
 

@@ -23,6 +23,7 @@ use crate::changes::Changes;
 use crate::clock::{Clock, until};
 use crate::errors::{ProposeError, StopReason};
 use crate::handle::Control;
+use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::observe::Observer;
 use crate::order::Promise;
@@ -76,7 +77,7 @@ pub(crate) struct Driver<S> {
 pub(crate) struct Inputs {
     pub(crate) control: mpsc::Receiver<Control>,
     pub(crate) progress: watch::Receiver<Progress>,
-    pub(crate) packets: mpsc::Receiver<Packet>,
+    pub(crate) packets: Inbox<Packet>,
     pub(crate) proposals: mpsc::Receiver<Proposal>,
     pub(crate) readers: mpsc::Receiver<Reader>,
     /// States that the machine has made of itself.

@@ -5,6 +5,7 @@ use quorate_spec::durable::SnapshotWrite;
 use quorate_spec::{
     Body, Effects, Input, Instant, Moment, Outgoing, Persist, ReadView, Refusal, WriteId,
 };
+use tracing::trace_span;
 
 use super::{Driver, Moving};
 use crate::apply::Missing;
@@ -31,6 +32,7 @@ impl<S: Storage> Driver<S> {
     ) -> Result<Instant, StopReason> {
         let moment = Moment { now: self.clock.now(), draw: self.random.next() };
         self.observer.wakes(moment.now);
+        let _within = trace_span!("step", now = moment.now.0, ?input).entered();
         let mut effects = std::mem::take(&mut self.effects);
         let before = self.setting.before(&self.node, &input);
         self.protocol.step(&mut self.node, moment, input, &mut effects);

@@ -8,7 +8,7 @@ use crate::record::Payload;
 
 /// A letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Letter {
+pub(crate) enum Letter {
     /// Propose this entry, and answer under this ticket. Two lives of a node do not give the same.
     Forward { ticket: u64, entry: Payload },
     /// This has become of what was forwarded under this ticket.
@@ -20,7 +20,7 @@ const APPLIED: u8 = 2;
 const REFUSED: u8 = 3;
 
 impl Letter {
-    pub(super) fn to_bytes(&self) -> Payload {
+    pub(crate) fn to_bytes(&self) -> Payload {
         let mut bytes = Vec::new();
         match self {
             Letter::Forward { ticket, entry } => {
@@ -44,7 +44,7 @@ impl Letter {
     }
 
     /// The letter; none if this is not one, or one of a version that says more.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Letter> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Letter> {
         let (kind, rest) = bytes.split_first()?;
         let (ticket, rest) = number(rest)?;
         match *kind {

@@ -4,7 +4,7 @@
 //! [`OutcomeUnknown`](ProposeError::OutcomeUnknown) where none comes in time. To ask again is safe in
 //! a [`Session`](crate::Session), and nowhere else.
 
-mod letter;
+pub(crate) mod letter;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
+use tracing::warn;
 
 use self::letter::Letter;
 use crate::errors::ProposeError;
+use crate::inbox::Inbox;
 use crate::machine::Applied;
 use crate::pending::Proposer;
 use crate::record::Payload;
@@ -34,7 +36,7 @@ pub struct Mail {
     /// The way out.
     pub post: Arc<dyn Post>,
     /// What arrives, and from whom.
-    pub letters: mpsc::Receiver<(NodeId, Payload)>,
+    pub letters: Inbox<(NodeId, Payload)>,
 }
 
 /// How much is forwarded.
@@ -53,8 +55,8 @@ pub(crate) struct Forwarder {
     patience: Duration,
 }
 
-/// Who waits for the answer to which ticket.
-type Waiting = BTreeMap<u64, oneshot::Sender<Result<Applied, ProposeError>>>;
+/// Who waits for the answer to which ticket, and of whom: nobody else's is one.
+type Waiting = BTreeMap<u64, (NodeId, oneshot::Sender<Result<Applied, ProposeError>>)>;
 
 struct Shared {
     next: AtomicU64,
@@ -63,6 +65,23 @@ struct Shared {
 }
 
 impl Shared {
+    /// Whoever waits for this answer of this node.
+    fn asked(
+        &self,
+        from: NodeId,
+        ticket: u64,
+    ) -> Option<oneshot::Sender<Result<Applied, ProposeError>>> {
+        let mut waiting = self.waiting();
+        // It may have come too late.
+        let (asked, _) = waiting.get(&ticket)?;
+        if *asked != from {
+            // Tickets can be guessed: a client would be told that its command was applied.
+            warn!(%from, %asked, "an answer came from a node that was not asked: it is not heard");
+            return None;
+        }
+        waiting.remove(&ticket).map(|(_, client)| client)
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +131,7 @@ impl Forwarder {
         let _room = self.shared.room.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (client, outcome) = oneshot::channel();
-        self.shared.waiting().insert(number, client);
+        self.shared.waiting().insert(number, (leader, client));
         let ticket = Ticket(&self.shared, number);
         let letter = Letter::Forward { ticket: number, entry };
         if !self.post.post(leader, letter.to_bytes()) {
@@ -128,12 +147,7 @@ impl Forwarder {
         }
     }
 
-    async fn serve(
-        self,
-        mut letters: mpsc::Receiver<(NodeId, Payload)>,
-        proposer: Proposer,
-        most: usize,
-    ) {
+    async fn serve(self, mut letters: Inbox<(NodeId, Payload)>, proposer: Proposer, most: usize) {
         let room = Arc::new(Semaphore::new(most));
         loop {
             // Biased, so that no choice of tokio's is in a run that has to repeat.
@@ -147,8 +161,7 @@ impl Forwarder {
                 // Of another version, or not one of ours: as if it were lost.
                 None => {}
                 Some(Letter::Forwarded { ticket, outcome }) => {
-                    // It may have come too late.
-                    if let Some(client) = self.shared.waiting().remove(&ticket) {
+                    if let Some(client) = self.shared.asked(from, ticket) {
                         let _ = client.send(outcome);
                     }
                 }
@@ -178,5 +191,74 @@ impl Forwarder {
 impl fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarder").field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::{EntryId, Index, Term};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::inbox::{InboxSender, inbox};
+    use crate::pending::Proposal;
+
+    const LEADER: NodeId = NodeId(2);
+    const LIAR: NodeId = NodeId(3);
+
+    /// Shows what is posted.
+    struct Window(mpsc::UnboundedSender<(NodeId, Payload)>);
+
+    impl Post for Window {
+        fn post(&self, to: NodeId, letter: Payload) -> bool {
+            self.0.send((to, letter)).is_ok()
+        }
+    }
+
+    fn applied(response: &str) -> Applied {
+        let entry = EntryId { term: Term(1), index: Index(1) };
+        Applied { entry, response: response.into() }
+    }
+
+    struct Desk {
+        forwarder: Forwarder,
+        posted: mpsc::UnboundedReceiver<(NodeId, Payload)>,
+        letters: InboxSender<(NodeId, Payload)>,
+        _proposals: mpsc::Receiver<Proposal>,
+    }
+
+    fn desk() -> Desk {
+        let (window, posted) = mpsc::unbounded_channel();
+        let (letters, inbox) = inbox(16, 1 << 20);
+        let mail = Mail { post: Arc::new(Window(window)), letters: inbox };
+        let (proposals, kept) = mpsc::channel(16);
+        let bytes = Arc::new(Semaphore::new(1 << 20));
+        let proposer = Proposer { proposals, bytes, most_bytes: 1 << 20 };
+        let limits = ForwardLimits { most: 16, patience: Duration::from_secs(60) };
+        let forwarder = Forwarder::start(mail, proposer, limits, 7);
+        Desk { forwarder, posted, letters, _proposals: kept }
+    }
+
+    #[tokio::test]
+    async fn only_the_node_that_was_asked_answers() -> Result<(), Box<dyn std::error::Error>> {
+        let Desk { forwarder, mut posted, letters, _proposals } = desk();
+        let waits = forwarder.clone();
+        let asked = tokio::spawn(async move { waits.send(LEADER, [1].into()).await });
+        let (to, letter) = posted.recv().await.ok_or("it is posted")?;
+        let Some(Letter::Forward { ticket, .. }) = Letter::from_bytes(&letter) else {
+            return Err("it is no letter".into());
+        };
+        assert_eq!(to, LEADER);
+        for (from, outcome) in [
+            (LIAR, Ok(applied("believe me"))),
+            (LIAR, Err(ProposeError::Lost)),
+            (LEADER, Ok(applied("as it is"))),
+        ] {
+            let answer = Letter::Forwarded { ticket, outcome };
+            letters.send((from, answer.to_bytes())).await?;
+        }
+        assert_eq!(asked.await?, Ok(applied("as it is")));
+        assert_eq!(forwarder.len(), 0);
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::inbox::Inbox;
 use crate::record::{Content, Record};
 use crate::state::StateBytes;
 use crate::transport::{Packet, Transport};
@@ -36,7 +37,7 @@ pub struct Member {
     /// What it sends with.
     pub transport: Arc<dyn Transport>,
     /// What arrives for it.
-    pub packets: mpsc::Receiver<Packet>,
+    pub packets: Inbox<Packet>,
 }
 
 /// What a transport did that no node can live with.

@@ -27,6 +27,9 @@ pub enum Fault {
     /// This node does not talk to the other one.
     #[error("turned away: {0}")]
     TurnedAway(Objection),
+    /// It cannot be noted down that the other node was met, so it is not talked to.
+    #[error("it cannot be noted down who was met: {0}")]
+    NotNoted(String),
     /// There is no encrypted connection.
     #[error("{0}")]
     Tls(#[from] TlsFault),
@@ -106,6 +109,7 @@ impl Fault {
         match self {
             Fault::Refused(_)
             | Fault::TurnedAway(_)
+            | Fault::NotNoted(_)
             | Fault::Tls(_)
             | Fault::Wire(_)
             | Fault::Impersonation { .. }

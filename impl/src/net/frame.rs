@@ -7,7 +7,10 @@
 //! The checksum is over everything else: the first eight bytes and the body. TCP's own is 16 bits
 //! wide and ends at every proxy; without TLS this is what keeps damaged bytes out of the log.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, timeout};
 
 use super::fault::Fault;
@@ -164,12 +167,20 @@ pub(crate) struct FrameReader<R> {
     /// What has arrived, of which the bytes before `start` were given out.
     buffer: Vec<u8>,
     start: usize,
+    /// Bytes of long frames that all connections together may have on their way.
+    room: Option<Arc<Semaphore>>,
+    /// This one's share of them, for as long as its frame is there.
+    share: Option<OwnedSemaphorePermit>,
 }
 
 /// How much is read at once.
 const STRIDE: usize = 64 << 10;
-/// More memory than this is given back once the frame that needed it is done.
+/// More memory than this is given back once the frame that needed it is done. A longer frame needs its
+/// share of what all may have on their way.
 const KEPT: usize = 1 << 20;
+/// Bytes of a longer frame that have to come in a second: or few strangers would keep all of the room,
+/// each with a frame that never ends.
+const SLOWEST: f64 = 262_144.0;
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(
@@ -178,7 +189,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         limit: usize,
         patience: Option<Duration>,
     ) -> FrameReader<R> {
-        FrameReader { stream, version, limit, patience, buffer: Vec::new(), start: 0 }
+        let (buffer, start, room, share) = (Vec::new(), 0, None, None);
+        FrameReader { stream, version, limit, patience, buffer, start, room, share }
+    }
+
+    /// The same with room for so many bytes of long frames, which it shares with others.
+    pub(crate) fn within(self, room: Arc<Semaphore>) -> FrameReader<R> {
+        FrameReader { room: Some(room), ..self }
     }
 
     /// The stream, to write to.
@@ -188,16 +205,32 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// The next frame. Where the future is dropped, nothing that has arrived is lost.
     pub(crate) async fn next(&mut self) -> Result<(Kind, &[u8]), Fault> {
+        self.share = None;
         self.fill(HEADER).await?;
         let head: &[u8; HEADER] =
             self.buffer[self.start..].first_chunk().expect("so much was filled");
         let header = Header::read(head, self.version, self.limit)?;
-        self.fill(HEADER + header.length).await?;
+        self.fill_body(header.length).await?;
         let from = self.start;
         self.start += HEADER + header.length;
         let (head, body) = self.buffer[from..self.start].split_at(HEADER);
         header.fits(&head[..8], body)?;
         Ok((header.kind, body))
+    }
+
+    /// Reads the body that follows the header. Where it is long it waits for its share first, in the
+    /// order of coming, and from then on has to come.
+    async fn fill_body(&mut self, length: usize) -> Result<(), Fault> {
+        let share = u32::try_from(length).ok().filter(|_| length > KEPT);
+        let (Some(room), Some(share)) = (self.room.clone(), share) else {
+            return self.fill(HEADER + length).await;
+        };
+        // It is closed by nobody.
+        let share = room.acquire_many_owned(share).await.map_err(|_| Fault::Closed)?;
+        self.share = Some(share);
+        let Some(patience) = self.patience else { return self.fill(HEADER + length).await };
+        let takes = patience + Duration::from_secs_f64(length as f64 / SLOWEST);
+        timeout(takes, self.fill(HEADER + length)).await.map_err(|_| Fault::Silent)?
     }
 
     /// Reads until `wanted` bytes are there that were not given out.
@@ -251,6 +284,74 @@ mod tests {
             assert_eq!(reader.next().await, Ok((Kind::Pong, b"".as_slice())));
             assert_eq!(reader.next().await, Err(Fault::Closed));
         }
+    }
+
+    /// A frame of so many bytes, of which so many arrive; nothing more does, and nothing ends.
+    fn half(length: usize, arrives: usize) -> FrameReader<Half> {
+        let mut bytes = Vec::new();
+        let put = |buffer: &mut Vec<u8>| {
+            buffer.resize(buffer.len() + length, 7);
+            Ok(())
+        };
+        append(&mut bytes, (1, Kind::Chunk), length, put).expect("it is short");
+        bytes.truncate(HEADER + arrives);
+        let (reader, writer) = tokio::io::duplex(64);
+        let reader = std::io::Cursor::new(bytes).chain(Kept(reader, writer));
+        FrameReader::new(reader, 1, length, Some(Duration::from_secs(3)))
+    }
+
+    type Half = tokio::io::Chain<std::io::Cursor<Vec<u8>>, Kept>;
+
+    /// The quiet end of a connection, and the other end, so that it stays open.
+    struct Kept(tokio::io::DuplexStream, #[expect(dead_code)] tokio::io::DuplexStream);
+
+    impl AsyncRead for Kept {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::pin::Pin::new(&mut self.0).poll_read(context, buffer)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_frame_takes_its_share_of_the_room_and_gives_it_back_when_it_is_done() {
+        let room = Arc::new(Semaphore::new(5 * KEPT));
+        let whole = 3 * KEPT;
+        let mut first = half(whole, whole).within(Arc::clone(&room));
+        assert_eq!(first.next().await.map(|(_, body)| body.len()), Ok(whole));
+        assert_eq!(room.available_permits(), 2 * KEPT);
+        let mut second = half(whole, whole).within(Arc::clone(&room));
+        let wait = timeout(Duration::from_secs(60), second.next()).await;
+        assert!(wait.is_err(), "there is no room for both");
+        let mut short = half(KEPT, KEPT).within(Arc::clone(&room));
+        assert_eq!(short.next().await.map(|(_, body)| body.len()), Ok(KEPT), "it needs no room");
+        assert_eq!(first.next().await, Err(Fault::Silent), "its frame is done");
+        assert_eq!(second.next().await.map(|(_, body)| body.len()), Ok(whole));
+        drop(second);
+        assert_eq!(room.available_permits(), 5 * KEPT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_frame_that_never_ends_does_not_keep_the_room() {
+        let room = Arc::new(Semaphore::new(5 * KEPT));
+        let (reader, mut writer) = tokio::io::duplex(64);
+        let dribble = tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt;
+            let head = half(5 * KEPT, 0).stream.into_inner().0.into_inner();
+            let _ = writer.write_all(&head).await;
+            // Never quiet for long.
+            while writer.write_all(&[7]).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let mut slow = FrameReader::new(reader, 1, 5 * KEPT, Some(Duration::from_secs(3)))
+            .within(Arc::clone(&room));
+        assert_eq!(slow.next().await, Err(Fault::Silent));
+        drop(slow);
+        assert_eq!(room.available_permits(), 5 * KEPT);
+        dribble.await.expect("it does not panic");
     }
 
     #[test]

@@ -1,10 +1,16 @@
-//! The handshake: 106 bytes from whoever connects, and 106 bytes in answer. Its form never changes, so
+//! The handshake: 114 bytes from whoever connects, and 114 bytes in answer. Its form never changes, so
 //! that nodes of any two versions can tell each other why they do not talk.
 //!
 //! ```text
-//!  0            8        9       10      11       12        14    22           30  38        39       102
-//!  "QUORATE\n"  verdict  oldest  newest  purpose  reserved  from  incarnation  to  length of cluster  crc32c
+//!  0            8        9       10      11       12        14    22           30         38
+//!  "QUORATE\n"  verdict  oldest  newest  purpose  reserved  from  incarnation  directory  to
+//!
+//!  46      47       110
+//!  length  cluster  crc32c
 //! ```
+//! The incarnation is the process's, and another one after each start. The directory's number is that of
+//! the disk, and the same for as long as the id is: see [`Register`](crate::disk::Register). It is zero
+//! where there is no directory.
 
 use quorate_spec::NodeId;
 use thiserror::Error;
@@ -14,12 +20,13 @@ use super::codec::VERSION;
 use super::fault::Fault;
 use super::identity::{ClusterId, Identity, Incarnation};
 use super::wire::WireError;
+use crate::disk::DirectoryId;
 
 /// How it begins.
 pub(crate) const MAGIC: [u8; 8] = *b"QUORATE\n";
 /// Its length in bytes.
-pub(crate) const LENGTH: usize = 106;
-const CLUSTER: usize = 39;
+pub(crate) const LENGTH: usize = 114;
+const CLUSTER: usize = 47;
 const CHECKSUM: usize = LENGTH - 4;
 
 /// Why a node does not talk to another one. It is told to the other one, too.
@@ -46,10 +53,27 @@ pub enum Objection {
     /// The connection is encrypted, and the node is open.
     #[error("TLS: this node is open, and the other one came encrypted")]
     IsOpen,
+    /// The node came with another directory than the one that it was met on.
+    #[error(
+        "other directory: this id was met on another directory, so its disk was emptied or replaced, and \
+         a server that has forgotten its votes must not vote: remove this id from the cluster by a \
+         change of members, and add the server again under a new id, on an empty directory"
+    )]
+    OtherDirectory,
+    /// It cannot be noted down that the node was met.
+    #[error(
+        "not noted: it cannot be written down who was met; look at the disk of the node that says so"
+    )]
+    NotNoted,
+    /// The node's address is not known, and many such were met.
+    #[error(
+        "stranger: the address of this id is not known, and too many ids without one have come"
+    )]
+    Stranger,
 }
 
 impl Objection {
-    pub(crate) const ALL: [Objection; 7] = [
+    pub(crate) const ALL: [Objection; 10] = [
         Objection::ForeignCluster,
         Objection::WrongNode,
         Objection::SameNode,
@@ -57,6 +81,9 @@ impl Objection {
         Objection::Certificate,
         Objection::NeedsTls,
         Objection::IsOpen,
+        Objection::OtherDirectory,
+        Objection::NotNoted,
+        Objection::Stranger,
     ];
 
     fn code(self) -> u8 {
@@ -116,9 +143,11 @@ impl Greeting {
         bytes[11] = self.purpose as u8;
         bytes[14..22].copy_from_slice(&self.sender.id.0.to_le_bytes());
         bytes[22..30].copy_from_slice(&self.sender.incarnation.0.to_le_bytes());
-        bytes[30..38].copy_from_slice(&self.to.0.to_le_bytes());
+        let directory = self.sender.directory.map_or(0, |DirectoryId(number)| number.get());
+        bytes[30..38].copy_from_slice(&directory.to_le_bytes());
+        bytes[38..46].copy_from_slice(&self.to.0.to_le_bytes());
         let cluster = self.sender.cluster.as_str().as_bytes();
-        bytes[38] = u8::try_from(cluster.len()).expect("it has at most 63");
+        bytes[46] = u8::try_from(cluster.len()).expect("it has at most 63");
         bytes[CLUSTER..CLUSTER + cluster.len()].copy_from_slice(cluster);
         let checksum = crc32c::crc32c(&bytes[..CHECKSUM]);
         bytes[CHECKSUM..].copy_from_slice(&checksum.to_le_bytes());
@@ -151,14 +180,14 @@ impl Greeting {
             1 => Purpose::Snapshot,
             _ => return Err(WireError::Malformed),
         };
-        let length = usize::from(bytes[38]);
+        let length = usize::from(bytes[46]);
         let name = bytes[CLUSTER..CHECKSUM].get(..length).ok_or(WireError::Malformed)?;
         let name = std::str::from_utf8(name).map_err(|_| WireError::Malformed)?;
         let cluster = ClusterId::new(name).map_err(|_| WireError::Malformed)?;
         let (id, incarnation) = (NodeId(number(14)), Incarnation(number(22)));
-        let sender = Identity { cluster, id, incarnation };
+        let sender = Identity { cluster, id, incarnation, directory: DirectoryId::new(number(30)) };
         let versions = (bytes[9], bytes[10]);
-        Ok(Greeting { verdict, versions, purpose, sender, to: NodeId(number(30)) })
+        Ok(Greeting { verdict, versions, purpose, sender, to: NodeId(number(38)) })
     }
 
     pub(crate) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> Result<(), Fault> {
@@ -179,7 +208,8 @@ mod tests {
 
     fn identity(cluster: &str, id: u64) -> Identity {
         let cluster = ClusterId::new(cluster).expect("it is a label");
-        Identity { cluster, id: NodeId(id), incarnation: Incarnation(77) }
+        let directory = DirectoryId::new(88);
+        Identity { cluster, id: NodeId(id), incarnation: Incarnation(77), directory }
     }
 
     #[test]
@@ -187,9 +217,12 @@ mod tests {
         let longest = "x".repeat(63);
         for verdict in Objection::ALL.map(Some).into_iter().chain([None]) {
             for purpose in [Purpose::Messages, Purpose::Snapshot] {
-                let sender = identity(&longest, u64::MAX);
-                let greeting = Greeting { verdict, ..Greeting::new(&sender, NodeId(2), purpose) };
-                assert_eq!(Greeting::decode(&greeting.encode()), Ok(greeting));
+                for directory in [None, DirectoryId::new(u64::MAX)] {
+                    let sender = Identity { directory, ..identity(&longest, u64::MAX) };
+                    let said = Greeting::new(&sender, NodeId(2), purpose);
+                    let greeting = Greeting { verdict, ..said };
+                    assert_eq!(Greeting::decode(&greeting.encode()), Ok(greeting));
+                }
             }
         }
     }

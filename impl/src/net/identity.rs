@@ -7,6 +7,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::disk::DirectoryId;
+
 /// What a node says of itself to every other one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
@@ -16,6 +18,8 @@ pub struct Identity {
     pub id: NodeId,
     /// This life of it.
     pub incarnation: Incarnation,
+    /// Its directory, in all its lives; none for a node without one, as in tests.
+    pub directory: Option<DirectoryId>,
 }
 
 /// The name of a cluster, which keeps the nodes of different clusters apart: two clusters whose nodes

@@ -9,11 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use tracing::{Instrument, info_span};
 
 use super::codec;
 use super::fault::Fault;
 use super::frame::{self, FrameReader, Kind};
 use super::greeting::{Greeting, Objection, Purpose};
+use super::meeting::{Unmet, meet};
 use super::peer::write;
 use super::seats::Seated;
 use super::shared::{Duplex, Shared, Stream};
@@ -42,13 +44,17 @@ pub(crate) async fn serve(
     let admitted = timeout(patience, admit(&shared, stream)).await.unwrap_or(Err(Fault::Slow));
     drop(half_open);
     match admitted {
-        Ok(visitor) => converse(&shared, visitor, from).await,
+        Ok(visitor) => {
+            let (node, peer) = (shared.me.id, visitor.greeting.sender.id);
+            let span = info_span!("connection", direction = "in", %node, %peer, %from);
+            converse(&shared, visitor, from).instrument(span).await;
+        }
         Err(fault) => {
             // Whoever comes again and again is told of once.
             if shared.visits.turned_away(from, fault.clone()) && fault.needs_attention() {
-                tracing::warn!(node = %shared.me.id, %from, "turned away: {fault}");
+                tracing::warn!(node = %shared.me.id, %from, %fault, "turned away");
             } else {
-                tracing::debug!(node = %shared.me.id, %from, "turned away: {fault}");
+                tracing::debug!(node = %shared.me.id, %from, %fault, "turned away");
             }
         }
     }
@@ -103,25 +109,43 @@ async fn welcome(
     let greeting = Greeting::read(&mut stream).await?;
     let answer = Greeting::new(&shared.me, greeting.sender.id, greeting.purpose);
     let proven = || is(greeting.sender.id).then_some(()).ok_or(Objection::Certificate);
-    match greeting.judge(&shared.me).and_then(|version| proven().map(|()| version)) {
+    let judged = greeting.judge(&shared.me).and_then(|version| proven().map(|()| version));
+    let met = match judged {
+        Ok(version) => meet(shared, &greeting.sender).await.map(|()| version),
+        Err(objection) => Err(objection.into()),
+    };
+    match met {
         Ok(version) => {
             let seat = shared.seats.take(greeting.sender.id, greeting.purpose).await;
             answer.write(&mut stream).await?;
             Ok(Visitor { stream, version, greeting, seat })
         }
-        Err(objection) => refuse(stream, answer, objection).await,
+        Err(Unmet { objection, fault }) => {
+            tell(stream, answer, objection).await?;
+            Err(fault)
+        }
     }
 }
 
 async fn refuse<T>(
-    mut stream: impl Duplex,
+    stream: impl Duplex,
     answer: Greeting,
     objection: Objection,
 ) -> Result<T, Fault> {
+    tell(stream, answer, objection).await?;
+    Err(Fault::TurnedAway(objection))
+}
+
+/// Answers that there is no conversation, and why.
+async fn tell(
+    mut stream: impl Duplex,
+    answer: Greeting,
+    objection: Objection,
+) -> Result<(), Fault> {
     let answer = Greeting { verdict: Some(objection), ..answer };
     answer.write(&mut stream).await?;
     farewell(stream).await;
-    Err(Fault::TurnedAway(objection))
+    Ok(())
 }
 
 /// Ends a connection so that the other side can read what was written last: a socket that is closed
@@ -144,6 +168,7 @@ async fn converse(shared: &Shared, visitor: Visitor, from: SocketAddr) {
     let (id, purpose) = (greeting.sender.id, greeting.purpose);
     let patience = Some(shared.limits.silence);
     let frames = FrameReader::new(stream, version, shared.limits.max_frame, patience);
+    let frames = frames.within(Arc::clone(&shared.arriving));
     let ended = match purpose {
         Purpose::Messages => {
             announce(shared, &greeting, from);
@@ -160,9 +185,9 @@ async fn converse(shared: &Shared, visitor: Visitor, from: SocketAddr) {
         },
     };
     if ended.needs_attention() {
-        tracing::warn!(node = %shared.me.id, peer = %id, %from, "not heard any more: {ended}");
+        tracing::warn!(node = %shared.me.id, peer = %id, %from, %ended, "not heard any more");
     } else {
-        tracing::debug!(node = %shared.me.id, peer = %id, %from, "not heard any more: {ended}");
+        tracing::debug!(node = %shared.me.id, peer = %id, %from, %ended, "not heard any more");
     }
     if purpose == Purpose::Messages && ended != Fault::Replaced {
         shared.visits.ended(id, ended, shared.addresses.knows(id));
@@ -175,8 +200,8 @@ fn announce(shared: &Shared, greeting: &Greeting, from: SocketAddr) {
     let before = shared.visits.began(greeting, from);
     match before.filter(|before| before.incarnation != incarnation) {
         Some(before) if before.ended.is_none() => tracing::warn!(
-            node = %me, %peer, %from, %incarnation,
-            "heard in the place of its connection from {}: does it run twice?", before.from
+            node = %me, %peer, %from, %incarnation, before = %before.from,
+            "heard in the place of an earlier connection: does it run twice?"
         ),
         Some(_) => tracing::info!(node = %me, %peer, %from, %incarnation, "heard after a restart"),
         None => tracing::info!(node = %me, %peer, %from, %incarnation, "heard"),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::inbox::MOST_BYTES;
+use crate::limits::LimitsError;
+
 /// How much a transport takes, and how long it waits. All nodes of a cluster have the same
 /// `max_frame` and `max_snapshot`, or one sends what another one does not take.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +16,12 @@ pub struct NetLimits {
     pub queued_packets: usize,
     /// Bytes of commands that wait for one peer. A longer packet waits alone.
     pub queued_bytes: usize,
-    /// Packets that have arrived and wait for the node; then its peers have to wait.
+    /// Packets that have arrived and wait for the node; then its peers have to wait. As many letters,
+    /// which are lost then.
     pub inbox: usize,
+    /// Bytes of those packets, and of those letters; and bytes of frames longer than a MiB that are on
+    /// their way in. At least `max_frame`; a state of a snapshot waits alone where it is longer.
+    pub inbox_bytes: usize,
     /// Bytes of commands that are written at once where several packets wait.
     pub batch_bytes: usize,
     /// Connections that others have opened.
@@ -55,6 +62,7 @@ impl Default for NetLimits {
             queued_packets: 4096,
             queued_bytes: 32 << 20,
             inbox: 1024,
+            inbox_bytes: 144 << 20,
             batch_bytes: 256 << 10,
             connections: 256,
             handshakes: 64,
@@ -73,6 +81,22 @@ impl Default for NetLimits {
 }
 
 impl NetLimits {
+    /// Whether a transport can run with these.
+    ///
+    /// # Errors
+    /// The first limit that does not fit, and what would.
+    pub fn validate(&self) -> Result<(), LimitsError> {
+        let NetLimits { inbox_bytes, max_frame, .. } = *self;
+        if inbox_bytes < max_frame {
+            return Err(LimitsError::InboxTooSmall { inbox_bytes, max_frame });
+        }
+        if inbox_bytes > MOST_BYTES {
+            let limit = "inbox_bytes";
+            return Err(LimitsError::TooMany { limit, value: inbox_bytes, most: MOST_BYTES });
+        }
+        Ok(())
+    }
+
     /// Bytes of a chunk at this rate: several a second leave, so that the other side hears that the
     /// transfer goes on.
     pub(crate) fn chunk_at_rate(&self) -> usize {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::fault::Fault;
 use super::greeting::{Greeting, Objection, Purpose};
 use super::identity::Incarnation;
+use super::meeting::meet;
 use super::shared::{Shared, Stream};
 use super::tls::Security;
 
@@ -64,5 +65,6 @@ async fn greet(
     if answer.sender.id != to {
         return Err(Fault::TurnedAway(Objection::WrongNode));
     }
+    meet(shared, &answer.sender).await.map_err(|unmet| unmet.fault)?;
     Ok(Link { stream, version, incarnation: answer.sender.incarnation })
 }

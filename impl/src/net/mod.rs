@@ -14,6 +14,9 @@
 //!   takes the other side for. What does not fit is refused with a reason, which both sides log and show
 //!   in [`TransportStatus`]. With [`Security::Tls`] both sides prove it by certificates; with
 //!   [`Security::Open`] nobody proves anything, and a node says so when it starts.
+//! * **One id, one disk.** The handshake names the directory, too. Each node notes down in its own which
+//!   one it met an id on first, and talks to no other under that id: a server whose disk was emptied has
+//!   forgotten its votes. See [`Register`](crate::disk::Register).
 //! * **Hostile bytes** end the connection that they came on, and nothing else. Memory grows with what
 //!   has arrived, never with what a header announces.
 //! * **Snapshots** move in chunks on a connection of their own, at a limited rate, and go on after it
@@ -26,11 +29,12 @@ pub mod codec;
 pub mod conformance;
 mod fault;
 mod frame;
-mod greeting;
+pub(crate) mod greeting;
 mod identity;
 mod incoming;
 mod limits;
 mod link;
+mod meeting;
 mod peer;
 mod queue;
 mod seats;

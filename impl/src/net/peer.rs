@@ -7,6 +7,7 @@ use std::time::Duration;
 use quorate_spec::NodeId;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tracing::{Instrument, info_span};
 
 use super::backoff::Backoff;
 use super::codec;
@@ -17,8 +18,9 @@ use super::link::{self, Link};
 use super::queue::{Parcel, Queue};
 use super::shared::Shared;
 use super::snapshot;
-use super::status::{LinkState, PeerStatus};
+use super::status::{LinkState, PeerStatus, Transfer};
 use crate::record::Payload;
+use crate::traffic::{Moved, PeerTraffic};
 use crate::transport::Packet;
 
 /// What is on its way to one node.
@@ -67,9 +69,16 @@ impl Peer {
             sent: self.sent.load(Ordering::Relaxed),
             dropped: dropped + self.unsendable.load(Ordering::Relaxed),
             queued,
+            queued_bytes: self.queue.bytes(),
             snapshot: self.slot.transfer(),
             snapshot_bytes: self.slot.moved(),
         }
+    }
+
+    pub(crate) fn traffic(&self) -> PeerTraffic {
+        let sending = self.slot.transfer().map(|Transfer { bytes, of, .. }| Moved { bytes, of });
+        let (queued, _) = self.queue.counts();
+        PeerTraffic { queued, queued_bytes: self.queue.bytes(), sending, receiving: None }
     }
 
     /// Takes note of the connection's state. Says whether it is another one than before.
@@ -99,16 +108,19 @@ async fn send_packets(shared: &Shared, peer: &Peer) {
                     node = %shared.me.id, peer = %peer.id, address = peer.address,
                     incarnation = %link.incarnation, "connected"
                 );
-                talk(shared, peer, link).await
+                let span = info_span!(
+                    "connection", direction = "out", node = %shared.me.id, peer = %peer.id
+                );
+                talk(shared, peer, link).instrument(span).await
             }
             Err(fault) => fault,
         };
         let (me, to, address) = (shared.me.id, peer.id, &peer.address);
         let attention = fault.needs_attention();
         if peer.is(LinkState::Down(fault.clone())) && attention {
-            tracing::warn!(node = %me, peer = %to, address, "no connection: {fault}");
+            tracing::warn!(node = %me, peer = %to, address, %fault, "no connection");
         } else {
-            tracing::debug!(node = %me, peer = %to, address, "no connection: {fault}");
+            tracing::debug!(node = %me, peer = %to, address, %fault, "no connection");
         }
         // A connection that is taken and dropped at once, again and again, is not one that went well.
         if since.elapsed() > limits.longest_backoff {
@@ -177,7 +189,7 @@ fn encode(shared: &Shared, peer: &Peer, parcels: &[Parcel], buffer: &mut Vec<u8>
             Ok(()) => count += 1,
             Err(error) => {
                 peer.unsendable.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(node = %shared.me.id, peer = %peer.id, "not sent: {error}");
+                tracing::error!(node = %shared.me.id, peer = %peer.id, %error, "not sent");
             }
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::limits::NetLimits;
+use crate::inbox::Weighed;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -37,9 +38,6 @@ struct Waiting {
     open: bool,
     dropped: u64,
 }
-
-/// What a parcel counts beside its bytes: what it takes in memory, more or less.
-const OVERHEAD: usize = 128;
 
 impl Queue {
     pub(crate) fn new(limits: &NetLimits) -> Queue {
@@ -91,6 +89,11 @@ impl Queue {
         (waiting.parcels.len(), waiting.dropped)
     }
 
+    /// Bytes of the parcels that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,13 +115,10 @@ impl Waiting {
 }
 
 fn size(parcel: &Parcel) -> usize {
-    let bytes = match parcel {
-        Parcel::Packet(packet) => {
-            packet.records.iter().map(|record| OVERHEAD / 2 + record.len()).sum()
-        }
-        Parcel::Letter(letter) => letter.len(),
-    };
-    OVERHEAD + bytes
+    match parcel {
+        Parcel::Packet(packet) => packet.bytes(),
+        Parcel::Letter(letter) => letter.bytes(),
+    }
 }
 
 /// The queue takes packets while this is there.

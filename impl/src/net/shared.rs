@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_spec::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::Semaphore;
 
 use super::addresses::Addresses;
 use super::fault::Fault;
@@ -16,9 +16,11 @@ use super::identity::Identity;
 use super::limits::NetLimits;
 use super::peer::Peer;
 use super::seats::Seats;
-use super::snapshot::Shelf;
+use super::snapshot::{Receiving, Shelf};
 use super::status::Heard;
 use super::tls::Security;
+use crate::disk::Register;
+use crate::inbox::InboxSender;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -36,10 +38,14 @@ pub(crate) struct Shared {
     pub(crate) security: Security,
     pub(crate) limits: NetLimits,
     pub(crate) addresses: Addresses,
-    pub(crate) inbox: mpsc::Sender<Packet>,
-    pub(crate) letters: mpsc::Sender<(NodeId, Payload)>,
+    pub(crate) register: Register,
+    pub(crate) inbox: InboxSender<Packet>,
+    pub(crate) letters: InboxSender<(NodeId, Payload)>,
+    /// Bytes of long frames that may be on their way in: see `FrameReader::within`.
+    pub(crate) arriving: Arc<Semaphore>,
     pub(crate) seats: Seats,
     pub(crate) shelf: Shelf,
+    pub(crate) receiving: Receiving,
     pub(crate) peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
     pub(crate) visits: Visits,
 }

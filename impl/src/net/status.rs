@@ -7,6 +7,7 @@ use quorate_spec::{EntryId, NodeId};
 
 use super::fault::Fault;
 use super::identity::{Identity, Incarnation};
+use crate::traffic::Moved;
 
 /// What a transport does at this moment.
 #[derive(Clone, Debug)]
@@ -22,6 +23,12 @@ pub struct TransportStatus {
     /// What is heard from each node that has come through the handshake and is still connected, or
     /// whose address is known.
     pub heard: BTreeMap<NodeId, Heard>,
+    /// Packets that have arrived and wait for the node.
+    pub inbox: usize,
+    /// Their bytes.
+    pub inbox_bytes: usize,
+    /// The snapshots that come, by whom they come from.
+    pub receiving: BTreeMap<NodeId, Moved>,
     /// How many connections were turned away before anyone knew whose they were, or because of that.
     pub turned_away: u64,
     /// The last of them, and why.
@@ -39,8 +46,10 @@ pub struct PeerStatus {
     pub sent: u64,
     /// Packets that were dropped: there was no connection, they did not fit, or it broke.
     pub dropped: u64,
-    /// Packets that wait.
+    /// Packets and letters that wait.
     pub queued: usize,
+    /// Their bytes.
+    pub queued_bytes: usize,
     /// The snapshot that it is sent.
     pub snapshot: Option<Transfer>,
     /// Bytes of snapshots that were written to it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use quorate_spec::NodeId;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::addresses::Addresses;
@@ -21,11 +21,15 @@ use super::limits::NetLimits;
 use super::peer::{self, Peer};
 use super::seats::Seats;
 use super::shared::{Shared, Visits};
-use super::snapshot::Shelf;
+use super::snapshot::{Receiving, Shelf};
 use super::status::TransportStatus;
 use super::tls::{Security, TlsError};
+use crate::disk::Register;
 use crate::forward::Post;
+use crate::inbox::{Inbox, inbox};
+use crate::limits::LimitsError;
 use crate::record::Payload;
+use crate::traffic::Traffic;
 use crate::transport::{Packet, Transport};
 
 /// What a transport is started with.
@@ -43,6 +47,9 @@ pub struct TcpOptions {
     pub security: Security,
     /// How much it takes, and how long it waits.
     pub limits: NetLimits,
+    /// Whom the node has met: that of its [`DiskStorage`](crate::DiskStorage). The default is for a node
+    /// without a directory, which nothing keeps from voting twice when it is started anew.
+    pub register: Register,
 }
 
 /// Why a transport does not start.
@@ -59,6 +66,9 @@ pub enum TransportError {
     /// The certificate is not that of this node.
     #[error("{0}")]
     Certificate(#[from] TlsError),
+    /// The limits do not fit each other.
+    #[error("{0}")]
+    Limits(#[from] LimitsError),
     /// There are no random numbers.
     #[error("{0}")]
     Randomness(#[from] NoRandomness),
@@ -68,9 +78,9 @@ pub enum TransportError {
 #[derive(Debug)]
 pub struct Arrivals {
     /// Packets of the protocol.
-    pub packets: mpsc::Receiver<Packet>,
+    pub packets: Inbox<Packet>,
     /// What other nodes say beside the protocol: who, and what.
-    pub letters: mpsc::Receiver<(NodeId, Payload)>,
+    pub letters: Inbox<(NodeId, Payload)>,
 }
 
 /// Nodes that reach each other over TCP. Dropping it ends every connection.
@@ -84,19 +94,21 @@ impl TcpTransport {
     /// Starts to listen and to connect, on the present tokio runtime.
     ///
     /// # Errors
-    /// It cannot listen there, or the certificate is not that of the node.
+    /// It cannot listen there, the certificate is not that of the node, or the limits do not fit.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(options: TcpOptions) -> Result<(TcpTransport, Arrivals), TransportError> {
-        let TcpOptions { cluster, id, listen, addresses, security, limits } = options;
+        let TcpOptions { cluster, id, listen, addresses, security, limits, register } = options;
+        limits.validate()?;
         if let Security::Tls(tls) = &security {
             tls.is_of(&cluster, id)?;
         }
         let failed = |error| TransportError::Listen { address: listen.clone(), error };
         let listener = TcpListener::bind(&listen).await.map_err(failed)?;
         let listening = listener.local_addr().map_err(failed)?;
-        let me = Identity { cluster, id, incarnation: Incarnation::draw()? };
+        let (incarnation, directory) = (Incarnation::draw()?, register.own());
+        let me = Identity { cluster, id, incarnation, directory };
         match &security {
             Security::Open => tracing::warn!(
                 node = %id, cluster = %me.cluster, %listening,
@@ -107,17 +119,20 @@ impl TcpTransport {
                 tracing::info!(node = %id, cluster = %me.cluster, %listening, "listening with TLS");
             }
         }
-        let (inbox, packets) = mpsc::channel(limits.inbox.max(1));
-        let (letters_in, letters) = mpsc::channel(limits.inbox.max(1));
+        let (inbox, packets) = inbox(limits.inbox, limits.inbox_bytes);
+        let (letters_in, letters) = crate::inbox(limits.inbox, limits.inbox_bytes);
         let shared = Arc::new(Shared {
             me,
             security,
             limits,
             addresses,
+            register,
             inbox,
             letters: letters_in,
+            arriving: Arc::new(Semaphore::new(limits.inbox_bytes)),
             seats: Seats::default(),
             shelf: Shelf::default(),
+            receiving: Receiving::default(),
             peers: Mutex::default(),
             visits: Visits::default(),
         });
@@ -150,13 +165,16 @@ impl TcpTransport {
     #[must_use]
     pub fn status(&self) -> TransportStatus {
         let (turned_away, last_turned_away) = self.shared.visits.refusals();
-        let peers = self.shared.peers();
+        let (peers, inbox) = (self.shared.peers(), self.shared.inbox.level());
         TransportStatus {
             identity: self.shared.me.clone(),
             listening: self.listening,
             encrypted: matches!(self.shared.security, Security::Tls(_)),
             peers: peers.iter().map(|(id, peer)| (*id, peer.status())).collect(),
             heard: self.shared.visits.heard(),
+            receiving: self.shared.receiving.all(),
+            inbox: inbox.things(),
+            inbox_bytes: inbox.bytes(),
             turned_away,
             last_turned_away,
         }
@@ -187,6 +205,18 @@ impl Transport for TcpTransport {
 
     fn moved(&self, to: NodeId) -> u64 {
         self.shared.peer(to).map_or(0, |peer| peer.slot.moved())
+    }
+
+    fn traffic(&self) -> Traffic {
+        let mut traffic = Traffic::new();
+        for (id, peer) in self.shared.peers().iter() {
+            traffic.insert(*id, peer.traffic());
+        }
+        // A stranger's, too.
+        for (id, moved) in self.shared.receiving.all() {
+            traffic.entry(id).or_default().receiving = Some(moved);
+        }
+        traffic
     }
 }
 
@@ -248,7 +278,7 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, mut roads: Roads) {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(node = %shared.me.id, "cannot take a connection: {error}");
+                    tracing::warn!(node = %shared.me.id, %error, "cannot take a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },

@@ -13,10 +13,11 @@ use quorate_spec::{
     AppendOutcome, Body, Configuration, Durable, Entries, EntryId, Envelope, Index, Instant,
     Message, NodeId, Params, Persist, ReadView, Term,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::Order;
 use crate::clock::{Clock, span};
+use crate::inbox::{InboxSender, inbox};
 use crate::machine::{Command, Response, StateMachine};
 use crate::memory::MemoryStorage;
 use crate::node::{Options, Parts, start_in};
@@ -187,7 +188,7 @@ pub(super) struct Stage {
     clock: Arc<Hand>,
     limits: Limits,
     pub(super) node: RunningNode,
-    inbox: mpsc::Sender<Packet>,
+    inbox: InboxSender<Packet>,
 }
 
 fn params() -> Params {
@@ -214,7 +215,7 @@ impl Stage {
         clock: Arc<Hand>,
         limits: Limits,
     ) -> Stage {
-        let (inbox, packets) = mpsc::channel(16);
+        let (inbox, packets) = inbox(16, 1 << 20);
         *notes.view.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let parts = Parts {
             storage: Ledger { storage: disk.open(), notes: Arc::clone(&notes) },
@@ -277,7 +278,7 @@ impl Stage {
     /// the machine has applied what it was given.
     pub(super) async fn settle(&self) {
         for _ in 0..5_000 {
-            let taken = self.inbox.capacity() == self.inbox.max_capacity();
+            let taken = self.inbox.level().things() == 0;
             // A node that has stopped has settled.
             let Ok(status) = self.node.handle().status().await else { return };
             let withheld = self.notes.withheld.load(Ordering::SeqCst);

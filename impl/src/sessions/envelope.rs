@@ -6,7 +6,7 @@ use crate::record::Payload;
 
 /// What an entry of the log asks of the sessions and of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Request<'a> {
+pub(crate) enum Request<'a> {
     /// Apply this, and do not look whether it was applied before.
     Plain(&'a [u8]),
     /// Apply this, unless it was applied under this name before.
@@ -60,7 +60,7 @@ pub(crate) fn command_length(bytes: &[u8]) -> usize {
 }
 
 /// What the bytes of an entry ask for; none if this version does not know it.
-pub(super) fn read(bytes: &[u8]) -> Option<Request<'_>> {
+pub(crate) fn read(bytes: &[u8]) -> Option<Request<'_>> {
     let (kind, rest) = bytes.split_last()?;
     match *kind {
         PLAIN => Some(Request::Plain(rest)),

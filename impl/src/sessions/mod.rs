@@ -6,8 +6,8 @@
 //! by a clock: so every node remembers the same. A client whose session was forgotten is told so;
 //! nothing of it is applied again.
 
-mod envelope;
-mod table;
+pub(crate) mod envelope;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 

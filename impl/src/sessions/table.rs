@@ -12,7 +12,7 @@ use crate::machine::Response;
 
 /// All sessions.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     limits: SessionLimits,
     sessions: BTreeMap<SessionId, Arc<Memory>>,
     /// Who used its session when, by the position in the log: the first goes where there are too
@@ -40,7 +40,7 @@ enum Answer {
 
 /// What is to be done with a named command.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is new: apply it, and say what the machine answered.
     Apply,
     /// It was applied, and this was the answer.
@@ -52,17 +52,17 @@ pub(super) enum Verdict {
 }
 
 impl Table {
-    pub(super) fn new(limits: SessionLimits) -> Table {
+    pub(crate) fn new(limits: SessionLimits) -> Table {
         Table { limits, sessions: BTreeMap::new(), used: BTreeMap::new() }
     }
 
-    pub(super) fn limits(&self) -> SessionLimits {
+    pub(crate) fn limits(&self) -> SessionLimits {
         self.limits
     }
 
     /// The entry at `at` opens a session, which is named by it. The one that was used longest ago
     /// makes room for it.
-    pub(super) fn open(&mut self, at: Index) {
+    pub(crate) fn open(&mut self, at: Index) {
         while self.sessions.len() >= self.limits.sessions.max(1) {
             let Some((_, oldest)) = self.used.pop_first() else { break };
             self.sessions.remove(&oldest);
@@ -73,14 +73,14 @@ impl Table {
     }
 
     /// The session has ended.
-    pub(super) fn close(&mut self, session: SessionId) {
+    pub(crate) fn close(&mut self, session: SessionId) {
         if let Some(memory) = self.sessions.remove(&session) {
             self.used.remove(&memory.used);
         }
     }
 
     /// The entry at `at` is a command of this name.
-    pub(super) fn admit(&mut self, at: Index, name: Name) -> Verdict {
+    pub(crate) fn admit(&mut self, at: Index, name: Name) -> Verdict {
         let Some(memory) = self.sessions.get_mut(&name.session) else {
             return Verdict::Refuse(ProposeError::SessionExpired);
         };
@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// The machine has answered a command that was to be applied.
-    pub(super) fn answered(&mut self, name: Name, response: &Response) {
+    pub(crate) fn answered(&mut self, name: Name, response: &Response) {
         // The session may have gone since, and the client may have gone on.
         let memory = self.sessions.get_mut(&name.session).map(Arc::make_mut);
         if let Some(answer) = memory.and_then(|memory| memory.answers.get_mut(&name.serial)) {
@@ -123,7 +123,7 @@ impl Table {
     }
 
     /// Writes everything out: numbers of eight bytes, and responses after their lengths.
-    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         put(out, FORMAT)?;
         numbers(self.limits).into_iter().try_for_each(|limit| put(out, limit))?;
         put(out, self.sessions.len() as u64)?;
@@ -151,7 +151,7 @@ impl Table {
     ///
     /// # Errors
     /// The bytes are not one, or it was kept under other limits, under which other sessions expire.
-    pub(super) fn read(limits: SessionLimits, from: &mut dyn Read) -> io::Result<Table> {
+    pub(crate) fn read(limits: SessionLimits, from: &mut dyn Read) -> io::Result<Table> {
         if number(from)? != FORMAT {
             return Err(io::Error::other("this is no snapshot of this version"));
         }
@@ -176,10 +176,23 @@ impl Table {
                 };
                 answers.insert(serial, answer);
             }
-            table.used.insert(used, session);
-            table.sessions.insert(session, Arc::new(Memory { used, open_from, answers }));
+            let memory = Arc::new(Memory { used, open_from, answers });
+            let before = (table.used.insert(used, session), table.sessions.insert(session, memory));
+            if before != (None, None) {
+                return Err(io::Error::other(
+                    "the sessions of this snapshot contradict each other",
+                ));
+            }
         }
         Ok(table)
+    }
+}
+
+/// What the laws ask: see [`laws`](crate::laws).
+impl Table {
+    /// The first entry that has used no session.
+    pub(crate) fn next_index(&self) -> Index {
+        self.used.last_key_value().map_or(Index(1), |(last, _)| last.next())
     }
 }
 
@@ -187,13 +200,13 @@ impl Table {
 #[cfg(test)]
 impl Table {
     /// Every session is there, and nothing of what was answered.
-    pub(super) fn forget_answers(&mut self) {
+    pub(crate) fn forget_answers(&mut self) {
         let sessions = self.sessions.values_mut().map(Arc::make_mut);
         sessions.for_each(|memory| memory.answers.clear());
     }
 
     /// The session was never used since it was opened.
-    pub(super) fn forget_use(&mut self, session: SessionId) {
+    pub(crate) fn forget_use(&mut self, session: SessionId) {
         if let Some(memory) = self.sessions.get_mut(&session).map(Arc::make_mut) {
             self.used.remove(&memory.used);
             memory.used = Index(session.0);

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::dice::Dice;
+use crate::inbox::InboxSender;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -49,8 +50,8 @@ struct State {
 #[derive(Clone)]
 pub(super) struct Inbox {
     pub(super) life: u64,
-    pub(super) packets: mpsc::Sender<Packet>,
-    pub(super) letters: mpsc::Sender<(NodeId, Payload)>,
+    pub(super) packets: InboxSender<Packet>,
+    pub(super) letters: InboxSender<(NodeId, Payload)>,
 }
 
 /// What has arrived at a node.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_spec::{Node, NodeId};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use super::boundary::Boundary;
 use super::dice::Dice;
@@ -14,6 +14,7 @@ use super::network::{Cargo, Inbox};
 use super::world::World;
 use crate::clock::Clock;
 use crate::forward::{Mail, Post};
+use crate::inbox::{MOST_BYTES, inbox};
 use crate::node::{Options, Parts, RunningNode, start_in};
 use crate::order::Order;
 use crate::record::Payload;
@@ -53,8 +54,8 @@ pub(super) async fn keep_running(world: Arc<World>, id: NodeId) {
 
 fn start(world: &Arc<World>, id: NodeId) -> (RunningNode, u64, Arc<Notify>) {
     let plan = &world.plan;
-    let (packets_in, packets) = mpsc::channel(64);
-    let (letters_in, letters) = mpsc::channel(64);
+    let (packets_in, packets) = inbox(64, MOST_BYTES);
+    let (letters_in, letters) = inbox(64, MOST_BYTES);
     let (tape, down) = (Tape::default(), Arc::new(Notify::new()));
     let (life, disk, clock) = {
         let mut state = world.lock();

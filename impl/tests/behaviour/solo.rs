@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Content, Handle, Limits, MachineState, MemoryDisk, Options, Packet, Progress, ReadError,
-    ReadLevel, Record, RunningNode, SessionLimits, StartError, StateBytes, StateMachine, Status,
-    Storage, Transport,
+    Clock, Content, Handle, InboxSender, Limits, MachineState, MemoryDisk, Options, Packet,
+    Progress, ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateBytes,
+    StateMachine, Status, Storage, Transport, inbox,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
@@ -145,7 +145,7 @@ pub(crate) struct Solo {
     pub(crate) disk: MemoryDisk,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sent: mpsc::UnboundedReceiver<Sent>,
-    inbox: mpsc::Sender<Packet>,
+    inbox: InboxSender<Packet>,
     read: Reads,
 }
 
@@ -194,7 +194,7 @@ impl Solo {
         machine: impl StateMachine,
     ) -> Result<Solo, StartError> {
         let (sender, sent) = mpsc::unbounded_channel();
-        let (inbox, packets) = mpsc::channel(16);
+        let (inbox, packets) = inbox(16, 1 << 20);
         let view = Published::default();
         let (read, moved) = (Reads::default(), Arc::new(AtomicU64::new(0)));
         let parts = Parts {
@@ -221,7 +221,7 @@ impl Solo {
     }
 
     /// The way in for packets.
-    pub(crate) fn inbox(&self) -> mpsc::Sender<Packet> {
+    pub(crate) fn inbox(&self) -> InboxSender<Packet> {
         self.inbox.clone()
     }
 

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use quorate::net::conformance::{self, Member, Seen, Violation, check};
 use quorate::net::{Addresses, Security, TcpOptions, TcpTransport};
-use quorate::{Content, Network, Packet, Transport};
+use quorate::{Content, InboxSender, Network, Packet, Transport, inbox};
 use quorate_spec::NodeId;
-use tokio::sync::mpsc;
 
 use crate::rig::{Authority, options};
 
@@ -118,7 +117,7 @@ struct Channels {
 }
 
 /// The way past the network.
-type Inboxes = Arc<Mutex<BTreeMap<NodeId, mpsc::Sender<Packet>>>>;
+type Inboxes = Arc<Mutex<BTreeMap<NodeId, InboxSender<Packet>>>>;
 
 impl Channels {
     fn new(network: Network, fault: Fault) -> Channels {
@@ -129,7 +128,7 @@ impl Channels {
 impl conformance::Network for Channels {
     async fn join(&mut self, id: NodeId) -> Member {
         let mut carried = self.network.attach(id, 10_000);
-        let (inbox, packets) = mpsc::channel(10_000);
+        let (inbox, packets) = inbox(10_000, 1 << 30);
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(id, inbox.clone());
         tokio::spawn(async move {
             while let Some(packet) = carried.recv().await {

@@ -2,6 +2,7 @@
 
 mod codec;
 mod conformance;
+mod directories;
 mod letters;
 mod nodes;
 mod proxy;

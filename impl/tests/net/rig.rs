@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate::disk::Register;
 use quorate::net::tls::certificate_name;
 use quorate::net::{
     Addresses, Arrivals, ClusterId, Fault, LinkState, NetLimits, Security, TcpOptions,
     TcpTransport, Tls,
 };
-use quorate::{Packet, Payload, Transport};
+use quorate::{Inbox, Packet, Payload, Transport};
 use quorate_spec::{Body, EntryId, Envelope, Index, Instant, Message, NodeId, Term};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use tokio::sync::mpsc;
 
 /// Far more than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,14 +56,15 @@ pub(crate) fn options(id: u64, security: Security) -> TcpOptions {
         addresses: Addresses::new([] as [(NodeId, String); 0]),
         security,
         limits: limits(),
+        register: Register::default(),
     }
 }
 
 /// A transport, and what arrives there.
 pub(crate) struct End {
     pub(crate) transport: Arc<TcpTransport>,
-    pub(crate) packets: mpsc::Receiver<Packet>,
-    pub(crate) letters: mpsc::Receiver<(NodeId, Payload)>,
+    pub(crate) packets: Inbox<Packet>,
+    pub(crate) letters: Inbox<(NodeId, Payload)>,
 }
 
 impl End {

@@ -31,6 +31,15 @@ async fn a_connection_that_carries_nothing_is_found_and_opened_anew() {
     one.transport.addresses().set(NodeId(2), network.address());
     one.reaches(&mut two).await;
     network.turn(Weather::Frozen);
+    // What cannot leave waits, and is counted.
+    eventually("something waits", || {
+        for number in 0..4_000 {
+            one.transport.send(packet(NodeId(1), NodeId(2), number));
+        }
+        let waits = one.transport.traffic().get(&NodeId(2)).copied()?;
+        (waits.queued > 0 && waits.queued_bytes > waits.queued).then_some(())
+    })
+    .await;
     one.down(NodeId(2), |fault| *fault == Fault::Silent).await;
     network.turn(Weather::Fair);
     one.reaches(&mut two).await;

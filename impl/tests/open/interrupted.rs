@@ -8,11 +8,11 @@ use quorate::{Begin, NodeError, OpenError, Site};
 use quorate_spec::NodeId;
 use tempfile::TempDir;
 
-use crate::rig::{Journal, open, propose, site};
+use crate::rig::{Journal, open, propose, site, soon};
 
 /// What an interrupted creation leaves, in the order in which it comes to be: the identity is a draft
 /// until everything else is there. `half` has its first bytes only.
-const LEFT: [&[&str]; 8] = [
+const LEFT: [&[&str]; 10] = [
     &["lock"],
     &["lock", "identity.new half"],
     &["lock", "identity.new"],
@@ -21,6 +21,8 @@ const LEFT: [&[&str]; 8] = [
     &["lock", "identity.new", "log"],
     &["lock", "identity.new", "log", "mark.new half"],
     &["lock", "identity.new", "log", "mark"],
+    &["lock", "identity.new", "log", "mark", "register.new half"],
+    &["lock", "identity.new", "log", "mark", "register"],
 ];
 
 /// A directory of node 1 that has begun to join: it holds no members.
@@ -87,6 +89,30 @@ async fn one_whose_first_start_was_interrupted_joins() {
     }
 }
 
+/// It never spoke to anyone, so nobody knows it on the directory that it had begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_first_start_was_interrupted_is_welcome_in_a_cluster() {
+    let founder = tempfile::tempdir().expect("there is room");
+    let site_one = site(founder.path());
+    let peers = site_one.peers.clone();
+    let one = open(1, site_one, &Journal::default()).await.expect("it is new");
+    peers.set(NodeId(1), one.network().listening().to_string());
+    propose(&one, "alone").await;
+    let folder = interrupted(LEFT[LEFT.len() - 1]).await;
+    let draft = fs::read_to_string(folder.path().join("identity.new")).expect("it is there");
+    // As if it had been begun for node 2.
+    let joining = Site { peers: peers.clone(), begin: Begin::Join, ..site(folder.path()) };
+    let two = open(2, joining, &Journal::default()).await.expect("it begins again");
+    let identity = fs::read_to_string(folder.path().join("identity")).expect("it is there");
+    let incarnation = |text: &str| text.lines().nth(3).map(str::to_owned);
+    assert_ne!(incarnation(&draft), incarnation(&identity), "it is another one than was begun");
+    peers.set(NodeId(2), two.network().listening().to_string());
+    let change = one.handle().change_members([1, 2].map(NodeId), []);
+    soon("it is a member", change).await.expect("it catches up");
+    two.shutdown().await;
+    one.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_to_go_on_does_not_begin_where_a_first_start_was_interrupted() {
     for left in LEFT {
@@ -104,7 +130,9 @@ async fn one_that_is_to_go_on_does_not_begin_where_a_first_start_was_interrupted
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_has_lost_its_log_and_its_mark_does_not_begin_anew() {
-    for lost in [&["log", "mark"][..], &["log", "mark", "states"], &["mark"], &["log"]] {
+    for lost in
+        [&["log", "mark"][..], &["log", "mark", "states"], &["mark"], &["log"], &["register"]]
+    {
         for begin in [Begin::Resume, Begin::Join, Begin::found([NodeId(1)])] {
             let folder = finished().await;
             for part in lost {

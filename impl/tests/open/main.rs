@@ -7,3 +7,4 @@ mod killed;
 mod members;
 mod refusals;
 mod rig;
+mod wiped;

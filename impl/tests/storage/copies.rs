@@ -47,7 +47,7 @@ impl Copies {
     pub(crate) fn copy(&self) -> Copies {
         let copy = Copies::new();
         let both = |name: &str| (self.path().join(name), copy.path().join(name));
-        for name in ["identity", "states", "mark", "log", "states"] {
+        for name in ["identity", "register", "states", "mark", "log", "states"] {
             let (from, to) = both(name);
             copy_tree(&from, &to).expect("it can be copied");
         }

@@ -97,7 +97,7 @@ async fn a_newer_format_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_part_that_is_missing_is_missed() {
-    for part in ["log", "mark", "states", "identity"] {
+    for part in ["log", "mark", "register", "states", "identity"] {
         let (disk, _) = written(&[Action::Append(vec![1]), Action::Keep(0), Action::Compact]).await;
         let path = disk.path().join(part);
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }

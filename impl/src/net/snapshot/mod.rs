@@ -22,7 +22,7 @@ use quorate_spec::EntryId;
 use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use receive::{Shelf, receive};
+pub(crate) use receive::{Receiving, Shelf, receive};
 pub(crate) use send::{Slot, send};
 
 use crate::state::StateBytes;

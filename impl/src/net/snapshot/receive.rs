@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quorate_spec::{Body, Envelope, Index, NodeId};
 use tokio::time::Instant;
+use tracing::{Instrument, info, info_span};
 
 use super::{OFFSET, Offer, sha256};
 use crate::net::codec;
@@ -15,6 +16,7 @@ use crate::net::peer::write;
 use crate::net::shared::{Shared, Stream};
 use crate::net::wire::WireError;
 use crate::state::{Growing, StateBytes};
+use crate::traffic::Moved;
 use crate::transport::Packet;
 
 /// So many parts wait at most: the leader's, and that of the one before it.
@@ -148,14 +150,30 @@ async fn transfer(
     if offer.length > limit {
         return Err(SnapshotFault::TooLarge { bytes: offer.length, limit }.into());
     }
+    let (index, bytes) = (offer.last.index.0, offer.length);
+    let (me, direction) = (shared.me.id, "in");
+    let span = info_span!("transfer", direction, node = %me, peer = %from, index, bytes);
+    take(shared, frames, from, offer).instrument(span).await
+}
+
+/// Takes the state that was offered, and hands it to the node.
+async fn take(
+    shared: &Shared,
+    frames: &mut FrameReader<Stream>,
+    from: NodeId,
+    offer: Offer,
+) -> Result<(), Fault> {
     let mut held = shared.shelf.take(from, shared.addresses.knows(from), offer);
     let has = held.length();
+    let shown = shared.receiving.begin(from, Moved { bytes: has, of: offer.length });
+    info!(has, "a snapshot comes");
     answer(shared, frames, Kind::Have, |body| codec::put(&has, body)).await?;
     let envelope = loop {
         match frames.next().await? {
             (Kind::Chunk, body) => {
                 let bytes = held.append(body)?;
                 shared.visits.came(from, 0, bytes);
+                shown.came(bytes);
             }
             (Kind::Finish, body) if held.length() == offer.length => {
                 break codec::decode_install(body)?;
@@ -169,7 +187,47 @@ async fn transfer(
     let packet = Packet { envelope, records: Vec::new(), state: Some(state) };
     // Where it fails the node has stopped.
     shared.inbox.send(packet).await.map_err(|_| Fault::Closed)?;
+    info!("the snapshot is whole");
     answer(shared, frames, Kind::Done, |_| Ok(())).await
+}
+
+/// The snapshots that come at this moment, by whom they come from.
+#[derive(Default)]
+pub(crate) struct Receiving(Mutex<BTreeMap<NodeId, Moved>>);
+
+/// One that is shown there until this is dropped. A node has one connection for them.
+struct Shown<'a> {
+    all: &'a Receiving,
+    from: NodeId,
+}
+
+impl Receiving {
+    pub(crate) fn all(&self) -> BTreeMap<NodeId, Moved> {
+        self.lock().clone()
+    }
+
+    fn begin(&self, from: NodeId, moved: Moved) -> Shown<'_> {
+        self.lock().insert(from, moved);
+        Shown { all: self, from }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Moved>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shown<'_> {
+    fn came(&self, bytes: usize) {
+        if let Some(moved) = self.all.lock().get_mut(&self.from) {
+            moved.bytes += bytes as u64;
+        }
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.from);
+    }
 }
 
 /// Whether the message is one of this peer, for this node, and about this snapshot.

@@ -8,6 +8,7 @@ use quorate_spec::{Body, EntryId};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{Instrument, info, info_span};
 
 use super::{OFFSET, Offer, sha256};
 use crate::net::backoff::Backoff;
@@ -124,7 +125,10 @@ pub(crate) async fn send(shared: &Shared, peer: &Peer) {
         let offer = Offer { last, length: state.len() as u64, sha256 };
         let of = offer.length;
         peer.slot.note(|it| *it = Some(Transfer { last, bytes: 0, of, interrupted: None }));
-        deliver(shared, peer, offer, &state).await;
+        let (index, bytes) = (last.index.0, of);
+        let (me, direction) = (shared.me.id, "out");
+        let span = info_span!("transfer", direction, node = %me, peer = %peer.id, index, bytes);
+        deliver(shared, peer, offer, &state).instrument(span).await;
     }
 }
 
@@ -138,13 +142,14 @@ async fn deliver(shared: &Shared, peer: &Peer, offer: Offer, state: &StateBytes)
         match attempt(shared, peer, offer, state).await {
             Ok(sent) => {
                 if let Some(sent) = sent {
+                    info!("the snapshot has arrived");
                     peer.slot.arrived(&sent);
                 }
                 return;
             }
             Err(fault) => {
                 let (me, to) = (shared.me.id, peer.id);
-                tracing::debug!(node = %me, peer = %to, "snapshot interrupted: {fault}");
+                tracing::debug!(node = %me, peer = %to, %fault, "snapshot interrupted");
                 peer.slot.note(|transfer| {
                     if let Some(transfer) = transfer {
                         transfer.interrupted = Some(fault);
@@ -187,6 +192,7 @@ async fn attempt(
         }
     });
 
+    info!(has, "sends a snapshot");
     let mut pace = Pace { rate: limits.snapshot_rate.max(1), next: Instant::now() };
     let chunk = limits.chunk_at_rate();
     let mut offset = has;
