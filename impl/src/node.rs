@@ -11,11 +11,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, info_span};
 
-use crate::apply::{Applier, Delivery, Snapshots};
+use crate::apply::{Applier, BatchLimits, Delivery, Snapshots};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
 use crate::errors::StopReason;
+use crate::fetches::Fetches;
 use crate::forward::{ForwardLimits, Forwarder, Mail};
 use crate::handle::{Control, Handle};
 use crate::limits::{Limits, LimitsError};
@@ -157,8 +158,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let metrics = Arc::new(Metrics::of(id));
     let every = limits.entries_per_snapshot.max(1);
     let snapshotting = Snapshots { every, taken, metrics: Arc::clone(&metrics) };
-    let from = node.commit_index();
-    let shown_to = Arc::clone(&published);
+    let (from, shown_to) = (node.commit_index(), Arc::clone(&published));
     let applier = Applier::start(machine, from, batches, snapshotting, shown_to, &setting);
     let proposer = Proposer {
         proposals,
@@ -206,8 +206,9 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         limits,
         random,
         storage,
-        outbox: Outbox::new(id, transport, limits.held_messages),
-        delivery: Delivery::new(from, batches_in, limits.entries_per_batch),
+        fetches: Fetches::new(&limits),
+        outbox: Outbox::new(id, transport, (limits.held_messages, limits.held_bytes)),
+        delivery: Delivery::new(from, batches_in, BatchLimits::of(&limits)),
         pending: Pending::default(),
         changes: Changes::default(),
         transfers: Transfers::default(),
@@ -238,7 +239,8 @@ fn restored<M: StateMachine>(
 ) -> Result<Sessions<M>, StartError> {
     let mut machine = Sessions::new(machine, limits);
     if last.index > Index::ZERO {
-        let state = storage.state(last).ok_or(StartError::StateMissing(last))?;
+        let state = storage.recovered_state().filter(|state| state.last == last);
+        let state = state.ok_or(StartError::StateMissing(last))?;
         let read = machine.restore(state.bytes.reader());
         read.map_err(|error| StartError::NotRestored { last, why: error.to_string() })?;
     }

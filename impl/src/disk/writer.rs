@@ -53,7 +53,7 @@ pub(super) struct Writing {
     pub(super) queue: Queue,
     pub(super) log: Written,
     pub(super) syncs: Syncs,
-    pub(super) _directory: Directory,
+    pub(super) _directory: Arc<Directory>,
     pub(super) report: Arc<watch::Sender<Progress>>,
 }
 
