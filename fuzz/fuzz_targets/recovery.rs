@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use quorate::disk::DiskOptions;
-use quorate::storage::conformance::{Action, Script, Step};
+use quorate::storage::conformance::{self, Action, Script, Step};
 use quorate::{DiskStorage, Storage};
 use quorate_spec::{Configuration, NodeId, WriteId};
 use tempfile::TempDir;
@@ -126,7 +126,8 @@ fuzz_target!(|events: &[u8]| {
         let were = script.possible(least).find(|(_, contents)| contents.durable == found);
         let (_, contents) = were.unwrap_or_else(|| panic!("it never was so: {found:?}"));
         for record in contents.records.values() {
-            assert_eq!(storage.read(record.id).as_ref(), Some(record));
+            let found = conformance::record(&storage, record.id).await;
+            assert_eq!(found.as_ref(), Ok(&Some(record.clone())));
         }
         storage.close().await;
     });

@@ -8,6 +8,8 @@ use quorate_spec::{EntryId, Index, Log};
 use quorate_sync::Published;
 use tokio::sync::{mpsc, watch};
 
+use crate::fetches::{AtHand, Consumer, Fetches, Want};
+use crate::limits::Limits;
 use crate::machine::{Applied, StateMachine};
 use crate::metrics::Metrics;
 use crate::pending::{Answer, Pending};
@@ -15,7 +17,7 @@ use crate::record::{Content, MachineState, Payload};
 use crate::sessions::Sessions;
 use crate::setting::Setting;
 use crate::snapshots::{SnapshotWriter, View};
-use crate::storage::Storage;
+use crate::storage::{Lookup, Storage};
 
 /// A committed entry on its way to the machine.
 #[derive(Debug)]
@@ -47,12 +49,28 @@ pub(crate) struct Delivery {
     commit_index: Index,
     /// A snapshot that comes before the entries after it.
     restore: Option<MachineState>,
-    batch: usize,
+    /// The next entry is on its way from the disk: room in the queue is of no use until it is there.
+    waits: bool,
+    batch: BatchLimits,
+}
+
+/// How much a batch has at most; but one entry goes however long it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchLimits {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+}
+
+impl BatchLimits {
+    pub(crate) fn of(limits: &Limits) -> BatchLimits {
+        BatchLimits { entries: limits.entries_per_batch, bytes: limits.bytes_per_batch }
+    }
 }
 
 impl Delivery {
-    pub(crate) fn new(from: Index, queue: mpsc::Sender<Work>, batch: usize) -> Delivery {
-        Delivery { queue, delivered: from, commit_index: from, restore: None, batch }
+    pub(crate) fn new(from: Index, queue: mpsc::Sender<Work>, batch: BatchLimits) -> Delivery {
+        let (delivered, commit_index, restore) = (from, from, None);
+        Delivery { queue, delivered, commit_index, restore, waits: false, batch }
     }
 
     /// A state of the leader's machine has taken the place of everything up to its last entry, of
@@ -66,9 +84,14 @@ impl Delivery {
         self.commit_index = index;
     }
 
-    /// Whether committed entries wait for room in the queue.
+    /// Whether there is something to deliver.
     pub(crate) fn is_behind(&self) -> bool {
         self.restore.is_some() || self.delivered < self.commit_index
+    }
+
+    /// Whether there is something to deliver that is at hand, and waits for room in the queue.
+    pub(crate) fn needs_room(&self) -> bool {
+        self.is_behind() && !self.waits
     }
 
     /// Waits until the queue has room. Cancelling this loses nothing.
@@ -82,44 +105,67 @@ impl Delivery {
         self.queue.closed().await;
     }
 
-    /// Delivers what is committed and fits into the queue.
+    /// Delivers what is committed, at hand, and fits into the queue; what comes after that is fetched.
     pub(crate) fn advance(
         &mut self,
         log: &Log,
         storage: &impl Storage,
+        fetches: &mut Fetches,
         pending: &mut Pending,
     ) -> Result<(), Missing> {
+        self.waits = false;
         while self.is_behind() {
-            let Ok(permit) = self.queue.try_reserve() else { return Ok(()) };
+            let Ok(permit) = self.queue.try_reserve() else { break };
             if let Some(state) = self.restore.take() {
                 self.delivered = state.last.index;
                 permit.send(Work::Restore(state));
                 continue;
             }
-            let mut batch = Vec::new();
-            while self.is_behind() && batch.len() < self.batch {
-                let index = self.delivered.next();
-                batch.push(committed(index, log, storage, pending).ok_or(Missing(index))?);
-                self.delivered = index;
+            let at_hand = fetches.at_hand(Consumer::Machine, storage);
+            let (batch, away) = next_batch(self, log, &at_hand, pending)?;
+            if let Some(last) = batch.last() {
+                self.delivered = last.id.index;
+                permit.send(Work::Apply(batch));
+            } else if let Some(first) = away {
+                self.waits = true;
+                fetches.begin(Consumer::Machine, Want::Entries(first), storage);
+                return Ok(());
             }
-            permit.send(Work::Apply(batch));
         }
+        fetches.has(Consumer::Machine, self.delivered);
         Ok(())
     }
 }
 
-fn committed(
-    index: Index,
+/// The next entries that are at hand and fit into a batch, and the one that ends it because it is away.
+fn next_batch(
+    delivery: &Delivery,
     log: &Log,
-    storage: &impl Storage,
+    at_hand: &AtHand<'_, impl Storage>,
     pending: &mut Pending,
-) -> Option<Committed> {
-    let id = EntryId { term: log.term_at(index)?, index };
-    let command = match storage.read(id)?.content {
-        Content::NoOp | Content::Configuration => None,
-        Content::Command(payload) => Some(payload),
-    };
-    Some(Committed { id, command, answer: pending.committed(id) })
+) -> Result<(Vec<Committed>, Option<EntryId>), Missing> {
+    let BatchLimits { entries, bytes } = delivery.batch;
+    let (mut batch, mut length, mut index) = (Vec::new(), 0_usize, delivery.delivered);
+    while index < delivery.commit_index && batch.len() < entries {
+        index = index.next();
+        let term = log.term_at(index).ok_or(Missing(index))?;
+        let id = EntryId { term, index };
+        let record = match at_hand.read(id) {
+            Lookup::Here(record) => record,
+            Lookup::Away => return Ok((batch, Some(id))),
+            Lookup::Gone => return Err(Missing(index)),
+        };
+        length = length.saturating_add(record.len());
+        if length > bytes && !batch.is_empty() {
+            break;
+        }
+        let command = match record.content {
+            Content::NoOp | Content::Configuration => None,
+            Content::Command(payload) => Some(payload),
+        };
+        batch.push(Committed { id, command, answer: pending.committed(id) });
+    }
+    Ok((batch, None))
 }
 
 /// The thread of the state machine. It is not a task: a command that takes long would hold up
@@ -274,5 +320,44 @@ impl<M: StateMachine> Apply<M> {
             self.covered = last.index;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::durable::{LogWrite, Write};
+    use quorate_spec::{Configuration, Durable, Entries, NodeId, Persist, Term, WriteId};
+
+    use super::*;
+    use crate::memory::MemoryDisk;
+    use crate::record::Record;
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_by_entries_and_bytes_and_a_long_entry_goes_by_itself() {
+        let configuration = Configuration::of([NodeId(1)]);
+        let mut storage = MemoryDisk::new(configuration.clone()).open();
+        let lengths = [4, 4, 1, 4, 20, 4, 1, 1, 1];
+        let entries = Entries::of_term(Index(0), Term(1), lengths.len() as u64);
+        let mut log = Durable::genesis(configuration).log;
+        log.append(&entries);
+        let records = entries.ids(Index(0)).zip(lengths).map(|(id, length)| Record {
+            id,
+            content: Content::Command(Arc::from(vec![0; length])),
+        });
+        let records = records.collect();
+        let write = Write { log: Some(LogWrite { keep: Index(0), entries }), ..Write::default() };
+        storage.submit(Persist { id: WriteId(1), write }, records);
+
+        let (queue, mut batches) = mpsc::channel(8);
+        let limits = BatchLimits { entries: 3, bytes: 9 };
+        let mut delivery = Delivery::new(Index(0), queue, limits);
+        delivery.commit(Index(lengths.len() as u64));
+        let (mut fetches, mut pending) = (Fetches::new(&Limits::default()), Pending::default());
+        delivery.advance(&log, &storage, &mut fetches, &mut pending).expect("it is all there");
+        let mut delivered = Vec::new();
+        while let Ok(Work::Apply(batch)) = batches.try_recv() {
+            delivered.push(batch.iter().map(|it| it.id.index.0).collect::<Vec<u64>>());
+        }
+        assert_eq!(delivered, [vec![1, 2, 3], vec![4], vec![5], vec![6, 7, 8], vec![9]]);
     }
 }

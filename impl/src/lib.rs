@@ -22,10 +22,9 @@
 //!   no timer fires early.
 //! * **Published first.** What readers may see changes before the message leaves that makes the old
 //!   view false, and before anyone hears of a commit.
-//! * **Never blocked** by writes, commands and snapshots, which are performed on threads of their own; a
-//!   snapshot is written from a view of the machine, which goes on meanwhile. But the task itself reads
-//!   what is in memory no more: entries older than `DiskOptions::recent_bytes`, those that a restarted
-//!   node has yet to apply, and a state longer than `DiskOptions::state_bytes`.
+//! * **Never blocked** by a disk, a command or a snapshot, each of which has threads of its own. A
+//!   snapshot is written from a view of the machine, which goes on meanwhile; and what is not in memory
+//!   is fetched ([`Storage::fetch`]) while the task goes on: it asks for nothing that takes long.
 //! * **Fail-stop.** After a failed write the node says and acknowledges nothing more.
 //!
 //! # Three nodes in one process
@@ -101,9 +100,9 @@
 //!
 //! # Nothing grows without a bound
 //!
-//! Queues have the lengths of [`Limits`] and [`net::NetLimits`]; commands that wait to be proposed, packets
-//! that have arrived and packets that wait to leave are counted in bytes as well, and everything else in
-//! pieces: entries on their way to the machine. The log
+//! Queues have the lengths of [`Limits`] and [`net::NetLimits`]. Bytes are counted as well: of commands while
+//! they wait to be proposed, are on their way to the machine, from the disk, or to a peer behind a write;
+//! and of packets that have arrived or wait to leave. The log
 //! that is not committed is bounded by
 //! [`Params::max_uncommitted`](quorate_spec::Params::max_uncommitted), and what was applied by the next
 //! snapshot, of which one at a time is on its way to the disk. What does not fit is refused as
@@ -154,6 +153,7 @@ pub mod disk;
 mod driver;
 pub mod errors;
 pub mod exchange;
+mod fetches;
 pub mod forward;
 pub mod handle;
 pub mod inbox;
@@ -207,7 +207,7 @@ pub use record::{Content, MachineState, Payload, Record};
 pub use session::{Numbered, Session};
 pub use sessions::{SessionId, SessionLimits};
 pub use state::StateBytes;
-pub use storage::{Progress, Storage, StorageError};
+pub use storage::{Lookup, Progress, Storage, StorageError, Stretch};
 pub use traffic::{Moved, PeerTraffic, Traffic};
 pub use transfers::TransferError;
 pub use transport::{Packet, Transport};

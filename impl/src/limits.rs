@@ -24,6 +24,8 @@ pub struct Limits {
     pub unwritten_writes: usize,
     /// Messages that wait for a write; others are lost meanwhile, and repeated by the protocol.
     pub held_messages: usize,
+    /// Bytes of commands and states in messages that wait for a write; but one waits however long it is.
+    pub held_bytes: usize,
     /// Bytes of commands that are queued or wait to be committed; more are refused as
     /// `Overloaded`, and a longer command is always.
     pub proposal_bytes: usize,
@@ -35,6 +37,13 @@ pub struct Limits {
     pub batches: usize,
     /// See [`Limits::batches`].
     pub entries_per_batch: usize,
+    /// Bytes of commands in one batch. A longer command is a batch by itself.
+    pub bytes_per_batch: usize,
+    /// Entries that are read from the disk at a time for the state machine, and for each peer that is
+    /// behind; each of them has so many in memory at most.
+    pub entries_per_fetch: usize,
+    /// Bytes of commands that are read at a time. A longer command is read by itself.
+    pub bytes_per_fetch: usize,
     /// Entries that are applied between two snapshots of the state machine; the log keeps them and
     /// those that were applied since. With `u64::MAX` there is no snapshot.
     pub entries_per_snapshot: u64,
@@ -61,11 +70,15 @@ impl Default for Limits {
             waiting_reads: 4096,
             unwritten_writes: 64,
             held_messages: 4096,
+            held_bytes: 64 << 20,
             proposal_bytes: 64 << 20,
             entries_per_request: 256,
             bytes_per_request: 1 << 20,
             batches: 4,
             entries_per_batch: 256,
+            bytes_per_batch: 1 << 20,
+            entries_per_fetch: 1024,
+            bytes_per_fetch: 4 << 20,
             entries_per_snapshot: 65_536,
             entries_kept_for_peers: 4 * 65_536,
             forwarded_proposals: 4096,
@@ -147,6 +160,9 @@ impl Limits {
             ("held_messages", self.held_messages),
             ("batches", self.batches),
             ("entries_per_batch", self.entries_per_batch),
+            ("bytes_per_batch", self.bytes_per_batch),
+            ("entries_per_fetch", self.entries_per_fetch),
+            ("bytes_per_fetch", self.bytes_per_fetch),
         ] {
             if value == 0 {
                 return Err(LimitsError::Zero { limit });
@@ -206,7 +222,7 @@ mod tests {
     #[test]
     fn each_limit_that_a_node_cannot_run_with_is_refused_by_its_name() {
         assert_eq!(Limits::default().validate(), Ok(()));
-        let refused: [(&str, Change); 12] = [
+        let refused: [(&str, Change); 15] = [
             ("`queued_proposals` is 0", |it| it.queued_proposals = 0),
             ("`proposals_per_write` is 0", |it| it.proposals_per_write = 0),
             ("`waiting_proposals` is 0", |it| it.waiting_proposals = 0),
@@ -214,6 +230,9 @@ mod tests {
             ("`held_messages` is 0", |it| it.held_messages = 0),
             ("`batches` is 0", |it| it.batches = 0),
             ("`entries_per_batch` is 0", |it| it.entries_per_batch = 0),
+            ("`bytes_per_batch` is 0", |it| it.bytes_per_batch = 0),
+            ("`entries_per_fetch` is 0", |it| it.entries_per_fetch = 0),
+            ("`bytes_per_fetch` is 0", |it| it.bytes_per_fetch = 0),
             ("`queued_proposals` is 23", |it| it.queued_proposals = TOO_MANY),
             ("`waiting_reads` is 23", |it| it.waiting_reads = TOO_MANY),
             ("`proposal_bytes` is 23", |it| it.proposal_bytes = TOO_MANY),

@@ -2,6 +2,7 @@
 //! disk does, and can be told to stall and to fail.
 
 use std::collections::BTreeMap;
+use std::future;
 use std::iter;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -11,7 +12,7 @@ use quorate_spec::{Configuration, Durable, EntryId, Index, Persist, WriteId};
 use tokio::sync::watch;
 
 use crate::record::{MachineState, Record};
-use crate::storage::{Progress, Storage, StorageError};
+use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch};
 
 /// The disk. Clones are the same disk.
 #[derive(Clone, Debug)]
@@ -157,6 +158,10 @@ impl Storage for MemoryStorage {
         self.recovered.clone()
     }
 
+    fn recovered_state(&self) -> Option<MachineState> {
+        self.contents.state(self.recovered.log.base())
+    }
+
     fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
@@ -172,12 +177,28 @@ impl Storage for MemoryStorage {
         let _ = self.jobs.send(Job::Keep(state));
     }
 
-    fn state(&self, last: EntryId) -> Option<MachineState> {
-        self.contents.state(last)
+    fn state(&self, last: EntryId) -> Lookup<MachineState> {
+        self.contents.state(last).map_or(Lookup::Gone, Lookup::Here)
     }
 
-    fn read(&self, id: EntryId) -> Option<Record> {
-        self.contents.read(id)
+    fn read(&self, id: EntryId) -> Lookup<Record> {
+        self.contents.read(id).map_or(Lookup::Gone, Lookup::Here)
+    }
+
+    // A node never asks: everything is in memory. A storage around this one may.
+
+    fn fetch(
+        &self,
+        stretch: Stretch,
+    ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static {
+        future::ready(self.contents.stretch(stretch))
+    }
+
+    fn fetch_state(
+        &self,
+        last: EntryId,
+    ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
+        future::ready(self.contents.state(last).ok_or_else(|| Contents::no_state(last)))
     }
 
     async fn close(self) {
@@ -293,6 +314,22 @@ impl Contents {
     /// The record of this very entry.
     pub(crate) fn read(&self, id: EntryId) -> Option<Record> {
         self.records.get(&id.index).filter(|record| record.id == id).cloned()
+    }
+
+    /// The records of this stretch, from its very first one on.
+    pub(crate) fn stretch(&self, stretch: Stretch) -> Result<Vec<Record>, StorageError> {
+        let first = stretch.first;
+        if self.read(first).is_none() {
+            let (what, reason) = (format!("entry {}", first.index), "it is not there".to_owned());
+            return Err(StorageError::Unreadable { what, reason });
+        }
+        Ok(stretch.of(self.records.range(first.index..).map(|(_, record)| record.clone())))
+    }
+
+    /// Why a state is not fetched that is not there.
+    pub(crate) fn no_state(last: EntryId) -> StorageError {
+        let what = format!("the state after entry {}", last.index);
+        StorageError::Unreadable { what, reason: "it is not there".to_owned() }
     }
 
     fn forget_states_before(&mut self, index: Index) {

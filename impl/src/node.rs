@@ -13,11 +13,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, info_span};
 
-use crate::apply::{Applier, Delivery, Snapshots, Work};
+use crate::apply::{Applier, BatchLimits, Delivery, Snapshots, Work};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
 use crate::errors::StopReason;
+use crate::fetches::Fetches;
 use crate::forward::{ForwardLimits, Forwarder, Mail};
 use crate::handle::{Control, Handle};
 use crate::inbox::{Inbox, Level};
@@ -338,8 +339,9 @@ fn driver<S: Storage>(
         limits,
         random,
         storage,
-        outbox: Outbox::new(node.id(), transport, limits.held_messages),
-        delivery: Delivery::new(node.commit_index(), batches, limits.entries_per_batch),
+        fetches: Fetches::new(&limits),
+        outbox: Outbox::new(node.id(), transport, (limits.held_messages, limits.held_bytes)),
+        delivery: Delivery::new(node.commit_index(), batches, BatchLimits::of(&limits)),
         pending: Pending::default(),
         changes: Changes::default(),
         transfers: Transfers::default(),
@@ -369,7 +371,8 @@ fn restored<M: StateMachine>(
 ) -> Result<Sessions<M>, StartError> {
     let mut machine = Sessions::new(machine, limits);
     if last.index > Index::ZERO {
-        let state = storage.state(last).ok_or(StartError::StateMissing(last))?;
+        let state = storage.recovered_state().filter(|state| state.last == last);
+        let state = state.ok_or(StartError::StateMissing(last))?;
         let read = machine.restore(state.bytes.reader());
         read.map_err(|error| StartError::NotRestored { last, why: error.to_string() })?;
     }

@@ -1,29 +1,54 @@
-//! The way out: how much fits into a request; a message waits in the gate for its write, gets the
-//! contents of its entries when it leaves, and goes.
+//! The way out: how much fits into a request; a message gets the contents of its entries when it is
+//! posted, waits in the gate for its write, and goes.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
+use crate::fetches::{AtHand, Want};
 use crate::limits::Limits;
 use crate::record::Record;
 use crate::state::StateBytes;
-use crate::storage::Storage;
+use crate::storage::{Lookup, Storage};
 use crate::transport::{Packet, Transport};
 
 /// What fits into a request by number and by bytes, but at least one entry, or a large one would never
-/// leave.
+/// leave. There is no room for what is away: only heartbeats leave until it is there.
 pub(crate) struct RequestRoom<'a, S> {
-    pub(crate) storage: &'a S,
-    pub(crate) limits: &'a Limits,
+    at_hand: AtHand<'a, S>,
+    limits: &'a Limits,
+    /// The entry that the log begins after: what a snapshot covers.
+    base: EntryId,
+    want: Cell<Option<Want>>,
 }
 
-impl<S: Storage> Room for RequestRoom<'_, S> {
+impl<'a, S> RequestRoom<'a, S> {
+    pub(crate) fn of(at_hand: AtHand<'a, S>, limits: &'a Limits, base: EntryId) -> Self {
+        RequestRoom { at_hand, limits, base, want: Cell::new(None) }
+    }
+
+    /// What could have left, had it been here.
+    pub(crate) fn want(&self) -> Option<Want> {
+        self.want.get()
+    }
+}
+
+impl<S: Storage> Room for &RequestRoom<'_, S> {
     fn fits(&self, entries: &mut dyn Iterator<Item = EntryId>) -> u64 {
         let most = usize::try_from(self.limits.entries_per_request).unwrap_or(usize::MAX);
         let (mut fit, mut bytes) = (0, 0);
         for id in entries.take(most) {
-            bytes += self.storage.read(id).map_or(0, |record| record.len());
+            bytes += match self.at_hand.read(id) {
+                Lookup::Here(record) => record.len(),
+                Lookup::Away if fit == 0 => {
+                    self.want.set(Some(Want::Entries(id)));
+                    break;
+                }
+                Lookup::Away => break,
+                // The message will be dropped.
+                Lookup::Gone => 0,
+            };
             if fit > 0 && bytes > self.limits.bytes_per_request {
                 break;
             }
@@ -33,44 +58,90 @@ impl<S: Storage> Room for RequestRoom<'_, S> {
     }
 
     fn fits_snapshot(&self) -> bool {
-        true
+        let is_away = matches!(self.at_hand.state(self.base), Lookup::Away);
+        if is_away {
+            self.want.set(Some(Want::State(self.base)));
+        }
+        !is_away
     }
 }
 
 pub(crate) struct Outbox {
     id: NodeId,
-    gate: Gate<Outgoing>,
+    gate: Gate<Held>,
     persisted: WriteId,
-    /// Messages that may wait for writes. Each heartbeat is answered with its own stamp, so a disk
-    /// that stands still would have them pile up.
-    most_held: usize,
+    /// Messages that may wait for writes, and bytes in them. Each heartbeat is answered with its own
+    /// stamp, so a disk that stands still would have them pile up.
+    most_held: (usize, usize),
     transport: Arc<dyn Transport>,
     dropped: u64,
 }
 
+/// A message with its contents. It has them from the moment at which it is posted: what was fetched for
+/// it may be gone when it leaves, and they are shared, so that they cost memory only where nobody else
+/// has them any more; which is counted.
+struct Held {
+    outgoing: Outgoing,
+    contents: Contents,
+}
+
+/// The contents of its entries, or the state, that a message names.
+#[derive(Default)]
+struct Contents {
+    records: Vec<Record>,
+    state: Option<StateBytes>,
+}
+
+/// The names of the entries stand for their contents (claim EntryIdentity).
+impl PartialEq for Held {
+    fn eq(&self, other: &Held) -> bool {
+        self.outgoing == other.outgoing
+    }
+}
+
 impl Outbox {
-    pub(crate) fn new(id: NodeId, transport: Arc<dyn Transport>, most_held: usize) -> Outbox {
+    pub(crate) fn new(
+        id: NodeId,
+        transport: Arc<dyn Transport>,
+        most_held: (usize, usize),
+    ) -> Outbox {
         let (gate, persisted) = (Gate::default(), WriteId::NONE);
         Outbox { id, gate, persisted, most_held, transport, dropped: 0 }
     }
 
     /// Sends the message, now or when its write is durable; or drops it, as a network would, where
-    /// too many wait already.
-    pub(crate) fn post(&mut self, outgoing: Outgoing, storage: &impl Storage) {
-        if outgoing.needs > self.persisted && self.held() >= self.most_held {
+    /// too many wait already, or the log does not have an entry that it names.
+    pub(crate) fn post(&mut self, outgoing: Outgoing, at_hand: &AtHand<'_, impl Storage>) {
+        let Some(contents) = contents(&outgoing.message.body, at_hand) else {
+            self.dropped += 1;
+            return;
+        };
+        let held = Held { outgoing, contents };
+        if held.outgoing.needs > self.persisted && !self.has_room_for(&held) {
             self.dropped += 1;
             return;
         }
-        if let Some(outgoing) = self.gate.pass(outgoing.needs, outgoing) {
-            self.dispatch(outgoing, storage);
+        if let Some(held) = self.gate.pass(held.outgoing.needs, held) {
+            self.dispatch(held);
         }
     }
 
-    /// Every write up to `id` is durable: sends what waited for them.
+    fn has_room_for(&self, held: &Held) -> bool {
+        let ((messages, bytes), length) = (self.most_held, held.contents.len());
+        let before = || self.gate.held().map(|(_, held)| held.contents.len()).sum::<usize>();
+        let fits = |before: usize| before == 0 || before.saturating_add(length) <= bytes;
+        self.held() < messages && (length == 0 || fits(before()))
+    }
+
+    /// Every write up to `id` is durable: sends what waited for them, unless the log has lost an entry of
+    /// it meanwhile. The names are asked for, never the indices alone.
     pub(crate) fn persisted(&mut self, id: WriteId, storage: &impl Storage) {
         self.persisted = self.persisted.max(id);
-        for outgoing in self.gate.persisted(id) {
-            self.dispatch(outgoing, storage);
+        for held in self.gate.persisted(id) {
+            match names(&held.outgoing.message.body, storage) {
+                true => self.dispatch(held),
+                false => self.dropped += 1,
+            }
         }
     }
 
@@ -95,30 +166,45 @@ impl Outbox {
         self.dropped
     }
 
-    fn dispatch(&mut self, outgoing: Outgoing, storage: &impl Storage) {
-        let Outgoing { to, message, .. } = outgoing;
-        match contents(&message.body, storage) {
-            Some((records, state)) => {
-                let envelope = Envelope { from: self.id, to, message };
-                self.transport.send(Packet { envelope, records, state });
-            }
-            None => self.dropped += 1,
-        }
+    fn dispatch(&mut self, held: Held) {
+        let Held { outgoing: Outgoing { to, message, .. }, contents } = held;
+        let (envelope, Contents { records, state }) =
+            (Envelope { from: self.id, to, message }, contents);
+        self.transport.send(Packet { envelope, records, state });
     }
 }
 
-/// The contents of the entries, or the state, that the message names; none if the log has lost one
-/// of them while the message waited. The name is asked for, never the index alone.
-fn contents(body: &Body, storage: &impl Storage) -> Option<(Vec<Record>, Option<StateBytes>)> {
+impl Contents {
+    /// How many bytes they have.
+    fn len(&self) -> usize {
+        let records: usize = self.records.iter().map(Record::len).sum();
+        records + self.state.as_ref().map_or(0, StateBytes::len)
+    }
+}
+
+/// The contents of the entries, or the state, that the message names; none if one is not at hand.
+fn contents(body: &Body, at_hand: &AtHand<'_, impl Storage>) -> Option<Contents> {
     match body {
         Body::AppendEntries { prev, entries, .. } => {
-            let records: Option<_> = entries.ids(prev.index).map(|id| storage.read(id)).collect();
-            Some((records?, None))
+            let records = entries.ids(prev.index).map(|id| at_hand.read(id).here());
+            Some(Contents { records: records.collect::<Option<_>>()?, state: None })
         }
         Body::InstallSnapshot { snapshot } => {
-            Some((Vec::new(), Some(storage.state(snapshot.last)?.bytes)))
+            let state = Some(at_hand.state(snapshot.last).here()?.bytes);
+            Some(Contents { records: Vec::new(), state })
         }
-        _ => Some((Vec::new(), None)),
+        _ => Some(Contents::default()),
+    }
+}
+
+/// Whether the storage still has what the message names.
+fn names(body: &Body, storage: &impl Storage) -> bool {
+    match body {
+        Body::AppendEntries { prev, entries, .. } => {
+            entries.ids(prev.index).all(|id| storage.read(id) != Lookup::Gone)
+        }
+        Body::InstallSnapshot { snapshot } => storage.state(snapshot.last) != Lookup::Gone,
+        _ => true,
     }
 }
 
@@ -130,6 +216,7 @@ mod tests {
     use quorate_spec::{Configuration, Entries, Index, Instant, Message, Persist, Term};
 
     use super::*;
+    use crate::fetches::{Consumer, Fetches};
     use crate::memory::{MemoryDisk, MemoryStorage};
     use crate::record::Content;
 
@@ -157,6 +244,16 @@ mod tests {
         storage.submit(Persist { id: WriteId(id), write }, vec![first_entry(term)]);
     }
 
+    fn outbox(sent: &Arc<Sent>, most_held: (usize, usize)) -> Outbox {
+        Outbox::new(NodeId(1), Arc::clone(sent) as Arc<dyn Transport>, most_held)
+    }
+
+    fn post(outbox: &mut Outbox, outgoing: Outgoing, storage: &MemoryStorage) {
+        let fetches = Fetches::new(&Limits::default());
+        let consumer = Consumer::Peer(outgoing.to);
+        outbox.post(outgoing, &fetches.at_hand(consumer, storage));
+    }
+
     fn append_first_entry(needs: u64) -> Outgoing {
         let entries = Entries::of_term(Index(0), Term(1), 1);
         let body = Body::AppendEntries { prev: EntryId::ZERO, entries, leader_commit: Index(0) };
@@ -164,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn contents_are_attached_when_the_message_leaves_even_if_they_are_not_durable_yet() {
+    fn contents_leave_with_the_message_even_if_they_are_not_durable_yet() {
         let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
         disk.stall();
         let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
-        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>, 2);
+        let mut outbox = outbox(&sent, (2, 16));
         write_first_entry(&mut storage, 1, 1);
-        outbox.post(append_first_entry(0), &storage);
+        post(&mut outbox, append_first_entry(0), &storage);
         let sent = sent.0.lock().expect("no panic before");
         assert_eq!(sent.first().map(|packet| packet.records.clone()), Some(vec![first_entry(1)]));
     }
@@ -179,9 +276,9 @@ mod tests {
     fn a_message_whose_entry_was_replaced_while_it_waited_is_dropped() {
         let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
         let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
-        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>, 2);
+        let mut outbox = outbox(&sent, (2, 16));
         write_first_entry(&mut storage, 1, 1);
-        outbox.post(append_first_entry(1), &storage);
+        post(&mut outbox, append_first_entry(1), &storage);
         write_first_entry(&mut storage, 2, 2);
         outbox.persisted(WriteId(2), &storage);
         assert!(sent.0.lock().expect("no panic before").is_empty());
@@ -193,16 +290,33 @@ mod tests {
         let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
         disk.stall();
         let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
-        let mut outbox = Outbox::new(NodeId(1), Arc::clone(&sent) as Arc<dyn Transport>, 2);
+        let mut outbox = outbox(&sent, (2, 16));
         write_first_entry(&mut storage, 1, 1);
         for sent in 0..5 {
             let mut reply = append_first_entry(1);
             reply.message.stamp.sent = Some(Instant(sent));
-            outbox.post(reply, &storage);
+            post(&mut outbox, reply, &storage);
         }
         assert_eq!((outbox.held(), outbox.dropped()), (2, 3));
         outbox.persisted(WriteId(1), &storage);
-        outbox.post(append_first_entry(1), &storage);
+        post(&mut outbox, append_first_entry(1), &storage);
         assert_eq!(sent.0.lock().expect("no panic before").len(), 3, "there is room again");
+    }
+
+    #[test]
+    fn bytes_of_messages_that_wait_are_counted_and_one_waits_however_long_it_is() {
+        let disk = MemoryDisk::new(Configuration::of([NodeId(1), NodeId(2)]));
+        disk.stall();
+        let (mut storage, sent) = (disk.open(), Arc::new(Sent::default()));
+        let mut outbox = outbox(&sent, (10, 7));
+        write_first_entry(&mut storage, 1, 1);
+        let mut other = append_first_entry(1);
+        other.message.stamp.sent = Some(Instant(1));
+        let mut reply = other.clone();
+        reply.message.body = Body::PreVote { last: EntryId::ZERO, round: Instant(1) };
+        for outgoing in [append_first_entry(1), other, reply] {
+            post(&mut outbox, outgoing, &storage);
+        }
+        assert_eq!((outbox.held(), outbox.dropped()), (2, 1), "8 bytes wait, and what has none");
     }
 }

@@ -18,6 +18,10 @@ pub trait Storage: Send + 'static {
     /// What the disk held when it was opened: what the node starts from.
     fn recovered(&self) -> Durable;
 
+    /// The state of the machine that the recovered log begins with; none where it begins with none, or
+    /// the state is not there. Asked for before the node runs, so it may take as long as reading takes.
+    fn recovered_state(&self) -> Option<MachineState>;
+
     /// The reports on the writes. They are cumulative, so a reader may skip some.
     fn progress(&self) -> watch::Receiver<Progress>;
 
@@ -37,15 +41,44 @@ pub trait Storage: Send + 'static {
     /// at any time.
     fn keep(&mut self, state: MachineState);
 
-    /// The state of the machine after this very entry, whether or not it is durable yet; none if
-    /// it was not kept, or a later one has taken its place. The latest one is in memory where it
-    /// fits; another one is read, which takes as long as that takes.
-    fn state(&self, last: EntryId) -> Option<MachineState>;
+    /// The state of the machine after this very entry, whether or not it is durable yet, unless it was
+    /// not kept, or a later one has taken its place. Like [`Storage::read`] it answers at once.
+    fn state(&self, last: EntryId) -> Lookup<MachineState>;
 
-    /// The record of this very entry, whether or not it is durable yet; none if the log does not
-    /// have it, or has an entry of another term at its index. The owner of the node waits for it:
-    /// recent entries come from memory, and an older one costs a point read.
-    fn read(&self, id: EntryId) -> Option<Record>;
+    /// The record of this very entry, whether or not it is durable yet, unless the log does not have
+    /// it, or has an entry of another term at its index.
+    ///
+    /// It answers at once: the owner of the node asks, and waits for no disk. What is not durable is
+    /// in memory, for there is nothing to fetch it from.
+    fn read(&self, id: EntryId) -> Lookup<Record>;
+
+    /// Fetches the records of a stretch of the log which is durable, and may be in memory or not: the
+    /// first one, and as many of those that follow it as there are and as the stretch allows. The
+    /// future is run on a task of its own, and to drop it gives the fetch up.
+    ///
+    /// It may be of the log as it was at any moment since it was asked for. What was overwritten in
+    /// that time may come, under its own name, and nobody takes it for anything else; or it, and what
+    /// was compacted, does not come.
+    ///
+    /// # Errors
+    /// Why the first record cannot be read. Where the log has lost it meanwhile nothing is wrong, and
+    /// the storage need not know: whoever asked looks again, and only where the answer still is
+    /// [`Lookup::Away`] something that was durable cannot be read. Then the node stops, and does not
+    /// go on as if it had never been.
+    fn fetch(
+        &self,
+        stretch: Stretch,
+    ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static;
+
+    /// Fetches the state of the machine after this very entry, which is durable. For the rest it is
+    /// like [`Storage::fetch`].
+    ///
+    /// # Errors
+    /// Why it cannot be read, as there.
+    fn fetch_state(
+        &self,
+        last: EntryId,
+    ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static;
 
     /// How often the log is synced, and how long that takes, for the metrics. A storage that does not
     /// measure that has nothing to say.
@@ -55,6 +88,52 @@ pub trait Storage: Send + 'static {
 
     /// Finishes every write that was submitted, unless one fails, and lets go of the disk.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a storage can say at once of something that it was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lookup<T> {
+    /// It is in memory: this is it.
+    Here(T),
+    /// It is durable, and not in memory: it has to be fetched.
+    Away,
+    /// The storage does not have it, or no longer.
+    Gone,
+}
+
+impl<T> Lookup<T> {
+    /// What is in memory.
+    #[must_use]
+    pub fn here(self) -> Option<T> {
+        match self {
+            Lookup::Here(it) => Some(it),
+            Lookup::Away | Lookup::Gone => None,
+        }
+    }
+}
+
+/// Entries of the log that follow one another, to be fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// The first of them.
+    pub first: EntryId,
+    /// How many at most: 1 at least.
+    pub entries: usize,
+    /// How many bytes of commands at most; but the first one comes however long it is.
+    pub bytes: usize,
+}
+
+impl Stretch {
+    /// As many of these records, which follow one another, as the stretch allows.
+    pub(crate) fn of(self, records: impl Iterator<Item = Record>) -> Vec<Record> {
+        let mut bytes = 0_usize;
+        let fits = |(count, record): &(usize, Record)| {
+            bytes = bytes.saturating_add(record.len());
+            *count == 0 || bytes <= self.bytes
+        };
+        let counted = records.take(self.entries).enumerate();
+        counted.take_while(fits).map(|(_, record)| record).collect()
+    }
 }
 
 /// How far the writes have come.

@@ -58,11 +58,6 @@ impl Engine {
         self.values.get(HEAD).map_err(|error| error.to_string())
     }
 
-    /// A point read: memory, or a block or two of the disk.
-    pub(super) fn entry(&self, index: Index) -> Result<Option<Slice>, EngineError> {
-        self.values.get(entry(index)).map_err(|error| error.to_string())
-    }
-
     /// The entries in this range, in order.
     pub(super) fn entries(
         &self,

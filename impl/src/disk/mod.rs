@@ -4,7 +4,8 @@
 //!  owner ── submit ──▶ Recent, Log ─▶ queue ──────────▶ Writer ──▶ Engine: one batch, one sync
 //!    │                                  ▲                 ├──────▶ Mark: that group is durable
 //!    ├───── keep ────▶ Shelf ─▶ queue ─▶ a file, synced   └──────▶ Progress
-//!    └───── read ────▶ Recent, else a point read of the engine
+//!    ├───── read ────▶ Recent, or away
+//!    └──── fetch ────▶ a thread that may wait ─▶ the engine, or a file
 //! ```
 //!
 //! **A group of writes** is one batch of the engine: the entries, and a head that says where the log
@@ -26,6 +27,7 @@ mod codec;
 mod directory;
 mod engine;
 mod error;
+mod fetch;
 mod journal;
 mod mark;
 #[cfg(test)]
@@ -38,6 +40,7 @@ mod syncs;
 mod trees;
 mod writer;
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Weak, mpsc};
@@ -56,6 +59,7 @@ pub use self::syncs::Syncs;
 use self::codec::{Codec, Head};
 use self::directory::Directory;
 use self::engine::Engine;
+use self::fetch::Reading;
 use self::mark::Mark;
 use self::recent::Recent;
 use self::recovery::Recovered;
@@ -63,7 +67,7 @@ use self::register::OnDisk;
 use self::states::Shelf;
 use self::writer::{Job, Queue, Writer, Writing, Written};
 use crate::record::{MachineState, Record};
-use crate::storage::{Progress, Storage, StorageError};
+use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch};
 
 /// Whose directory is opened, and how much of it is kept in memory.
 #[derive(Clone, Debug)]
@@ -77,8 +81,8 @@ pub struct DiskOptions {
     pub configuration: Configuration,
     /// Bytes of the last entries that stay in memory. Those that are not durable stay in any case.
     pub recent_bytes: usize,
-    /// The latest state of the machine stays in memory if it has at most so many bytes, or each
-    /// follower that needs it makes the node read it.
+    /// The latest state of the machine, and the one that the log begins with, stay in memory if they
+    /// have at most so many bytes; else the latter is read from its file for each follower that needs it.
     pub state_bytes: usize,
 }
 
@@ -97,9 +101,9 @@ pub struct DiskStorage {
     /// With everything submitted.
     submitted: Durable,
     recent: Recent,
-    codec: Codec,
-    engine: Engine,
-    shelf: Arc<Shelf>,
+    reading: Reading,
+    /// Closes when nobody reads any more.
+    idle: tokio::sync::mpsc::Receiver<Infallible>,
     jobs: quorate_sync::Sender<Job>,
     states: mpsc::Sender<MachineState>,
     /// The writer's: where that ends, by a panic too, whoever listens hears of it.
@@ -121,9 +125,10 @@ impl DiskStorage {
         let directory = Directory::open(path.as_ref(), cluster, node)?;
         let identity = directory.identity;
         let codec = Codec { seed: identity.incarnation };
-        let (engine, mark, recovered) = recover(&directory, codec, configuration)?;
+        let mut recent = Recent::new(recent_bytes);
+        let found = recover(&directory, codec, configuration, &mut recent)?;
+        let (engine, mark, Recovered { durable, group, states }) = found;
         let register = Register::open(&directory.register(), identity.incarnation)?;
-        let Recovered { durable, group, states } = recovered;
 
         let base = durable.log.base();
         let state = states.iter().find(|state| state.last == base).copied();
@@ -132,7 +137,15 @@ impl DiskStorage {
             return Err(OpenError::damaged(&directory.log(), what));
         }
         let shelf = Shelf::open(directory.states(), codec.seed, state_bytes, state)?;
-        let shelf = Arc::new(shelf);
+        let (shelf, directory) = (Arc::new(shelf), Arc::new(directory));
+        let (busy, idle) = tokio::sync::mpsc::channel(1);
+        let reading = Reading {
+            engine: engine.clone(),
+            codec,
+            shelf: Arc::clone(&shelf),
+            _directory: Arc::clone(&directory),
+            _busy: busy,
+        };
 
         let (jobs, queue) = quorate_sync::queue();
         let (report, progress) = watch::channel(Progress::default());
@@ -140,7 +153,7 @@ impl DiskStorage {
         let reports = Arc::downgrade(&report);
         let syncs = Syncs::default();
         let disk = Writing {
-            engine: engine.clone(),
+            engine,
             mark,
             shelf: Arc::clone(&shelf),
             queue: Queue::default(),
@@ -170,10 +183,9 @@ impl DiskStorage {
             identity,
             submitted: durable.clone(),
             recovered: durable,
-            recent: Recent::new(recent_bytes),
-            codec,
-            engine,
-            shelf,
+            recent,
+            reading,
+            idle,
             jobs,
             states: states.map_err(failed)?,
             report: reports,
@@ -213,17 +225,6 @@ impl DiskStorage {
         self.syncs.clone()
     }
 
-    fn look_up(&self, id: EntryId) -> Result<Record, String> {
-        let value = self.engine.entry(id.index)?.ok_or("it is not there")?;
-        let record = self.codec.read_entry(&value).map_err(|error| error.to_string())?.record;
-        if record.id == id { Ok(record) } else { Err(format!("it is entry {:?}", record.id)) }
-    }
-
-    /// What was durable is not there: the node must not go on as if it never had been.
-    fn unreadable(&self, what: String, reason: String) {
-        self.failed(StorageError::Unreadable { what, reason });
-    }
-
     /// The first failure is reported. Where the writer has ended, everybody hears of that.
     fn failed(&self, error: StorageError) {
         let Some(report) = self.report.upgrade() else { return };
@@ -242,6 +243,15 @@ impl Storage for DiskStorage {
         self.syncs.clone()
     }
 
+    fn recovered_state(&self) -> Option<MachineState> {
+        let last = self.recovered.log.base();
+        match self.state(last) {
+            Lookup::Here(state) => Some(state),
+            Lookup::Away => self.reading.shelf.read(last, &|| false).ok(),
+            Lookup::Gone => None,
+        }
+    }
+
     fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
@@ -249,7 +259,7 @@ impl Storage for DiskStorage {
     fn submit(&mut self, persist: Persist, records: Vec<Record>) {
         self.submitted.apply(&persist.write);
         if let Some(snapshot) = &persist.write.snapshot {
-            self.shelf.forget_before(snapshot.snapshot().last.index);
+            self.reading.shelf.forget_before(snapshot.snapshot().last.index);
         }
         let persisted = self.progress.borrow().persisted;
         self.recent.write(&persist, &records, persisted);
@@ -260,37 +270,51 @@ impl Storage for DiskStorage {
     }
 
     fn keep(&mut self, state: MachineState) {
-        self.shelf.hold(state.clone());
+        self.reading.shelf.hold(state.clone());
         // As above.
         if self.states.send(state).is_err() {
             self.failed(StorageError::WriterGone);
         }
     }
 
-    fn state(&self, last: EntryId) -> Option<MachineState> {
-        let state = self.shelf.get(last)?;
-        let what = || format!("the state after entry {}", last.index);
-        state.map_err(|error| self.unreadable(what(), error.to_string())).ok()
+    fn state(&self, last: EntryId) -> Lookup<MachineState> {
+        self.reading.shelf.look(last)
     }
 
-    fn read(&self, id: EntryId) -> Option<Record> {
+    fn read(&self, id: EntryId) -> Lookup<Record> {
         let log = &self.submitted.log;
         if id.index <= log.base().index || !log.contains(id) {
-            return None;
+            return Lookup::Gone;
         }
-        if let Some(record) = self.recent.at(id.index) {
-            return (record.id == id).then(|| record.clone());
+        match self.recent.at(id.index) {
+            Some(record) if record.id == id => Lookup::Here(record.clone()),
+            Some(_) => Lookup::Gone,
+            None => Lookup::Away,
         }
-        let read = self.look_up(id);
-        read.map_err(|reason| self.unreadable(format!("entry {}", id.index), reason)).ok()
+    }
+
+    fn fetch(
+        &self,
+        stretch: Stretch,
+    ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static {
+        self.reading.clone().records(stretch)
+    }
+
+    fn fetch_state(
+        &self,
+        last: EntryId,
+    ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
+        self.reading.clone().state(last)
     }
 
     async fn close(self) {
-        // The last to go is `report`, and with it the directory is free again.
-        let DiskStorage { jobs, states, engine, mut progress, .. } = self;
+        let DiskStorage { jobs, states, reading, mut idle, mut progress, .. } = self;
         jobs.close();
-        drop((states, engine));
+        drop((states, reading));
+        // The last to go of the writer is `report`, and of who reads `busy`: then the directory is
+        // free again.
         while progress.changed().await.is_ok() {}
+        while idle.recv().await.is_some() {}
     }
 }
 
@@ -299,6 +323,7 @@ fn recover(
     directory: &Directory,
     codec: Codec,
     configuration: Configuration,
+    recent: &mut Recent,
 ) -> Result<(Engine, Mark, Recovered), OpenError> {
     let (log, mark, tail) = (directory.log(), directory.mark(), directory.tail());
     if directory.is_new {
@@ -322,7 +347,7 @@ fn recover(
         false => OpenError::damaged(&log, what),
     };
     let engine = Engine::open(&log).map_err(damaged)?;
-    let recovered = recovery::recover(&engine, codec).map_err(damaged)?;
+    let recovered = recovery::recover(&engine, codec, recent).map_err(damaged)?;
     let recovered = recovered.ok_or_else(|| damaged("it has no head of the log".to_owned()))?;
     if recovered.group < marked {
         let last = recovered.durable.log.last();

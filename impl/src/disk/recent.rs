@@ -30,6 +30,13 @@ impl Recent {
         Recent { records: VecDeque::new(), bytes: 0, limit, covered: Index::ZERO }
     }
 
+    /// Takes in the record after the last one, which was found when the directory was opened.
+    pub(super) fn recovered(&mut self, record: Record) {
+        self.bytes += record.len() + OVERHEAD;
+        self.records.push_back((WriteId::NONE, record));
+        self.shrink(WriteId::NONE);
+    }
+
     /// Follows a write. Every write up to `persisted` is durable.
     pub(super) fn write(&mut self, persist: &Persist, records: &[Record], persisted: WriteId) {
         match &persist.write.snapshot {
@@ -58,6 +65,11 @@ impl Recent {
             self.bytes += record.len() + OVERHEAD;
             self.records.push_back((persist.id, record.clone()));
         }
+        self.shrink(persisted);
+    }
+
+    /// Lets go of the first ones that are too many. Every write up to `persisted` is durable.
+    fn shrink(&mut self, persisted: WriteId) {
         let mut excess = self.bytes.saturating_sub(self.limit);
         self.drop_first_while(|id, record| {
             let goes = excess > 0 && id <= persisted;

@@ -9,6 +9,7 @@ use quorate_spec::{Durable, Entries, EntryId, Index, Log};
 
 use crate::disk::codec::{Codec, Head, Manifest, Stored};
 use crate::disk::engine::{Engine, EngineError};
+use crate::disk::recent::Recent;
 
 /// What was recovered.
 #[derive(Debug)]
@@ -20,8 +21,13 @@ pub(super) struct Recovered {
     pub(super) states: Vec<Manifest>,
 }
 
-/// Recovers the log; none if there was none yet. An error says what is wrong.
-pub(super) fn recover(engine: &Engine, codec: Codec) -> Result<Option<Recovered>, EngineError> {
+/// Recovers the log; none if there was none yet. Every record is read for that, and the last ones stay
+/// in memory: a node that starts applies them next. An error says what is wrong.
+pub(super) fn recover(
+    engine: &Engine,
+    codec: Codec,
+    recent: &mut Recent,
+) -> Result<Option<Recovered>, EngineError> {
     let Some(head) = engine.head()? else {
         return match engine.entries(Index::ZERO..=Index(u64::MAX)).next() {
             Some(_) => Err("it has entries, and no head of the log".to_owned()),
@@ -29,7 +35,7 @@ pub(super) fn recover(engine: &Engine, codec: Codec) -> Result<Option<Recovered>
         };
     };
     let head = codec.read_head(&head).map_err(|error| format!("the head of the log: {error}"))?;
-    let log = log(engine, codec, &head)?;
+    let log = log(engine, codec, &head, recent)?;
     if head.hard_state.current_term < log.last().term {
         let (term, last) = (head.hard_state.current_term, log.last());
         return Err(format!("its term is {term}, and entry {} has term {}", last.index, last.term));
@@ -44,7 +50,12 @@ pub(super) fn recover(engine: &Engine, codec: Codec) -> Result<Option<Recovered>
     Ok(Some(Recovered { durable, group: head.group, states: states? }))
 }
 
-fn log(engine: &Engine, codec: Codec, head: &Head) -> Result<Log, EngineError> {
+fn log(
+    engine: &Engine,
+    codec: Codec,
+    head: &Head,
+    recent: &mut Recent,
+) -> Result<Log, EngineError> {
     let mut log = Log::from_snapshot(head.base.clone());
     for entry in engine.entries(log.base().index.next()..=Index(u64::MAX)) {
         let (index, value) = entry.map_err(|error| {
@@ -62,6 +73,7 @@ fn log(engine: &Engine, codec: Codec, head: &Head) -> Result<Log, EngineError> {
             Some(configuration) => Entries::of_configuration(before, term, configuration),
             None => Entries::of_term(before, term, 1),
         });
+        recent.recovered(record);
     }
     if log.last() != head.last {
         let EntryId { term, index } = head.last;
@@ -143,7 +155,8 @@ mod tests {
         let mut batch = engine.batch();
         change(&mut batch);
         batch.commit().expect("there is room");
-        recover(&engine, CODEC).map(|it| it.expect("it has a head").durable.log.last())
+        recover(&engine, CODEC, &mut Recent::new(0))
+            .map(|it| it.expect("it has a head").durable.log.last())
     }
 
     fn is_refused(change: impl FnOnce(&mut Batch), said: &str) {
@@ -180,10 +193,11 @@ mod tests {
     fn entries_without_a_head_are_no_empty_log() {
         let folder = tempfile::tempdir().expect("there is room");
         let engine = Engine::open(folder.path()).expect("it is new");
-        assert!(matches!(recover(&engine, CODEC), Ok(None)));
+        let recover = || recover(&engine, CODEC, &mut Recent::new(0));
+        assert!(matches!(recover(), Ok(None)));
         let mut batch = engine.batch();
         batch.put_entry(Index(1), entry(id(1, 1), 0));
         batch.commit().expect("there is room");
-        assert!(recover(&engine, CODEC).is_err());
+        assert!(recover().is_err());
     }
 }

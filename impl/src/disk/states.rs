@@ -20,7 +20,7 @@ use crate::disk::error::OpenError;
 use crate::disk::writer::Job;
 use crate::record::MachineState;
 use crate::state::{Growing, PIECE};
-use crate::storage::StorageError;
+use crate::storage::{Lookup, StorageError};
 
 /// The length of a chunk in bytes; the last one of a state may be shorter.
 const CHUNK: usize = PIECE;
@@ -72,9 +72,15 @@ impl Shelf {
         let mut states = States::default();
         if let Some(base) = base {
             let path = file_of(&folder, base.last);
-            // Chunk by chunk, and none is kept: it may be large.
-            let checked = read(&path, seed, &base, |_| {});
+            // Its bytes are kept where they will be asked for: a node begins with them.
+            let mut bytes = (base.length <= in_memory as u64).then(Growing::default);
+            let checked = read(&path, seed, &base, |chunk| {
+                bytes.iter_mut().for_each(|bytes| bytes.extend(chunk));
+                Ok(())
+            });
             checked.map_err(|error| OpenError::damaged(&path, error.to_string()))?;
+            let state = |bytes: Growing| MachineState { last: base.last, bytes: bytes.finish() };
+            states.held.extend(bytes.map(|bytes| (base.last.index, state(bytes))));
             states.written.insert(base.last.index, base);
             states.base = base.last.index;
         }
@@ -129,25 +135,36 @@ impl Shelf {
         states.base = index;
     }
 
-    /// The state after this very entry. Where it is not in memory its file is read.
-    pub(super) fn get(&self, last: EntryId) -> Option<Result<MachineState, io::Error>> {
-        let manifest = {
-            let states = self.lock();
-            match states.held.get(&last.index).filter(|state| state.last == last) {
-                Some(state) => return Some(Ok(state.clone())),
-                None => *states.written.get(&last.index).filter(|it| it.last == last)?,
-            }
-        };
+    /// The state after this very entry, if it is in memory.
+    pub(super) fn look(&self, last: EntryId) -> Lookup<MachineState> {
+        let states = self.lock();
+        match states.held.get(&last.index).filter(|state| state.last == last) {
+            Some(state) => Lookup::Here(state.clone()),
+            None if states.file_of(last).is_some() => Lookup::Away,
+            None => Lookup::Gone,
+        }
+    }
+
+    /// The same from its file, which takes as long as that takes, unless it `is_over` before.
+    pub(super) fn read(
+        &self,
+        last: EntryId,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<MachineState, io::Error> {
+        let manifest = self.lock().file_of(last).copied();
+        let manifest = manifest.ok_or_else(|| io::Error::other("it is not there"))?;
         let mut bytes = Growing::default();
-        let path = file_of(&self.folder, last);
-        let whole = read(&path, self.seed, &manifest, |chunk| bytes.extend(chunk));
-        Some(whole.map(|()| {
-            let state = MachineState { last, bytes: bytes.finish() };
-            let mut states = self.lock();
+        read(&file_of(&self.folder, last), self.seed, &manifest, |chunk| {
+            bytes.extend(chunk);
+            if is_over() { Err(io::Error::other("nobody wants it")) } else { Ok(()) }
+        })?;
+        let state = MachineState { last, bytes: bytes.finish() };
+        let mut states = self.lock();
+        if states.file_of(last).is_some() {
             states.held.insert(last.index, state.clone());
             states.release(self.in_memory);
-            state
-        }))
+        }
+        Ok(state)
     }
 
     /// Removes the files of the states before `index`, which a durable write has made superfluous.
@@ -188,8 +205,13 @@ impl Drop for Alarm<'_> {
 }
 
 impl States {
-    /// Lets go of what is written, but for the newest and the one that peers are sent: whoever needs
-    /// that one gets it from the owner, who does not wait for a file.
+    /// The state after this very entry, if it is in a file.
+    fn file_of(&self, last: EntryId) -> Option<&Manifest> {
+        self.written.get(&last.index).filter(|it| it.last == last)
+    }
+
+    /// Lets go of what is written, but for the newest and the one that peers are sent, where they fit:
+    /// whoever needs that one gets it without a file being read.
     fn release(&mut self, in_memory: usize) {
         let (newest, base) = (self.held.keys().next_back().copied(), self.base);
         self.held.retain(|index, state| {
@@ -237,7 +259,7 @@ fn read(
     path: &Path,
     seed: u64,
     manifest: &Manifest,
-    mut take: impl FnMut(&[u8]),
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut file = BufReader::with_capacity(CHUNK, File::open(path)?);
@@ -257,7 +279,7 @@ fn read(
             return Err(damaged(&format!("the checksum of its chunk {number} does not fit")));
         }
         whole.update(found);
-        take(bytes);
+        take(bytes)?;
     }
     if whole.digest() != manifest.checksum || file.read(&mut [0])? > 0 {
         return Err(damaged("it is not the state that the log begins with"));

@@ -57,7 +57,7 @@ pub(super) struct Writing {
     pub(super) syncs: Syncs,
     /// Before the directory, which is somebody else's once it is unlocked.
     pub(super) _register: OnDisk,
-    pub(super) _directory: Directory,
+    pub(super) _directory: Arc<Directory>,
     pub(super) report: Arc<watch::Sender<Progress>>,
 }
 

@@ -16,12 +16,14 @@ use quorate_spec::{
 };
 use quorate_sync::Published;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinError;
 use tracing::info;
 
 use crate::apply::{Complaint, Delivery};
 use crate::changes::Changes;
 use crate::clock::{Clock, until};
 use crate::errors::{ProposeError, StopReason};
+use crate::fetches::{Consumer, Fetched, Fetches};
 use crate::handle::Control;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
@@ -45,6 +47,7 @@ pub(crate) struct Driver<S> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Random,
     pub(crate) storage: S,
+    pub(crate) fetches: Fetches,
     pub(crate) outbox: Outbox,
     pub(crate) delivery: Delivery,
     pub(crate) pending: Pending,
@@ -109,6 +112,7 @@ enum Event {
     Proposals,
     Reads,
     Snapshot(MachineState),
+    Fetched(Result<Fetched, JoinError>),
     Room,
     MachineGone,
 }
@@ -136,6 +140,7 @@ impl<S: Storage> Driver<S> {
         self.inputs.readers.close();
         self.reads.forsake_all();
         self.pending.forsake_all();
+        self.fetches.give_up();
         self.storage.close().await;
         reason
     }
@@ -145,8 +150,9 @@ impl<S: Storage> Driver<S> {
     ///
     /// A deadline comes before packets and these before clients, so that a flood of one kind does
     /// not keep the node from the more urgent one. One that has passed does not ask tokio's timer,
-    /// which is never over when it is first looked at; but it comes only every other time. Reads come
-    /// last, and with proposals.
+    /// which is never over when it is first looked at; but it comes only every other time. What was
+    /// fetched comes before packets: of it there is one a peer and one for the machine, and none without
+    /// the disk having worked. Reads come last, and with proposals.
     async fn next_event(&mut self, ticked: bool) -> Event {
         let deadline = self.next_deadline();
         let Inputs { control, progress, packets, proposals, readers, snapshots, taken, came } =
@@ -173,12 +179,13 @@ impl<S: Storage> Driver<S> {
             () = self.delivery.machine_gone() => Event::MachineGone,
             () = std::future::ready(()), if sleep.is_zero() && !ticked => Event::Deadline,
             () = tokio::time::sleep(sleep) => Event::Deadline,
+            Some(fetched) = self.fetches.next() => Event::Fetched(fetched),
             Some(packet) = packets.recv() => Event::Packet(packet),
             1.. = proposals.recv_many(taken, batch), if has_room => Event::Proposals,
             1.. = readers.recv_many(came, most) => Event::Reads,
             // The thread that writes them ends with the machine's, or by a panic.
             taken = snapshots.recv(), if is_kept => taken.map_or(Event::MachineGone, Event::Snapshot),
-            () = self.delivery.room(), if self.delivery.is_behind() => Event::Room,
+            () = self.delivery.room(), if self.delivery.needs_room() => Event::Room,
         }
     }
 
@@ -202,6 +209,7 @@ impl<S: Storage> Driver<S> {
                     false => self.step(Input::SnapshotTaken { index }, Source::Protocol),
                 }
             }
+            Event::Fetched(fetched) => self.fetched(fetched),
             Event::Room => self.deliver(),
             Event::MachineGone => Err(match self.complaint.get() {
                 Some(why) => StopReason::MachineFailed(why.clone()),
@@ -269,6 +277,27 @@ impl<S: Storage> Driver<S> {
     fn keep(&mut self, state: MachineState) {
         self.handed = self.handed.max(state.last.index);
         self.storage.keep(state);
+    }
+
+    /// Goes on with what was fetched. A peer's entries leave with a step, as everything does that leaves:
+    /// the protocol is asked for requests at the time of a step and at no other.
+    fn fetched(&mut self, fetched: Result<Fetched, JoinError>) -> Result<(), StopReason> {
+        match self.fetches.take_in(fetched, &self.storage) {
+            Ok(Some(Consumer::Machine)) => self.deliver(),
+            Ok(Some(Consumer::Peer(_))) => self.step(Input::Tick, Source::Protocol),
+            Ok(None) => Ok(()),
+            Err(why) => Err(StopReason::Storage(self.failure().unwrap_or(why))),
+        }
+    }
+
+    /// Why the storage has failed, if it has said so.
+    fn failure(&self) -> Option<StorageError> {
+        self.inputs.progress.borrow().failed.clone()
+    }
+
+    /// The content of an entry, or a state, is not there: the storage may know why.
+    fn missing(&self, index: Index) -> StopReason {
+        self.failure().map_or(StopReason::ContentMissing(index), StopReason::Storage)
     }
 
     fn receive(&mut self, packet: Packet) -> Result<(), StopReason> {

@@ -10,6 +10,7 @@ use tracing::trace_span;
 use super::{Driver, Moving};
 use crate::apply::Missing;
 use crate::errors::{ProposeError, StopReason};
+use crate::fetches::Consumer;
 use crate::order::Promise;
 use crate::outbox::RequestRoom;
 use crate::pending::Answer;
@@ -64,9 +65,10 @@ impl<S: Storage> Driver<S> {
         if let Some(fatal) = effects.fatal {
             return Err(StopReason::SafetyViolated(fatal));
         }
+        let mut installed = None;
         if let Some(persist) = effects.persist.take() {
             self.observer.issued(persist.id, now);
-            self.persist(persist, source)?;
+            installed = self.persist(persist, source)?;
         }
         if !self.setting.keeps(Promise::PublishesBeforeSending) {
             self.send(effects.send.drain(..));
@@ -81,7 +83,8 @@ impl<S: Storage> Driver<S> {
         self.send(effects.send.drain(..));
         if let Some(snapshot) = effects.install.take() {
             let last = snapshot.last;
-            let state = self.storage.state(last).ok_or(StopReason::ContentMissing(last.index))?;
+            let state = installed.filter(|state| state.last == last);
+            let state = state.ok_or_else(|| self.missing(last.index))?;
             self.pending.covered(last.index);
             self.delivery.restore(state);
         }
@@ -115,7 +118,8 @@ impl<S: Storage> Driver<S> {
                 true => outgoing.needs,
                 false => WriteId::NONE,
             };
-            self.outbox.post(Outgoing { needs, ..outgoing }, &self.storage);
+            let at_hand = self.fetches.at_hand(Consumer::Peer(outgoing.to), &self.storage);
+            self.outbox.post(Outgoing { needs, ..outgoing }, &at_hand);
         }
     }
 
@@ -133,50 +137,67 @@ impl<S: Storage> Driver<S> {
     }
 
     /// Puts a write into the storage's FIFO, the contents of its entries with it, and before a
-    /// snapshot of the leader the state that it covers.
-    fn persist(&mut self, persist: Persist, source: Source) -> Result<(), StopReason> {
+    /// snapshot of the leader the state that it covers. Gives that state: it is in memory now.
+    fn persist(
+        &mut self,
+        persist: Persist,
+        source: Source,
+    ) -> Result<Option<MachineState>, StopReason> {
         if let Some(SnapshotWrite::Install(snapshot)) = &persist.write.snapshot {
             let last = snapshot.last;
             let Source::Snapshot(bytes) = source else {
                 return Err(StopReason::ContentMissing(last.index));
             };
             (self.kept, self.offered) = (last.index, last.index);
-            self.keep(MachineState { last, bytes });
+            let state = MachineState { last, bytes };
+            self.keep(state.clone());
             self.storage.submit(persist, Vec::new());
-            return Ok(());
+            return Ok(Some(state));
         }
         let records = match &persist.write.log {
             Some(log) => {
+                self.fetches.truncated(log.keep);
                 source.records(log).ok_or_else(|| StopReason::ContentMissing(log.keep.next()))?
             }
             None => Vec::new(),
         };
         self.storage.submit(persist, records);
-        Ok(())
+        Ok(None)
     }
 
     /// Hands committed entries to the state machine, as many as it has room for.
     pub(super) fn deliver(&mut self) -> Result<(), StopReason> {
-        self.delivery
-            .advance(self.node.log(), &self.storage, &mut self.pending)
-            .map_err(|Missing(index)| StopReason::ContentMissing(index))
+        let (log, pending) = (self.node.log(), &mut self.pending);
+        let advanced = self.delivery.advance(log, &self.storage, &mut self.fetches, pending);
+        advanced.map_err(|Missing(index)| self.missing(index))
     }
 
-    /// Sends every request that is due to a peer.
+    /// Sends every request that is due to a peer, and has fetched what it needs and is away.
     pub(super) fn transmit(&mut self, now: Instant) {
+        self.fetches.release(&self.node);
+        let base = self.node.log().base();
         for peer in self.protocol.recipients(&self.node) {
+            let consumer = Consumer::Peer(peer);
             loop {
-                let room = RequestRoom { storage: &self.storage, limits: &self.limits };
-                let request = self.protocol.poll_transmit(&mut self.node, peer, now, room);
+                let at_hand = self.fetches.at_hand(consumer, &self.storage);
+                let room = RequestRoom::of(at_hand, &self.limits, base);
+                let request = self.protocol.poll_transmit(&mut self.node, peer, now, &room);
+                if let Some(want) = room.want() {
+                    self.fetches.begin(consumer, want, &self.storage);
+                }
                 let Some(request) = request else { break };
                 self.setting.transmitted(&self.node);
+                let at_hand = self.fetches.at_hand(consumer, &self.storage);
                 if let Body::InstallSnapshot { snapshot } = &request.message.body {
                     // Where nothing of it has moved by then, it is moved again.
                     let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));
                     let until = now.after(self.patience());
                     self.moving.insert(peer, Moving { last, begun: moved, moved, until });
+                    self.outbox.post(request, &at_hand);
+                    self.fetches.left(peer);
+                } else {
+                    self.outbox.post(request, &at_hand);
                 }
-                self.outbox.post(request, &self.storage);
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::node::{Options, Parts, start_in};
 use crate::record::{Content, MachineState, Record};
 use crate::setting::Setting;
 use crate::transport::{Packet, Transport};
-use crate::{Limits, MemoryDisk, Progress, RunningNode, Storage};
+use crate::{Limits, Lookup, MemoryDisk, Progress, RunningNode, Storage, StorageError, Stretch};
 
 const ME: NodeId = NodeId(1);
 
@@ -116,6 +116,10 @@ impl Storage for Ledger {
         self.storage.recovered()
     }
 
+    fn recovered_state(&self) -> Option<MachineState> {
+        self.storage.recovered_state()
+    }
+
     fn progress(&self) -> watch::Receiver<Progress> {
         self.storage.progress()
     }
@@ -132,11 +136,25 @@ impl Storage for Ledger {
         self.storage.keep(state);
     }
 
-    fn state(&self, last: EntryId) -> Option<MachineState> {
+    fn state(&self, last: EntryId) -> Lookup<MachineState> {
         self.storage.state(last)
     }
 
-    fn read(&self, id: EntryId) -> Option<Record> {
+    fn fetch(
+        &self,
+        stretch: Stretch,
+    ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static {
+        self.storage.fetch(stretch)
+    }
+
+    fn fetch_state(
+        &self,
+        last: EntryId,
+    ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
+        self.storage.fetch_state(last)
+    }
+
+    fn read(&self, id: EntryId) -> Lookup<Record> {
         if let Some(shown) = self.notes.shown() {
             self.notes.require("readers saw the commit", shown.commit_index >= id.index, &id);
         }

@@ -13,6 +13,8 @@ pub(super) enum Boundary {
     Kept,
     /// A report is there, and not read.
     Reported,
+    /// Records or a state were read, and the node does not have them.
+    Fetched,
     /// A packet or a letter is about to leave.
     Sending,
     /// It has left.
@@ -26,11 +28,12 @@ pub(super) enum Boundary {
 }
 
 impl Boundary {
-    pub(super) const ALL: [Boundary; 9] = [
+    pub(super) const ALL: [Boundary; 10] = [
         Boundary::Submitted,
         Boundary::Synced,
         Boundary::Kept,
         Boundary::Reported,
+        Boundary::Fetched,
         Boundary::Sending,
         Boundary::Sent,
         Boundary::Arriving,

@@ -1,5 +1,5 @@
-//! A simulated disk: what is submitted becomes durable after a while, in groups. The power can go, a
-//! sync can fail, it can stand still and be full.
+//! A simulated disk: what is submitted becomes durable after a while, in groups, and most of what is
+//! durable has to be fetched. The power can go, a sync can fail, it can stand still and be full.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use super::boundary::{Boundary, Hook};
 use super::dice::Dice;
 use crate::memory::Contents;
 use crate::record::{MachineState, Record};
-use crate::storage::{Progress, Storage, StorageError};
+use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch};
 
 /// The disk of one server. Clones are the same disk.
 #[derive(Clone)]
@@ -365,9 +365,45 @@ pub(super) struct SimStorage {
     hook: Hook,
 }
 
+/// So many of the last records are in memory.
+const IN_MEMORY: usize = 3;
+
+impl SimStorage {
+    /// What is found on the disk after a while, which may be longer than an election takes. A disk that
+    /// stands still gives nothing.
+    fn fetched<T: Send + 'static>(
+        &self,
+        find: impl FnOnce(&Contents) -> Result<T, StorageError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StorageError>> + Send + 'static {
+        let (disk, hook) = (self.disk.clone(), Arc::clone(&self.hook));
+        async move {
+            let (takes, still) = {
+                let mut state = disk.lock();
+                let most = match state.dice.below(20) {
+                    0 => 500,
+                    1..4 => 40,
+                    _ => 3,
+                };
+                (state.dice.millis(0, most), state.still_until)
+            };
+            sleep(takes).await;
+            if let Some(still) = still {
+                sleep_until(still).await;
+            }
+            let found = find(&disk.lock().contents);
+            hook(Boundary::Fetched);
+            found
+        }
+    }
+}
+
 impl Storage for SimStorage {
     fn recovered(&self) -> Durable {
         self.recovered.clone()
+    }
+
+    fn recovered_state(&self) -> Option<MachineState> {
+        self.contents.state(self.recovered.log.base())
     }
 
     fn progress(&self) -> watch::Receiver<Progress> {
@@ -398,12 +434,33 @@ impl Storage for SimStorage {
         (self.hook)(Boundary::Submitted);
     }
 
-    fn state(&self, last: EntryId) -> Option<MachineState> {
-        self.contents.state(last)
+    /// The latest one that is not durable is in memory, and no other.
+    fn state(&self, last: EntryId) -> Lookup<MachineState> {
+        let Some(state) = self.contents.state(last) else { return Lookup::Gone };
+        let is_durable = self.disk.lock().contents.state(last).is_some();
+        if is_durable { Lookup::Away } else { Lookup::Here(state) }
     }
 
-    fn read(&self, id: EntryId) -> Option<Record> {
-        self.contents.read(id)
+    /// The last few are in memory, and what is not durable.
+    fn read(&self, id: EntryId) -> Lookup<Record> {
+        let Some(record) = self.contents.read(id) else { return Lookup::Gone };
+        let is_recent = self.contents.records.range(id.index..).nth(IN_MEMORY).is_none();
+        let is_durable = || self.disk.lock().contents.read(id).is_some();
+        if !is_recent && is_durable() { Lookup::Away } else { Lookup::Here(record) }
+    }
+
+    fn fetch(
+        &self,
+        stretch: Stretch,
+    ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static {
+        self.fetched(move |contents| contents.stretch(stretch))
+    }
+
+    fn fetch_state(
+        &self,
+        last: EntryId,
+    ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
+        self.fetched(move |contents| contents.state(last).ok_or_else(|| Contents::no_state(last)))
     }
 
     async fn close(self) {

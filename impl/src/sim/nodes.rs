@@ -72,7 +72,10 @@ fn start(world: &Arc<World>, id: NodeId) -> (RunningNode, u64, Arc<Notify>) {
     let (hook, shared) = (here.clone(), Arc::new(here.clone()));
     let parts = Parts {
         storage: disk.open(Arc::new(move |boundary| {
-            hook.passes(boundary);
+            let is_fetch = boundary == Boundary::Fetched;
+            if hook.passes(boundary) && is_fetch {
+                hook.world.count("fetches");
+            }
         })),
         transport: Arc::clone(&shared) as Arc<dyn Transport>,
         packets,

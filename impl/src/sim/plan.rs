@@ -84,6 +84,9 @@ impl Plan {
             entries_per_request: 6,
             batches: 2,
             entries_per_batch: 5,
+            bytes_per_batch: 60,
+            entries_per_fetch: 7,
+            bytes_per_fetch: 120,
             entries_per_snapshot: 15,
             forward_patience: Duration::from_millis(400),
             ..Limits::default()

@@ -451,6 +451,7 @@ fn crashes(at: Boundary) -> &'static str {
         Boundary::Synced => "crashes between a sync and its report",
         Boundary::Kept => "crashes between a state and its report",
         Boundary::Reported => "crashes between a report and its reading",
+        Boundary::Fetched => "crashes between a fetch and its use",
         Boundary::Sending => "crashes before a packet leaves",
         Boundary::Sent => "crashes after a packet left",
         Boundary::Arriving => "crashes before a packet is taken in",

@@ -32,11 +32,14 @@
 //! ```
 
 mod laws;
+mod run;
 mod script;
 
+use quorate_spec::EntryId;
 use thiserror::Error;
 
-use crate::storage::Storage;
+use crate::record::{MachineState, Record};
+use crate::storage::{Lookup, Storage, StorageError, Stretch};
 
 pub use self::laws::Law;
 pub use self::script::{Action, Contents, Script, Step};
@@ -88,4 +91,34 @@ pub async fn check<D: CrashingDisk>(mut disk: impl FnMut() -> D) -> Result<(), V
         law.check(&mut disk()).await?;
     }
     Ok(())
+}
+
+/// The record of this entry, fetched if it is away; none if the log does not have it.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn record(storage: &impl Storage, id: EntryId) -> Result<Option<Record>, StorageError> {
+    match storage.read(id) {
+        Lookup::Here(record) => Ok(Some(record)),
+        Lookup::Gone => Ok(None),
+        Lookup::Away => {
+            let stretch = Stretch { first: id, entries: 1, bytes: 0 };
+            Ok(storage.fetch(stretch).await?.into_iter().next())
+        }
+    }
+}
+
+/// The state of the machine after this entry, fetched if it is away; none if it is not kept.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn state(
+    storage: &impl Storage,
+    last: EntryId,
+) -> Result<Option<MachineState>, StorageError> {
+    match storage.state(last) {
+        Lookup::Here(state) => Ok(Some(state)),
+        Lookup::Gone => Ok(None),
+        Lookup::Away => storage.fetch_state(last).await.map(Some),
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate::{
-    Applied, Command, Limits, MemoryDisk, ProposeError, Response, StateMachine, StopReason,
+    Applied, Command, Limits, Lookup, MemoryDisk, ProposeError, Response, StateMachine, StopReason,
     Stopped, Storage, StorageError,
 };
 use quorate_spec::durable::{HardState, LogWrite, Write};
@@ -310,8 +310,8 @@ async fn a_write_replaces_the_contents_after_what_it_keeps() {
     let log = LogWrite { keep: Index(1), entries: Entries::of_term(Index(1), Term(2), 1) };
     let overwrite = Persist { id: WriteId(2), write: Write { log: Some(log), ..Write::default() } };
     storage.submit(overwrite, vec![record(2, 2)]);
-    assert_eq!(storage.read(id(2, 2)), Some(record(2, 2)));
-    assert_eq!((storage.read(id(1, 2)), storage.read(id(1, 3))), (None, None));
+    assert_eq!(storage.read(id(2, 2)), Lookup::Here(record(2, 2)));
+    assert_eq!((storage.read(id(1, 2)), storage.read(id(1, 3))), (Lookup::Gone, Lookup::Gone));
     storage.close().await;
     assert_eq!(disk.records(), [record(1, 1), record(2, 2)]);
 }

@@ -226,7 +226,7 @@ async fn a_commit_is_published_before_anyone_can_acknowledge_it() {
     for command in commands("published", 20) {
         solo.handle().propose(command).await.expect("it leads");
     }
-    let read = solo.reads_and_shown();
+    let read = solo.away.read();
     assert_eq!(read.iter().filter(|(id, _)| id.index > Index(1)).count(), 20);
     for (id, shown) in read {
         assert!(shown >= id.index, "{id:?} is handed on, while readers see {shown:?}");

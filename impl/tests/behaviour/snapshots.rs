@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 
-use quorate::{Command, Limits, MemoryDisk, Response, StateMachine, StopReason, Storage};
+use quorate::{Command, Limits, Lookup, MemoryDisk, Response, StateMachine, StopReason, Storage};
 use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::message::Kind;
 use quorate_spec::{
@@ -173,7 +173,7 @@ async fn a_crash_finds_the_state_that_fits_the_log() {
     storage.keep(state(5));
     assert_eq!(
         (storage.state(id(1, 3)), storage.state(id(1, 5))),
-        (Some(state(3)), Some(state(5)))
+        (Lookup::Here(state(3)), Lookup::Here(state(5)))
     );
     let written = progress.wait_for(|progress| progress.kept == Index(5));
     soon("it writes", written).await.expect("the writer runs");
@@ -182,7 +182,10 @@ async fn a_crash_finds_the_state_that_fits_the_log() {
     disk.crash();
     let reopened = disk.open();
     assert_eq!(reopened.recovered().log.base(), id(1, 3));
-    assert_eq!((reopened.state(id(1, 3)), reopened.state(id(1, 5))), (Some(state(3)), None));
+    assert_eq!(
+        (reopened.state(id(1, 3)), reopened.state(id(1, 5))),
+        (Lookup::Here(state(3)), Lookup::Gone)
+    );
     disk.resume();
     storage.close().await;
     reopened.close().await;

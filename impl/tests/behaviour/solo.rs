@@ -1,23 +1,23 @@
 //! One node whose peers and clock are played by the test.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use quorate::memory::MemoryStorage;
 use quorate::node::{self, Parts};
 use quorate::{
-    Clock, Content, Handle, InboxSender, Limits, MachineState, MemoryDisk, Options, Packet,
-    Progress, ReadError, ReadLevel, Record, RunningNode, SessionLimits, StartError, StateBytes,
-    StateMachine, Status, Storage, Transport, inbox,
+    Clock, Content, Handle, InboxSender, Limits, MemoryDisk, Options, Packet, ReadError, ReadLevel,
+    Record, RunningNode, SessionLimits, StartError, StateBytes, StateMachine, Status, Transport,
+    inbox,
 };
 use quorate_spec::message::Kind;
 use quorate_spec::{
     AppendOutcome, Body, Configuration, Durable, Duration, Entries, EntryId, Envelope, Index,
-    Instant, Message, NodeId, Params, Persist, ReadView, Snapshot, Term,
+    Instant, Message, NodeId, Params, ReadView, Snapshot, Term,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::away::{Away, AwayStorage, Published};
 use crate::lab::{Recorder, eventually, params, soon};
 
 pub(crate) const ME: NodeId = NodeId(1);
@@ -62,51 +62,6 @@ impl Sent {
     }
 }
 
-/// A disk that says which entries were read from it.
-struct ReadLog {
-    storage: MemoryStorage,
-    read: Reads,
-    view: Published,
-}
-
-/// The entries that a node has read, in order, with the commit index that it showed at that moment.
-type Reads = Arc<Mutex<Vec<(EntryId, Index)>>>;
-
-/// What the node shows to readers, once it runs.
-type Published = Arc<OnceLock<watch::Receiver<ReadView>>>;
-
-impl Storage for ReadLog {
-    fn recovered(&self) -> Durable {
-        self.storage.recovered()
-    }
-
-    fn progress(&self) -> watch::Receiver<Progress> {
-        self.storage.progress()
-    }
-
-    fn submit(&mut self, persist: Persist, records: Vec<Record>) {
-        self.storage.submit(persist, records);
-    }
-
-    fn keep(&mut self, state: MachineState) {
-        self.storage.keep(state);
-    }
-
-    fn state(&self, last: EntryId) -> Option<MachineState> {
-        self.storage.state(last)
-    }
-
-    fn read(&self, id: EntryId) -> Option<Record> {
-        let shown = self.view.get().map_or(Index::ZERO, |view| view.borrow().commit_index);
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).push((id, shown));
-        self.storage.read(id)
-    }
-
-    async fn close(self) {
-        self.storage.close().await;
-    }
-}
-
 /// Sees what the node sends.
 struct Outlet {
     moved: Arc<AtomicU64>,
@@ -146,7 +101,8 @@ pub(crate) struct Solo {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sent: mpsc::UnboundedReceiver<Sent>,
     inbox: InboxSender<Packet>,
-    read: Reads,
+    /// What of its disk is away.
+    pub(crate) away: Arc<Away>,
 }
 
 impl Solo {
@@ -196,11 +152,11 @@ impl Solo {
         let (sender, sent) = mpsc::unbounded_channel();
         let (inbox, packets) = inbox(16, 1 << 20);
         let view = Published::default();
-        let (read, moved) = (Reads::default(), Arc::new(AtomicU64::new(0)));
+        let (away, moved) = (Arc::new(Away::default()), Arc::new(AtomicU64::new(0)));
         let parts = Parts {
-            storage: ReadLog {
+            storage: AwayStorage {
                 storage: disk.open(),
-                read: Arc::clone(&read),
+                away: Arc::clone(&away),
                 view: Arc::clone(&view),
             },
             transport: Arc::new(Outlet {
@@ -217,7 +173,7 @@ impl Solo {
         let options = Options { id: ME, params, seed: 7, limits };
         let node = node::start(options, parts)?;
         view.set(node.handle().watch()).expect("it is set once");
-        Ok(Solo { moved, node, disk, clock, sent, inbox, read })
+        Ok(Solo { moved, node, disk, clock, sent, inbox, away })
     }
 
     /// The way in for packets.
@@ -323,12 +279,7 @@ impl Solo {
 
     /// The entries that it has read from its disk since it was last asked.
     pub(crate) fn reads(&self) -> Vec<EntryId> {
-        self.reads_and_shown().into_iter().map(|(id, _)| id).collect()
-    }
-
-    /// The same, each with the commit index that it showed when it read it.
-    pub(crate) fn reads_and_shown(&self) -> Vec<(EntryId, Index)> {
-        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
+        self.away.read().into_iter().map(|(id, _)| id).collect()
     }
 
     /// Waits until the writer is at a write that a stall holds up, and the node has had the time

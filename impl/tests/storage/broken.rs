@@ -1,13 +1,17 @@
 //! The laws can fail: storages with one flaw each, and the law that sees it.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quorate::memory::MemoryStorage;
 use quorate::storage::conformance::{CrashingDisk, Law};
-use quorate::{MachineState, MemoryDisk, Progress, Record, Storage};
+use quorate::{Lookup, MachineState, MemoryDisk, Progress, Record, Storage, StorageError, Stretch};
 use quorate_spec::durable::Write;
 use quorate_spec::{Durable, EntryId, Persist, WriteId};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::copies::configuration;
 
@@ -38,6 +42,28 @@ enum Flaw {
     ReadsTheDurable,
     /// What was truncated is still found.
     ReadsTheTruncated,
+    /// What is not durable has to be fetched.
+    FetchesTheUnwritten,
+    /// Whatever had the index first is fetched.
+    FetchesByIndex,
+    /// A stretch goes on where an entry was left out.
+    FetchesWithAGap,
+    /// The newest state is fetched, whichever was asked for.
+    FetchesTheNewestState,
+    /// What comes is given the name that was asked for.
+    FetchesUnderAnyName,
+    /// One record too many is fetched.
+    FetchesTooMany,
+    /// Bytes are not counted.
+    FetchesTooMuch,
+    /// An entry that is longer than what was asked for is not fetched.
+    FetchesNothingLong,
+    /// A fetch does not end.
+    FetchesForEver,
+    /// A fetch ends with the next write.
+    FetchesBehindWrites,
+    /// The storage is not closed while there was a fetch that nobody waits for.
+    WaitsForFetches,
     /// The last write waits for the next.
     LagsBehind,
     /// What a crash took is written by the next opening.
@@ -63,6 +89,9 @@ struct Broken {
     every: Vec<Record>,
     states: Vec<MachineState>,
     unwritten: Arc<Mutex<Vec<Submitted>>>,
+    /// Closes when nobody fetches any more.
+    fetched: mpsc::Receiver<Infallible>,
+    fetching: mpsc::Sender<Infallible>,
 }
 
 impl BrokenDisk {
@@ -84,7 +113,10 @@ impl CrashingDisk for BrokenDisk {
             }
         }
         self.held = false;
+        let (fetching, fetched) = mpsc::channel(1);
         Broken {
+            fetched,
+            fetching,
             inner,
             disk: self.disk.clone(),
             flaw: self.flaw,
@@ -131,6 +163,10 @@ impl Broken {
 impl Storage for Broken {
     fn recovered(&self) -> Durable {
         self.inner.recovered()
+    }
+
+    fn recovered_state(&self) -> Option<MachineState> {
+        self.inner.recovered_state()
     }
 
     fn progress(&self) -> watch::Receiver<Progress> {
@@ -196,27 +232,104 @@ impl Storage for Broken {
         }
     }
 
-    fn state(&self, last: EntryId) -> Option<MachineState> {
+    fn state(&self, last: EntryId) -> Lookup<MachineState> {
         let here = self.states.iter().find(|state| state.last == last).cloned();
-        here.or_else(|| self.inner.state(last))
+        here.map_or_else(|| self.inner.state(last), Lookup::Here)
     }
 
-    fn read(&self, id: EntryId) -> Option<Record> {
+    fn read(&self, id: EntryId) -> Lookup<Record> {
         let latest = |same: fn(EntryId, EntryId) -> bool| {
             self.every.iter().rev().find(|record| same(record.id, id)).cloned()
         };
         let found = self.inner.read(id);
-        match self.flaw {
-            Flaw::ReadsByIndex => latest(|found, id| found.index == id.index).or(found),
-            Flaw::ReadsTheTruncated => latest(|found, id| found == id).or(found),
-            Flaw::ReadsTheDurable => found.filter(|record| self.disk.records().contains(record)),
+        let is_durable = |record: &Record| self.disk.records().contains(record);
+        match (self.flaw, &found) {
+            (Flaw::ReadsByIndex, _) => {
+                latest(|found, id| found.index == id.index).map_or(found, Lookup::Here)
+            }
+            (Flaw::ReadsTheTruncated, _) => {
+                latest(|found, id| found == id).map_or(found, Lookup::Here)
+            }
+            (Flaw::ReadsTheDurable, Lookup::Here(record)) if !is_durable(record) => Lookup::Gone,
+            (Flaw::FetchesTheUnwritten, Lookup::Here(_)) => Lookup::Away,
             _ => found,
         }
     }
 
-    async fn close(self) {
-        self.inner.close().await;
+    fn fetch(
+        &self,
+        stretch: Stretch,
+    ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static {
+        let (flaw, asked) = (self.flaw, stretch);
+        let wider = match flaw {
+            Flaw::FetchesTooMany => Stretch { entries: asked.entries + 1, ..asked },
+            Flaw::FetchesTooMuch => Stretch { bytes: usize::MAX, ..asked },
+            _ => asked,
+        };
+        let (fetch, every, mut progress) =
+            (self.inner.fetch(wider), self.every.clone(), self.inner.progress());
+        let going_on = (flaw == Flaw::WaitsForFetches).then(|| self.fetching.clone());
+        async move {
+            let first = every.iter().find(|record| record.id.index == asked.first.index);
+            match flaw {
+                Flaw::FetchesByIndex => return Ok(first.cloned().into_iter().collect()),
+                Flaw::FetchesForEver => over(pending()).await,
+                Flaw::FetchesBehindWrites => {
+                    progress.mark_unchanged();
+                    over(progress.changed()).await.expect("there is a writer");
+                }
+                _ => {}
+            }
+            if let Some(going_on) = going_on {
+                // Nobody tells it that it is over.
+                tokio::spawn(async move {
+                    pending::<()>().await;
+                    drop(going_on);
+                });
+            }
+            let mut records = fetch.await?;
+            match flaw {
+                Flaw::FetchesWithAGap if records.len() > 2 => drop(records.remove(1)),
+                Flaw::FetchesNothingLong => records.retain(|it| it.len() <= asked.bytes),
+                Flaw::FetchesUnderAnyName => {
+                    // That of the index, whatever was there when it was read.
+                    let latest = every.iter().find(|it| it.id.index == asked.first.index);
+                    let content = latest.map(|it| it.content.clone());
+                    content.into_iter().for_each(|content| records[0].content = content);
+                }
+                _ => {}
+            }
+            Ok(records)
+        }
     }
+
+    fn fetch_state(
+        &self,
+        last: EntryId,
+    ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
+        let newest = self.states.last().filter(|_| self.flaw == Flaw::FetchesTheNewestState);
+        self.inner.fetch_state(newest.map_or(last, |state| state.last))
+    }
+
+    async fn close(self) {
+        let Broken { inner, fetching, mut fetched, .. } = self;
+        inner.close().await;
+        drop(fetching);
+        over(async { while fetched.recv().await.is_some() {} }).await;
+    }
+}
+
+/// Waits for what may never come, in which case nobody waits for that in earnest: with nothing to do, a
+/// clock that stands still goes on to the next moment that somebody waits for.
+async fn over<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    for _ in 0..100 {
+        if let Ok(done) = timeout(Duration::from_millis(1), future.as_mut()).await {
+            return done;
+        }
+    }
+    tokio::time::pause();
+    future.await
 }
 
 async fn breaks(flaw: Flaw, law: Law) {
@@ -287,6 +400,35 @@ async fn reads_that_wait_for_the_disk_are_seen() {
 #[tokio::test]
 async fn reads_of_what_is_gone_are_seen() {
     breaks(Flaw::ReadsTheTruncated, Law::ReadsGoByName).await;
+}
+
+#[tokio::test]
+async fn fetches_of_what_is_not_durable_are_seen() {
+    breaks(Flaw::FetchesTheUnwritten, Law::ReadsGoByName).await;
+}
+
+#[tokio::test]
+async fn fetches_of_something_else_are_seen() {
+    breaks(Flaw::FetchesByIndex, Law::FetchesGoByName).await;
+    breaks(Flaw::FetchesWithAGap, Law::FetchesGoByName).await;
+    breaks(Flaw::FetchesUnderAnyName, Law::FetchesGoByName).await;
+    breaks(Flaw::FetchesTheNewestState, Law::FetchesGoByName).await;
+}
+
+#[tokio::test]
+async fn fetches_of_too_much_or_of_nothing_are_seen() {
+    breaks(Flaw::FetchesTooMany, Law::FetchesAreBounded).await;
+    breaks(Flaw::FetchesTooMuch, Law::FetchesAreBounded).await;
+    breaks(Flaw::FetchesNothingLong, Law::FetchesAreBounded).await;
+}
+
+#[tokio::test]
+async fn fetches_that_do_not_end_are_seen() {
+    breaks(Flaw::FetchesForEver, Law::FetchesEnd).await;
+    tokio::time::resume();
+    breaks(Flaw::FetchesBehindWrites, Law::FetchesEnd).await;
+    tokio::time::resume();
+    breaks(Flaw::WaitsForFetches, Law::FetchesEnd).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use quorate::storage::conformance;
 use quorate::{Content, DiskStorage, MachineState, Progress, Record, Storage};
 use quorate_spec::durable::{HardState, LogWrite, SnapshotWrite, Write};
 use quorate_spec::{Entries, EntryId, Index, Persist, Term, WriteId};
@@ -156,12 +157,13 @@ pub(crate) async fn holds(folder: &Path, acknowledged: u64, length: u64) -> u64 
         log.last()
     );
     for id in log.ids() {
-        let read = storage.read(id).map(|record| record.content);
+        let read = conformance::record(&storage, id).await.expect("it is readable");
+        let read = read.map(|record| record.content);
         assert_eq!(read, Some(command(id.index, length)), "entry {id:?}");
     }
     let base = log.base();
     if base.index > Index::ZERO {
-        assert_eq!(storage.state(base), Some(state(base)));
+        assert_eq!(conformance::state(&storage, base).await, Ok(Some(state(base))));
     }
     storage.close().await;
     log.last().index.0

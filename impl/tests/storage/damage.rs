@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use quorate::storage::conformance::{Action, Script};
+use quorate::storage::conformance::{self, Action, Script};
 use quorate::{DiskStorage, OpenError, Storage, StorageError};
 use quorate_spec::Index;
 use tokio::runtime::Runtime;
@@ -43,16 +43,19 @@ fn actions() -> Vec<Action> {
 }
 
 /// What is left of a directory with everything that is durable in it.
-fn opens_unchanged_or_is_refused(disk: &Copies, script: &Script, flipped: &str) {
+async fn opens_unchanged_or_is_refused(disk: &Copies, script: &Script, flipped: &str) {
     match disk.open() {
         Ok(storage) => {
             let expected = script.contents();
             assert_eq!(storage.recovered(), expected.durable, "after a flip in {flipped}");
             for record in expected.records.values() {
-                assert_eq!(storage.read(record.id).as_ref(), Some(record), "{flipped}");
+                let found = conformance::record(&storage, record.id).await;
+                assert_eq!(found.as_ref(), Ok(&Some(record.clone())), "{flipped}");
             }
             let base = storage.recovered().log.base();
-            assert_eq!(storage.state(base).as_ref(), expected.states.get(&base.index), "{flipped}");
+            let found = conformance::state(&storage, base).await;
+            let state = expected.states.get(&base.index).cloned();
+            assert_eq!(found.as_ref(), Ok(&state), "{flipped}");
         }
         Err(OpenError::Damaged { .. } | OpenError::NewerFormat { .. }) => {}
         Err(OpenError::OtherCluster { .. } | OpenError::OtherNode { .. }) => {
@@ -78,7 +81,7 @@ fn a_flipped_bit_anywhere_changes_nothing_or_is_refused() {
             let at = at.index(fs::metadata(path).expect("it is there").len() as usize);
             flip(path, at, bit);
             let flipped = format!("{} at {at}", path.display());
-            opens_unchanged_or_is_refused(&disk, &script, &flipped);
+            runtime.block_on(opens_unchanged_or_is_refused(&disk, &script, &flipped));
             Ok(())
         });
     checked.unwrap_or_else(|error| panic!("{error}"));
@@ -130,13 +133,18 @@ async fn rot_in_a_table_is_refused_with_the_name_of_an_entry_and_found_by_a_read
     for part in [4, 2] {
         flip(&table, length / part, 3);
     }
-    // Open meanwhile: the read of a record finds it, and the node stops.
-    let ids: Vec<_> = healthy.recovered().log.ids().collect();
-    let missing = ids.iter().find(|id| healthy.read(**id).is_none()).expect("one is damaged");
-    let failed = healthy.progress().borrow().failed.clone();
+    // Open meanwhile: whoever fetches the record finds it, and the node stops.
+    let mut failed = None;
+    for id in healthy.recovered().log.ids() {
+        failed = conformance::record(&healthy, id).await.err().map(|error| (id, error));
+        if failed.is_some() {
+            break;
+        }
+    }
+    let (missing, failed) = failed.expect("one is damaged");
     let what = format!("entry {}", missing.index);
     assert!(
-        matches!(&failed, Some(StorageError::Unreadable { what: it, .. }) if *it == what),
+        matches!(&failed, StorageError::Unreadable { what: it, .. } if *it == what),
         "{failed:?}"
     );
     healthy.close().await;

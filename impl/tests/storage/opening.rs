@@ -3,8 +3,8 @@
 use std::fs;
 
 use quorate::disk::DiskOptions;
-use quorate::storage::conformance::{Action, Script, Step};
-use quorate::{DiskStorage, OpenError, Storage};
+use quorate::storage::conformance::{self, Action, Script, Step};
+use quorate::{DiskStorage, Lookup, OpenError, Storage};
 use quorate_spec::{Durable, NodeId};
 
 use crate::copies::{CLUSTER, Copies, configuration, options};
@@ -146,10 +146,43 @@ async fn what_was_written_is_read_again() {
     let expected = script.contents();
     assert_eq!(storage.recovered(), expected.durable);
     for record in expected.records.values() {
-        assert_eq!(storage.read(record.id).as_ref(), Some(record));
+        let found = conformance::record(&storage, record.id).await;
+        assert_eq!(found.as_ref(), Ok(&Some(record.clone())));
     }
     for state in expected.states.values() {
-        assert_eq!(storage.state(state.last).as_ref(), Some(state));
+        let found = conformance::state(&storage, state.last).await;
+        assert_eq!(found.as_ref(), Ok(&Some(state.clone())));
     }
     storage.close().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_log_is_in_memory_when_a_directory_is_opened() {
+    let (disk, script) = written(&[Action::Append(vec![100; 10])]).await;
+    let ids: Vec<_> = script.contents().durable.log.ids().collect();
+    for (recent_bytes, count) in [(options().recent_bytes, 3), (64 << 20, 10), (0, 0)] {
+        let options = DiskOptions { recent_bytes, ..options() };
+        let storage = DiskStorage::open(disk.path(), options).expect("it was closed");
+        let first = ids.iter().position(|id| storage.read(*id) != Lookup::Away);
+        assert_eq!(ids.len() - first.unwrap_or(ids.len()), count, "with {recent_bytes} bytes");
+        storage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_state_is_in_memory_where_it_fits_and_is_fetched_where_it_does_not() {
+    let actions = [Action::Append(vec![1; 30]), Action::Keep(0), Action::Compact];
+    let (disk, script) = written(&actions).await;
+    let base = script.contents().durable.log.base();
+    let state = script.contents().states[&base.index].clone();
+    assert!(state.bytes.len() > options().state_bytes);
+    let large = DiskOptions { state_bytes: 1 << 20, ..options() };
+    for (options, found) in [(options(), Lookup::Away), (large, Lookup::Here(state.clone()))] {
+        let storage = DiskStorage::open(disk.path(), options).expect("it was closed");
+        assert_eq!(storage.state(base), found);
+        assert_eq!(storage.recovered_state(), Some(state.clone()));
+        assert_eq!(storage.fetch_state(base).await, Ok(state.clone()));
+        assert_eq!(storage.state(base), found, "it does not stay for having been read");
+        storage.close().await;
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use quorate::storage::conformance::{Action, Script, Step};
+use quorate::storage::conformance::{self, Action, Script, Step};
 use quorate::{OpenError, Storage};
 use quorate_spec::WriteId;
 use tokio::runtime::Runtime;
@@ -38,14 +38,15 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// What the directory recovers: which write, and whether all of its contents are there.
-fn recovered(disk: &Copies, script: &Script) -> Result<WriteId, OpenError> {
+async fn recovered(disk: &Copies, script: &Script) -> Result<WriteId, OpenError> {
     let storage = disk.open()?;
     let found = storage.recovered();
     let all = script.possible(WriteId::NONE);
     let same = all.into_iter().find(|(_, contents)| contents.durable == found);
     let (id, contents) = same.unwrap_or_else(|| panic!("the state after no write: {found:?}"));
     for record in contents.records.values() {
-        assert_eq!(storage.read(record.id).as_ref(), Some(record));
+        let found = conformance::record(&storage, record.id).await;
+        assert_eq!(found.as_ref(), Ok(&Some(record.clone())));
     }
     Ok(id)
 }
@@ -128,7 +129,7 @@ proptest! {
             }
             let reported = storage.progress().borrow().persisted;
             let crashed = disk.copy();
-            let found = recovered(&crashed, &script).expect("a crash is no damage");
+            let found = recovered(&crashed, &script).await.expect("a crash is no damage");
             assert!(found >= reported, "{reported} was reported, and {found} is recovered");
         });
     }
@@ -141,7 +142,7 @@ proptest! {
         run(async {
             let groups = Groups::written(&actions).await;
             for at in places {
-                groups.tear(at.index(groups.journal.len() + 1));
+                groups.tear(at.index(groups.journal.len() + 1)).await;
             }
         });
     }
@@ -155,7 +156,7 @@ proptest! {
             let groups = Groups::written(&actions).await;
             for (from, length) in holes {
                 let from = from.index(groups.journal.len());
-                groups.dig(from, (from + length).min(groups.journal.len()));
+                groups.dig(from, (from + length).min(groups.journal.len())).await;
             }
         });
     }
@@ -172,7 +173,7 @@ proptest! {
                     Some(after) => at.get(&groups.ends[..actions.len()]) + after,
                     None => at.index(groups.journal.len()),
                 };
-                groups.flip(at, bit);
+                groups.flip(at, bit).await;
             }
         });
     }
@@ -187,12 +188,12 @@ fn place() -> impl Strategy<Value = (prop::sample::Index, Option<usize>)> {
 const PLACES: usize = 6;
 
 impl Groups {
-    fn tear(&self, at: usize) {
+    async fn tear(&self, at: usize) {
         let whole = self.whole_before(at);
-        let torn = recovered(&self.with(&self.journal[..at], true), &self.script);
+        let torn = recovered(&self.with(&self.journal[..at], true), &self.script).await;
         assert_eq!(torn.ok(), whole, "of {:?}, torn at {at}", self.ends);
         // The same, where the mark says that more was durable.
-        let cut = recovered(&self.with(&self.journal[..at], false), &self.script);
+        let cut = recovered(&self.with(&self.journal[..at], false), &self.script).await;
         if whole < Some(self.last()) {
             assert!(is_damaged(&cut), "{cut:?}");
         } else {
@@ -200,10 +201,10 @@ impl Groups {
         }
     }
 
-    fn dig(&self, from: usize, to: usize) {
+    async fn dig(&self, from: usize, to: usize) {
         let mut journal = self.journal.clone();
         journal[from..to].fill(0);
-        let opened = recovered(&self.with(&journal, true), &self.script);
+        let opened = recovered(&self.with(&journal, true), &self.script).await;
         let is_before_a_whole_group = to <= self.ends[self.ends.len() - 2];
         if journal == self.journal {
             assert_eq!(opened.ok(), Some(self.last()));
@@ -214,11 +215,11 @@ impl Groups {
         }
     }
 
-    fn flip(&self, at: usize, bit: u32) {
+    async fn flip(&self, at: usize, bit: u32) {
         let mut journal = self.journal.clone();
         journal[at] ^= 1 << bit;
         for power_was_lost in [false, true] {
-            let opened = recovered(&self.with(&journal, power_was_lost), &self.script);
+            let opened = recovered(&self.with(&journal, power_was_lost), &self.script).await;
             let least = WriteId(self.last().0 - u64::from(power_was_lost));
             let is_there = opened.as_ref().is_ok_and(|found| *found >= least);
             assert!(
@@ -236,8 +237,8 @@ fn a_prefix_is_told_from_the_whole() {
         let groups = Groups::written(&[Action::Append(vec![5]), Action::Vote]).await;
         let journal = &groups.journal;
         let one = groups.with(&journal[..groups.ends[1]], true);
-        assert_eq!(recovered(&one, &groups.script).ok(), Some(WriteId(1)));
+        assert_eq!(recovered(&one, &groups.script).await.ok(), Some(WriteId(1)));
         let none = groups.with(&journal[..groups.ends[1] - 1], true);
-        assert_eq!(recovered(&none, &groups.script).ok(), Some(WriteId(0)));
+        assert_eq!(recovered(&none, &groups.script).await.ok(), Some(WriteId(0)));
     });
 }

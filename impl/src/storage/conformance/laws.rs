@@ -1,23 +1,16 @@
 //! The laws, each with a run that finds out whether a storage keeps it.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
-use quorate_spec::{EntryId, Index, Log, Term, WriteId};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::random::Random;
-use crate::record::Record;
-use crate::storage::conformance::script::{self, Action, Contents, Script, Step};
+use crate::storage::conformance::run::{Checked, PATIENCE, Run};
+use crate::storage::conformance::script::{self, Action};
 use crate::storage::conformance::{CrashingDisk, Violation};
-use crate::storage::{Progress, Storage};
-
-/// How long a write may take before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a report is waited for that should not come.
-const GRACE: Duration = Duration::from_millis(30);
+use crate::storage::{Progress, Storage, Stretch};
 
 /// Something that a [`Storage`] has to keep.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -28,8 +21,17 @@ pub enum Law {
     PrefixSurvives,
     /// Reports rise, say nothing of what was not submitted, and come for everything in the end.
     ReportsAreCumulative,
-    /// A record is found under its name at once, and never under a name that the log does not have.
+    /// A record is found under its name as soon as it was submitted, and at once for as long as it is
+    /// not durable; and never under a name that the log does not have.
     ReadsGoByName,
+    /// What is fetched is what the log has, from the very entry on that was asked for; and the very
+    /// state. What is written meanwhile may be missing, and nothing has another one's name.
+    FetchesGoByName,
+    /// A fetch gives at least one record, and no more of them, nor more bytes, than were asked for.
+    FetchesAreBounded,
+    /// A fetch ends, though no write becomes durable meanwhile; and one that is given up is in nobody's
+    /// way.
+    FetchesEnd,
     /// Whenever a crash comes, the state is there that the log begins with (rule S5).
     StateFitsLog,
     /// What was submitted before the storage was closed is there when it is opened.
@@ -42,11 +44,14 @@ pub enum Law {
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 8] = [
+    pub const ALL: [Law; 11] = [
         Law::ReportedSurvives,
         Law::PrefixSurvives,
         Law::ReportsAreCumulative,
         Law::ReadsGoByName,
+        Law::FetchesGoByName,
+        Law::FetchesAreBounded,
+        Law::FetchesEnd,
         Law::StateFitsLog,
         Law::CloseFinishes,
         Law::EarlierOpeningIsSilent,
@@ -63,6 +68,9 @@ impl Law {
             Law::PrefixSurvives => prefix_survives(disk).await,
             Law::ReportsAreCumulative => reports_are_cumulative(disk).await,
             Law::ReadsGoByName => reads_go_by_name(disk).await,
+            Law::FetchesGoByName => fetches_go_by_name(disk).await,
+            Law::FetchesAreBounded => fetches_are_bounded(disk).await,
+            Law::FetchesEnd => fetches_end(disk).await,
             Law::StateFitsLog => state_fits_log(disk).await,
             Law::CloseFinishes => close_finishes(disk).await,
             Law::EarlierOpeningIsSilent => earlier_opening_is_silent(disk).await,
@@ -72,10 +80,8 @@ impl Law {
     }
 }
 
-type Checked = Result<(), String>;
-
 async fn reported_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 1);
+    let mut run = Run::start(disk, 1).await?;
     let mut random = Random::seeded(1);
     for round in 0..4 {
         run.perform(&Action::Append(vec![9, 300, 0]));
@@ -86,18 +92,18 @@ async fn reported_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
             run.perform(&script::random(&mut random));
         }
         let reported = run.late_report().await;
-        run = run.crash(disk, reported)?;
+        run = run.crash(disk, reported).await?;
     }
     Ok(())
 }
 
 async fn prefix_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 2);
+    let mut run = Run::start(disk, 2).await?;
     for action in script::one_of_each() {
         run.perform(&Action::Append(vec![40, 3, 700]));
         run.perform(&action);
         let reported = run.all_reported().await?;
-        run = run.crash(disk, reported)?;
+        run = run.crash(disk, reported).await?;
     }
     for seed in 0..CRASHES {
         let mut random = Random::seeded(seed);
@@ -117,7 +123,7 @@ async fn prefix_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
             }
         }
         let reported = run.progress.borrow().persisted;
-        run = run.crash(disk, reported)?;
+        run = run.crash(disk, reported).await?;
     }
     Ok(())
 }
@@ -126,7 +132,7 @@ async fn prefix_survives<D: CrashingDisk>(disk: &mut D) -> Checked {
 const CRASHES: u64 = 12;
 
 async fn reports_are_cumulative<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 3);
+    let mut run = Run::start(disk, 3).await?;
     let mut random = Random::seeded(3);
     let mut before = Progress::default();
     for _ in 0..60 {
@@ -159,32 +165,102 @@ async fn reports_are_cumulative<D: CrashingDisk>(disk: &mut D) -> Checked {
 
 async fn reads_go_by_name<D: CrashingDisk>(disk: &mut D) -> Checked {
     for held in [true, false] {
-        let mut run = Run::start(disk, 4);
+        let mut run = Run::start(disk, 4).await?;
         let mut random = Random::seeded(4);
-        if held {
-            disk.hold();
-        }
+        // Then nothing is durable, and everything is in memory.
+        let at_once = held && disk.hold();
         run.perform(&Action::Append(vec![5, 6, 7, 8]));
         run.perform(&Action::Overwrite(2, vec![50]));
         for _ in 0..40 {
             let before = run.script.contents().clone();
-            run.shows(&before)?;
+            run.shows(&before, at_once).await?;
             run.perform(&script::random(&mut random));
-            run.shows(run.script.contents())?;
+            run.shows(run.script.contents(), at_once).await?;
             run.shows_no_other_than(&before)?;
         }
         disk.release();
         let reported = run.all_reported().await?;
-        run.shows(run.script.contents())?;
-        run = run.crash(disk, reported)?;
-        run.shows(run.script.contents())?;
+        run.shows(run.script.contents(), false).await?;
+        run = run.crash(disk, reported).await?;
+        run.shows(run.script.contents(), false).await?;
         run.storage.close().await;
     }
     Ok(())
 }
 
+async fn fetches_go_by_name<D: CrashingDisk>(disk: &mut D) -> Checked {
+    let mut run = Run::start(disk, 9).await?;
+    run.perform(&Action::Append(vec![40, 300, 0, 700, 5, 60]));
+    run.all_reported().await?;
+    // Entries of other terms in the places of some.
+    run.perform(&Action::Overwrite(3, vec![9, 90, 0, 400, 30]));
+    run.perform(&Action::Keep(3));
+    run.perform(&Action::Configure(2));
+    run.perform(&Action::Compact);
+    run.perform(&Action::Keep(0));
+    run.all_reported().await?;
+    let mut random = Random::seeded(9);
+    for _ in 0..CRASHES {
+        run.fetches_everything().await?;
+        // The log changes while everything is being fetched.
+        let before = run.script.contents().clone();
+        let fetches = run.begin_fetches();
+        run.perform(&script::random(&mut random));
+        run.fetches_no_other_than(&before, fetches).await?;
+        run.perform(&Action::Append(vec![50; 2]));
+        let reported = run.all_reported().await?;
+        run.fetches_everything().await?;
+        run = run.crash(disk, reported).await?;
+    }
+    Ok(())
+}
+
+async fn fetches_are_bounded<D: CrashingDisk>(disk: &mut D) -> Checked {
+    let mut run = Run::start(disk, 10).await?;
+    run.perform(&Action::Append(vec![40, 300, 0, 0, 700, 5, 60, 500]));
+    let reported = run.all_reported().await?;
+    let run = run.crash(disk, reported).await?;
+    for first in run.script.contents().durable.log.ids() {
+        for (entries, bytes) in [(1, 1 << 20), (3, 1 << 20), (100, 1), (100, 340), (2, 50)] {
+            let stretch = Stretch { first, entries, bytes };
+            let records = run.fetch(stretch).await?;
+            let length: usize = records.iter().map(|record| record.len()).sum();
+            let (few, short) = (records.len() <= entries, records.len() == 1 || length <= bytes);
+            if records.is_empty() || !few || !short {
+                let count = records.len();
+                return Err(format!("{stretch:?} gives {count} records of {length} bytes"));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn fetches_end<D: CrashingDisk>(disk: &mut D) -> Checked {
+    let mut run = Run::start(disk, 11).await?;
+    run.perform(&Action::Append(vec![10, 20, 30]));
+    run.all_reported().await?;
+    disk.hold();
+    run.perform(&Action::Append(vec![40]));
+    let first = run.script.contents().durable.log.ids().next();
+    let Some(first) = first else { return Err("its log is empty".to_owned()) };
+    let stretch = Stretch { first, entries: 2, bytes: 100 };
+    run.fetch(stretch).await?;
+    disk.release();
+    run.all_reported().await?;
+    for _ in 0..4 {
+        // Given up when it has begun.
+        let mut fetch = pin!(run.storage.fetch(stretch));
+        poll_fn(|context| Poll::Ready(fetch.as_mut().poll(context).is_ready())).await;
+    }
+    let Run { storage, script, .. } = run;
+    if timeout(PATIENCE, storage.close()).await.is_err() {
+        return Err("after fetches that were given up it does not close".to_owned());
+    }
+    Run::reopen(disk, &script, script.last()).await.map(drop)
+}
+
 async fn state_fits_log<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 5);
+    let mut run = Run::start(disk, 5).await?;
     for round in 0..CRASHES {
         run.perform(&Action::Append(vec![30; 5]));
         if round % 3 == 0 {
@@ -209,13 +285,13 @@ async fn state_fits_log<D: CrashingDisk>(disk: &mut D) -> Checked {
             2 => run.all_reported().await?,
             _ => run.progress.borrow().persisted,
         };
-        run = run.crash(disk, reported)?;
+        run = run.crash(disk, reported).await?;
     }
     Ok(())
 }
 
 async fn close_finishes<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 6);
+    let mut run = Run::start(disk, 6).await?;
     let mut random = Random::seeded(6);
     for _ in 0..4 {
         for _ in 0..10 {
@@ -223,29 +299,29 @@ async fn close_finishes<D: CrashingDisk>(disk: &mut D) -> Checked {
         }
         let Run { storage, script, .. } = run;
         storage.close().await;
-        run = Run::reopen(disk, &script, script.last())?;
+        run = Run::reopen(disk, &script, script.last()).await?;
     }
     Ok(())
 }
 
 async fn earlier_opening_is_silent<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 7);
+    let mut run = Run::start(disk, 7).await?;
     run.perform(&Action::Append(vec![1, 2]));
     let reported = run.all_reported().await?;
     disk.hold();
     run.perform(&Action::Overwrite(1, vec![3, 4, 5]));
     run.perform(&Action::Vote);
     // Opened at once, held up or not: the writes of the earlier opening had their chance.
-    run = run.crash(disk, reported)?;
+    run = run.crash(disk, reported).await?;
     run.late_report().await;
     run.perform(&Action::Append(vec![6]));
     let reported = run.all_reported().await?;
-    run = run.crash(disk, reported)?;
-    run.shows(run.script.contents())
+    run = run.crash(disk, reported).await?;
+    run.shows(run.script.contents(), false).await
 }
 
 async fn failure_is_final<D: CrashingDisk>(disk: &mut D) -> Checked {
-    let mut run = Run::start(disk, 8);
+    let mut run = Run::start(disk, 8).await?;
     run.perform(&Action::Append(vec![1, 2]));
     let reported = run.all_reported().await?;
     if !disk.fail() {
@@ -267,134 +343,5 @@ async fn failure_is_final<D: CrashingDisk>(disk: &mut D) -> Checked {
     if later != at_failure {
         return Err(format!("after the failure, {at_failure:?}, it reports {later:?}"));
     }
-    run.crash(disk, later.persisted).map(drop)
-}
-
-/// A storage, and the script that it was given.
-struct Run<S> {
-    storage: S,
-    script: Script,
-    progress: watch::Receiver<Progress>,
-    seed: u64,
-}
-
-impl<S: Storage> Run<S> {
-    /// Opens the disk, whatever is on it.
-    fn start(disk: &mut impl CrashingDisk<Storage = S>, seed: u64) -> Run<S> {
-        let storage = disk.open();
-        let durable = storage.recovered();
-        let log = &durable.log;
-        let records = log.ids().filter_map(|id| storage.read(id)).map(|it| (it.id.index, it));
-        let states = storage.state(log.base()).map(|state| (state.last.index, state));
-        let (records, states) = (records.collect(), states.into_iter().collect());
-        let contents = Contents { durable, records, states };
-        let script = Script::from(contents, WriteId::NONE, seed);
-        Run { progress: storage.progress(), storage, script, seed }
-    }
-
-    fn perform(&mut self, action: &Action) {
-        for step in self.script.perform(action) {
-            match step {
-                Step::Submit(persist, records) => self.storage.submit(*persist, records),
-                Step::Keep(state) => self.storage.keep(state),
-            }
-        }
-    }
-
-    /// Waits until everything is reported.
-    async fn all_reported(&mut self) -> Result<WriteId, String> {
-        let last = self.script.last();
-        let reported = self.progress.wait_for(|it| it.persisted >= last || it.failed.is_some());
-        match timeout(PATIENCE, reported).await {
-            Ok(Ok(progress)) => match &progress.failed {
-                None => Ok(progress.persisted),
-                Some(error) => Err(format!("it fails by itself: {error}")),
-            },
-            Ok(Err(_)) => Err(format!("it has ended without a report on write {last}")),
-            Err(_) => Err(format!("it does not report write {last}")),
-        }
-    }
-
-    /// What it has reported when a report had time to come that perhaps should not.
-    async fn late_report(&mut self) -> WriteId {
-        while let Ok(Ok(())) = timeout(GRACE, self.progress.changed()).await {}
-        self.progress.borrow().persisted
-    }
-
-    /// The power goes; then the disk has to hold what was reported, and the state after some write.
-    fn crash(
-        self,
-        disk: &mut impl CrashingDisk<Storage = S>,
-        reported: WriteId,
-    ) -> Result<Run<S>, String> {
-        let Run { storage, script, .. } = self;
-        disk.crash(storage);
-        disk.release();
-        Run::reopen(disk, &script, reported)
-    }
-
-    fn reopen(
-        disk: &mut impl CrashingDisk<Storage = S>,
-        script: &Script,
-        reported: WriteId,
-    ) -> Result<Run<S>, String> {
-        let mut run = Run::start(disk, 0);
-        let found = run.storage.recovered();
-        let after = script.possible(reported).find(|(_, contents)| contents.durable == found);
-        let Some((_, expected)) = after else {
-            let earlier = script.possible(WriteId::NONE).find(|(_, it)| it.durable == found);
-            return Err(match earlier {
-                Some((id, _)) => format!("write {reported} was reported, and it recovers {id}"),
-                None => format!("it recovers {found:?}, which was the state after no write"),
-            });
-        };
-        run.shows(expected)?;
-        let base = found.log.base();
-        let states: BTreeMap<_, _> =
-            expected.states.iter().filter(|(_, it)| it.last == base).map(clone).collect();
-        if base.index > Index::ZERO && (states.is_empty() || run.script.contents().states != states)
-        {
-            return Err(format!(
-                "the state after {base:?}, with which its log begins, is not there"
-            ));
-        }
-        run.seed = run.seed.wrapping_add(1);
-        run.script = Script::from(Contents { states, ..expected.clone() }, WriteId::NONE, run.seed);
-        Ok(run)
-    }
-
-    /// Whether every record is found under its name, and no other one at its index.
-    fn shows(&self, contents: &Contents) -> Checked {
-        // Of contents that are past only what is still in the log is asked for.
-        let log = &self.script.contents().durable.log;
-        for (_, record) in contents.records.iter().filter(|(_, it)| is_in(log, it.id)) {
-            let found = self.storage.read(record.id);
-            if found.as_ref() != Some(record) {
-                return Err(format!("{:?} was asked for, and it found {found:?}", record.id));
-            }
-            let other = EntryId { term: Term(record.id.term.0 + 1), ..record.id };
-            if let Some(Record { id, .. }) = self.storage.read(other) {
-                return Err(format!("{other:?} was asked for, and it found {id:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether what is not in the log any more is not found.
-    fn shows_no_other_than(&self, before: &Contents) -> Checked {
-        let log = &self.script.contents().durable.log;
-        let gone = before.records.values().filter(|record| !is_in(log, record.id));
-        match gone.into_iter().find(|record| self.storage.read(record.id).is_some()) {
-            Some(record) => Err(format!("{:?} is not in the log, and is found", record.id)),
-            None => Ok(()),
-        }
-    }
-}
-
-fn is_in(log: &Log, id: EntryId) -> bool {
-    id.index > log.base().index && log.contains(id)
-}
-
-fn clone<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
-    (key.clone(), value.clone())
+    run.crash(disk, later.persisted).await.map(drop)
 }

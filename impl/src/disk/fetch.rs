@@ -1,0 +1,90 @@
+//! Reads of what is not in memory, on threads that may wait for the disk.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use quorate_spec::{EntryId, Index};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::disk::codec::Codec;
+use crate::disk::directory::Directory;
+use crate::disk::engine::Engine;
+use crate::disk::states::Shelf;
+use crate::record::{MachineState, Record};
+use crate::storage::{StorageError, Stretch};
+
+/// What a read needs. The order of the fields is that in which they are dropped: whoever sees that
+/// the last `busy` is gone may open the directory again.
+#[derive(Clone)]
+pub(super) struct Reading {
+    pub(super) engine: Engine,
+    pub(super) codec: Codec,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) _directory: Arc<Directory>,
+    pub(super) _busy: mpsc::Sender<Infallible>,
+}
+
+impl Reading {
+    /// The records of this stretch, up to the first one that cannot be read: whoever needs that one
+    /// begins with it, and hears why.
+    pub(super) async fn records(self, stretch: Stretch) -> Result<Vec<Record>, StorageError> {
+        let what = format!("entry {}", stretch.first.index);
+        let read = move |reading: &Reading, is_over: &dyn Fn() -> bool| {
+            let mut failed = None;
+            let records = reading.from(stretch.first, stretch.entries);
+            let whole = records.map_while(|record| record.map_err(|why| failed = Some(why)).ok());
+            let records = stretch.of(whole.take_while(|_| !is_over()));
+            match failed {
+                Some(reason) if records.is_empty() => Err(reason),
+                _ => Ok(records),
+            }
+        };
+        in_background(self, what, read).await
+    }
+
+    /// The state of the machine after this entry.
+    pub(super) async fn state(self, last: EntryId) -> Result<MachineState, StorageError> {
+        let what = format!("the state after entry {}", last.index);
+        let read = move |reading: &Reading, is_over: &dyn Fn() -> bool| {
+            reading.shelf.read(last, is_over).map_err(|error| error.to_string())
+        };
+        in_background(self, what, read).await
+    }
+
+    /// What the engine has in the places of these entries, of which the first has to be `first`.
+    fn from(
+        &self,
+        first: EntryId,
+        count: usize,
+    ) -> impl Iterator<Item = Result<Record, String>> + '_ {
+        let last = first.index.0.saturating_add((count as u64).saturating_sub(1));
+        let mut found = self.engine.entries(first.index..=Index(last));
+        (first.index.0..=last).map(move |index| {
+            let (at, value) = found.next().ok_or("it is not there")??;
+            let record = self.codec.read_entry(&value).map_err(|error| error.to_string())?.record;
+            if at.0 != index {
+                return Err("it is not there".to_owned());
+            }
+            let is_other = record.id.index != at || at == first.index && record.id != first;
+            if is_other { Err(format!("it is entry {:?}", record.id)) } else { Ok(record) }
+        })
+    }
+}
+
+/// Reads on a thread that may wait for the disk, and gives that up where nobody wants it any more.
+async fn in_background<T: Send + 'static>(
+    reading: Reading,
+    what: String,
+    read: impl FnOnce(&Reading, &dyn Fn() -> bool) -> Result<T, String> + Send + 'static,
+) -> Result<T, StorageError> {
+    let (answer, outcome) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        let read = read(&reading, &|| answer.is_closed());
+        // Before anybody hears of it, who may close the storage then.
+        drop(reading);
+        // It may have been given up.
+        let _ = answer.send(read);
+    });
+    let read = outcome.await.unwrap_or_else(|_| Err("whoever read it panicked".to_owned()));
+    read.map_err(|reason| StorageError::Unreadable { what, reason })
+}
