@@ -18,14 +18,18 @@ use crate::transport::{Packet, Transport};
 pub(crate) struct RequestRoom<'a, S> {
     at_hand: AtHand<'a, S>,
     limits: &'a Limits,
-    /// The entry that the log begins after: what a snapshot covers.
-    base: EntryId,
+    /// The entry whose state takes the place of entries that are gone; none while that is on its way.
+    snapshot: Option<EntryId>,
     want: Cell<Option<Want>>,
 }
 
 impl<'a, S> RequestRoom<'a, S> {
-    pub(crate) fn of(at_hand: AtHand<'a, S>, limits: &'a Limits, base: EntryId) -> Self {
-        RequestRoom { at_hand, limits, base, want: Cell::new(None) }
+    pub(crate) fn of(
+        at_hand: AtHand<'a, S>,
+        limits: &'a Limits,
+        snapshot: Option<EntryId>,
+    ) -> Self {
+        RequestRoom { at_hand, limits, snapshot, want: Cell::new(None) }
     }
 
     /// What could have left, had it been here.
@@ -58,9 +62,11 @@ impl<S: Storage> Room for &RequestRoom<'_, S> {
     }
 
     fn fits_snapshot(&self) -> bool {
-        let is_away = matches!(self.at_hand.state(self.base), Lookup::Away);
+        // It is asked as well while one is on its way, and none is sent then: nothing is to be read.
+        let Some(last) = self.snapshot else { return true };
+        let is_away = matches!(self.at_hand.state(last), Lookup::Away);
         if is_away {
-            self.want.set(Some(Want::State(self.base)));
+            self.want.set(Some(Want::State(last)));
         }
         !is_away
     }

@@ -88,3 +88,30 @@ async fn in_background<T: Send + 'static>(
     let read = outcome.await.unwrap_or_else(|_| Err("whoever read it panicked".to_owned()));
     read.map_err(|reason| StorageError::Unreadable { what, reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_spec::{Configuration, NodeId};
+
+    use crate::disk::{DiskOptions, DiskStorage};
+    use crate::storage::Storage;
+
+    #[tokio::test]
+    async fn a_directory_is_closed_when_the_last_read_has_ended() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let path = folder.path().join("node");
+        let options = DiskOptions::new(7, NodeId(1), Configuration::of([NodeId(1)]));
+        let storage = DiskStorage::open(&path, options.clone()).expect("it is new");
+        let (reading, mut progress) = (storage.reading.clone(), storage.progress());
+        let closed = tokio::spawn(storage.close());
+        while progress.changed().await.is_ok() {}
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!closed.is_finished(), "somebody reads");
+        assert!(DiskStorage::open(&path, options.clone()).is_err(), "it is in use");
+        drop(reading);
+        closed.await.expect("it does not panic");
+        DiskStorage::open(&path, options).expect("nobody has it").close().await;
+    }
+}

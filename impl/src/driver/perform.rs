@@ -2,8 +2,10 @@
 //! requests that may follow.
 
 use quorate_spec::durable::SnapshotWrite;
+use quorate_spec::role::Pace;
 use quorate_spec::{
-    Body, Effects, Input, Instant, Moment, Outgoing, Persist, ReadView, Refusal, WriteId,
+    Body, Effects, EntryId, Input, Instant, Moment, NodeId, Outgoing, Persist, ReadView, Refusal,
+    WriteId,
 };
 use tracing::trace_span;
 
@@ -172,15 +174,21 @@ impl<S: Storage> Driver<S> {
         advanced.map_err(|Missing(index)| self.missing(index))
     }
 
+    /// The entry after which the state would be sent to this peer; none while one is on its way there.
+    fn snapshot_for(&self, peer: NodeId) -> Option<EntryId> {
+        let progress = self.node.leadership()?.peers.get(&peer)?;
+        (!matches!(progress.pace, Pace::Snapshot(_))).then(|| self.node.log().base())
+    }
+
     /// Sends every request that is due to a peer, and has fetched what it needs and is away.
     pub(super) fn transmit(&mut self, now: Instant) {
         self.fetches.release(&self.node);
-        let base = self.node.log().base();
         for peer in self.protocol.recipients(&self.node) {
             let consumer = Consumer::Peer(peer);
             loop {
                 let at_hand = self.fetches.at_hand(consumer, &self.storage);
-                let room = RequestRoom::of(at_hand, &self.limits, base);
+                let snapshot = self.snapshot_for(peer);
+                let room = RequestRoom::of(at_hand, &self.limits, snapshot);
                 let request = self.protocol.poll_transmit(&mut self.node, peer, now, &room);
                 if let Some(want) = room.want() {
                     self.fetches.begin(consumer, want, &self.storage);

@@ -129,6 +129,10 @@ async fn while_a_state_is_fetched_the_leader_leads_and_then_it_is_sent() {
     assert_eq!((packet.envelope.to, packet.is_complete()), (BEHIND, true));
     let states = solo.disk.states();
     assert_eq!(packet.state, states.first().map(|state| state.bytes.clone()));
+    for _ in 0..3 {
+        next_heartbeat(&mut solo, BEHIND).await;
+    }
+    assert_eq!(solo.away.fetched(), [], "while it is on its way nobody reads it again");
 }
 
 /// A disk with the no-op and some commands of a leader, all of term 1.
