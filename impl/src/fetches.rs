@@ -175,6 +175,12 @@ impl Fetches {
         }
     }
 
+    /// Whether a state is read for the peer, or was and has not left yet.
+    pub(crate) fn has_state_for(&self, peer: NodeId) -> bool {
+        let slot = self.slots.get(&Consumer::Peer(peer));
+        matches!(slot, Some(Slot::UnderWay { want: Want::State(_), .. } | Slot::State(_)))
+    }
+
     /// The state has left for the peer.
     pub(crate) fn left(&mut self, peer: NodeId) {
         self.slots.remove(&Consumer::Peer(peer));
@@ -205,9 +211,10 @@ impl Fetches {
         self.slots.retain(|consumer, slot| {
             let Consumer::Peer(peer) = consumer else { return true };
             let Some(progress) = leadership.and_then(|it| it.peers.get(peer)) else { return false };
+            let needs_state = |last: EntryId| last == base && progress.match_index < last.index;
             match slot {
-                Slot::UnderWay { want: Want::State(last), .. } => *last == base,
-                Slot::State(state) => state.last == base,
+                Slot::UnderWay { want: Want::State(last), .. } => needs_state(*last),
+                Slot::State(state) => needs_state(state.last),
                 Slot::UnderWay { .. } | Slot::Entries(_) => {
                     slot.serves_after(progress.match_index.max(base.index))
                 }

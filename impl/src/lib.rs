@@ -207,7 +207,7 @@ pub use record::{Content, MachineState, Payload, Record};
 pub use session::{Numbered, Session};
 pub use sessions::{SessionId, SessionLimits};
 pub use state::StateBytes;
-pub use storage::{Lookup, Progress, Storage, StorageError, Stretch};
+pub use storage::{Lookup, Progress, Storage, StorageError, Stretch, Syncs};
 pub use traffic::{Moved, PeerTraffic, Traffic};
 pub use transfers::TransferError;
 pub use transport::{Packet, Transport};

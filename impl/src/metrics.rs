@@ -11,8 +11,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use quorate_spec::{Duration, NodeId, RoleName};
 
-use crate::disk::Syncs;
 use crate::inbox::Level;
+use crate::storage::Syncs;
 use crate::traffic::{Traffic, TrafficGauges, signed};
 use crate::vitals::Vitals;
 

@@ -1,12 +1,13 @@
 //! Where a node's log is written: one FIFO of numbered, atomic writes.
 
 pub mod conformance;
+mod syncs;
 
 use quorate_spec::{Durable, EntryId, Index, Persist, WriteId};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::disk::Syncs;
+pub use self::syncs::Syncs;
 use crate::record::{MachineState, Record};
 
 /// What one running node writes to and reads from. A restarted node opens it anew, and nothing

@@ -4,10 +4,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use quorate::disk::{DiskOptions, Syncs};
+use quorate::disk::DiskOptions;
 use quorate::net::{Addresses, ClusterId, NetLimits, Security, TcpOptions, TcpTransport};
 use quorate::{
-    Builder, Command, DiskStorage, Handle, Mail, Response, RunningNode, StateMachine, Wire,
+    Builder, Command, DiskStorage, Handle, Mail, Response, RunningNode, StateMachine, Storage,
+    Syncs, Wire,
 };
 use quorate_spec::{Configuration, NodeId};
 

@@ -36,7 +36,6 @@ mod recent;
 mod recovery;
 mod register;
 mod states;
-mod syncs;
 mod trees;
 mod writer;
 
@@ -54,7 +53,6 @@ pub use self::directory::Identity;
 pub use self::error::OpenError;
 pub(crate) use self::register::Known;
 pub use self::register::{DirectoryId, Register};
-pub use self::syncs::Syncs;
 
 use self::codec::{Codec, Head};
 use self::directory::Directory;
@@ -67,7 +65,7 @@ use self::register::OnDisk;
 use self::states::Shelf;
 use self::writer::{Job, Queue, Writer, Writing, Written};
 use crate::record::{MachineState, Record};
-use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch};
+use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch, Syncs};
 
 /// Whose directory is opened, and how much of it is kept in memory.
 #[derive(Clone, Debug)]
@@ -217,12 +215,6 @@ impl DiskStorage {
     #[must_use]
     pub fn register(&self) -> Register {
         self.register.clone()
-    }
-
-    /// How often the log was synced since it was opened.
-    #[must_use]
-    pub fn syncs(&self) -> Syncs {
-        self.syncs.clone()
     }
 
     /// The first failure is reported. Where the writer has ended, everybody hears of that.

@@ -16,9 +16,8 @@ use crate::disk::engine::{Batch, Engine};
 use crate::disk::mark::Mark;
 use crate::disk::register::OnDisk;
 use crate::disk::states::Shelf;
-use crate::disk::syncs::Syncs;
 use crate::record::Record;
-use crate::storage::{Progress, StorageError};
+use crate::storage::{Progress, StorageError, Syncs};
 
 /// What the writer is asked for.
 #[derive(Debug)]

@@ -33,11 +33,12 @@ impl<S: Storage> Driver<S> {
         })
     }
 
-    /// Whether bytes of the snapshot that the peer is to get have left. While it writes them to its
-    /// disk it answers nothing.
+    /// Whether the snapshot that the peer is to get is read for it, or bytes of it have left. While it
+    /// writes them to its disk it answers nothing.
     fn is_arriving(&self, peer: NodeId) -> bool {
         let moving = self.moving.get(&peer);
-        moving.is_some_and(|moving| self.outbox.moved(peer) > moving.begun)
+        let moves = moving.is_some_and(|moving| self.outbox.moved(peer) > moving.begun);
+        moves || self.fetches.has_state_for(peer)
     }
 
     /// Whether the peer has entries of this log, and has answered lately.

@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::metrics::latencies;
 
-/// Counts the groups of writes that were synced since the directory was opened. Clones count the same.
+/// Counts the groups of writes that were synced since the storage was opened. Clones count the same.
 /// States of the machine are not counted: their files are synced beside the log.
 #[derive(Clone, Debug)]
 pub struct Syncs {
@@ -30,8 +30,8 @@ impl Syncs {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// A group was written and synced, in this time.
-    pub(super) fn count(&self, took: Duration) {
+    /// A group was written and synced, in this time: for whoever writes a storage.
+    pub fn count(&self, took: Duration) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.seconds.observe(took.as_secs_f64());
     }
