@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_spec::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 
 use super::addresses::Addresses;
 use super::fault::Fault;
@@ -15,6 +14,7 @@ use super::greeting::Greeting;
 use super::identity::Identity;
 use super::limits::NetLimits;
 use super::peer::Peer;
+use super::room::Room;
 use super::seats::Seats;
 use super::snapshot::{Receiving, Shelf};
 use super::status::Heard;
@@ -41,8 +41,7 @@ pub(crate) struct Shared {
     pub(crate) register: Register,
     pub(crate) inbox: InboxSender<Packet>,
     pub(crate) letters: InboxSender<(NodeId, Payload)>,
-    /// Bytes of long frames that may be on their way in: see `FrameReader::within`.
-    pub(crate) arriving: Arc<Semaphore>,
+    pub(crate) room: Room,
     pub(crate) seats: Seats,
     pub(crate) shelf: Shelf,
     pub(crate) receiving: Receiving,

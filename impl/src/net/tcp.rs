@@ -19,6 +19,7 @@ use super::identity::{ClusterId, Identity, Incarnation, NoRandomness};
 use super::incoming;
 use super::limits::NetLimits;
 use super::peer::{self, Peer};
+use super::room::Room;
 use super::seats::Seats;
 use super::shared::{Shared, Visits};
 use super::snapshot::{Receiving, Shelf};
@@ -129,7 +130,7 @@ impl TcpTransport {
             register,
             inbox,
             letters: letters_in,
-            arriving: Arc::new(Semaphore::new(limits.inbox_bytes)),
+            room: Room::new(limits.inbox_bytes),
             seats: Seats::default(),
             shelf: Shelf::default(),
             receiving: Receiving::default(),
