@@ -112,6 +112,8 @@ impl Fault {
         match self {
             Fault::Unreachable { .. }
             | Fault::Snapshot(SnapshotFault::Busy)
+            | Fault::Refused(Objection::NotMet)
+            | Fault::TurnedAway(Objection::NotMet)
             | Fault::Slow
             | Fault::Silent
             | Fault::Closed

@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::frame::{self, FrameReader, KEPT, Kind};
 use super::greeting::{Greeting, Objection, Purpose};
 use super::limits::NetLimits;
-use super::meeting::{Unmet, meet};
+use super::meeting::{Unmet, Way, meet};
 use super::peer::write;
 use super::seats::Seated;
 use super::shared::{Duplex, Shared, Stream};
@@ -112,7 +112,7 @@ async fn welcome(
     let proven = || is(greeting.sender.id).then_some(()).ok_or(Objection::Certificate);
     let judged = greeting.judge(&shared.me).and_then(|version| proven().map(|()| version));
     let met = match judged {
-        Ok(version) => meet(shared, &greeting.sender).await.map(|()| version),
+        Ok(version) => meet(shared, &greeting.sender, Way::In).await.map(|()| version),
         Err(objection) => Err(objection.into()),
     };
     match met {

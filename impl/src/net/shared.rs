@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_spec::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 
 use super::addresses::Addresses;
 use super::fault::Fault;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) limits: NetLimits,
     pub(crate) addresses: Addresses,
     pub(crate) register: Register,
+    /// The turn of whoever writes to it.
+    pub(crate) noting: Arc<Semaphore>,
     pub(crate) inbox: InboxSender<Packet>,
     pub(crate) letters: InboxSender<(NodeId, Payload)>,
     pub(crate) room: Room,

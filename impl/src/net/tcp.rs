@@ -128,6 +128,7 @@ impl TcpTransport {
             limits,
             addresses,
             register,
+            noting: Arc::new(Semaphore::new(1)),
             inbox,
             letters: letters_in,
             room: Room::new(limits.inbox_bytes),
