@@ -31,6 +31,8 @@ const LOUD: std::ops::Range<u64> = 10..26;
 const QUIET: NodeId = NodeId(2);
 /// Bytes of one packet of a loud peer, and of a single one of the quiet peer.
 const LONG: usize = 3 * MIB;
+/// So long that it needs no share of the room for long frames.
+const SHORT: usize = MIB - 1024;
 /// The memory that is counted is that of the whole program.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
@@ -148,7 +150,7 @@ async fn what_waits_for_a_node_that_takes_nothing_has_a_bound_and_each_peer_has_
     let (transport, mut arrivals) = start(ME, NetLimits { silence: PATIENCE, ..limits() }).await;
     let mut tasks = JoinSet::new();
     // Some with long frames, which share the room for them, and some with those that need none.
-    let length = |from| if from % 2 == 0 { LONG } else { MIB - 1024 };
+    let length = |from| if from % 2 == 0 { LONG } else { SHORT };
     let frames: Vec<_> = LOUD.map(|from| (from, frame(from, length(from)))).collect();
     let before = MEMORY.current_usage();
     let mut taken = Vec::new();
@@ -168,8 +170,8 @@ async fn what_waits_for_a_node_that_takes_nothing_has_a_bound_and_each_peer_has_
     let status = transport.status();
     assert!(status.inbox_bytes <= limits().inbox_bytes, "{}", status.inbox_bytes);
     let held = MEMORY.current_usage().saturating_sub(before);
-    // The inbox, the room for long frames, a short frame for each connection; and what a task takes.
-    let connections = taken.len() * (MIB + 128 * 1024);
+    // The inbox, the room for long frames, a frame of each connection that needs none; and a little.
+    let connections = taken.len() / 2 * MIB + taken.len() * 128 * 1024;
     let most = 2 * limits().inbox_bytes + connections;
     assert!(held < most, "{held} bytes are held, of at most {most}");
 
@@ -198,11 +200,13 @@ async fn what_waits_for_a_node_that_takes_nothing_has_a_bound_and_each_peer_has_
 
 /// Sends a frame as long as there can be in twelve seconds, little faster than it has to, and then the
 /// next one.
-async fn dribble(to: Arc<TcpTransport>, from: u64) {
+async fn dribble(to: Arc<TcpTransport>, from: u64, is_known: bool) {
     let frame = frame(from, 4 * MIB - 1024);
     loop {
         let mut stream = connect(&to, from).await;
-        to.addresses().set(NodeId(from), "127.0.0.1:9");
+        if is_known {
+            to.addresses().set(NodeId(from), "127.0.0.1:9");
+        }
         let mut parts = frame.chunks(frame.len() / 240 + 1).cycle();
         while let Some(part) = parts.next()
             && stream.write_all(part).await.is_ok()
@@ -220,7 +224,7 @@ async fn whoever_waits_for_room_for_longer_than_it_hears_nothing_keeps_its_place
     let mut tasks = JoinSet::new();
     // Two of them are all of the room.
     for from in [3, 4] {
-        tasks.spawn(dribble(Arc::clone(&transport), from));
+        tasks.spawn(dribble(Arc::clone(&transport), from, true));
     }
     let quiet = quiet_peer(&transport).await;
     let waits = async {
@@ -247,16 +251,15 @@ async fn whoever_waits_for_room_for_longer_than_it_hears_nothing_keeps_its_place
 async fn strangers_who_hardly_send_are_not_in_the_way_of_others() {
     let _alone = ALONE.lock().await;
     let (transport, mut arrivals) = start(ME, limits()).await;
-    let mut strangers = Vec::new();
+    let transport = Arc::new(transport);
+    let mut tasks = JoinSet::new();
+    // Their turns take longer, all together, than anyone here waits.
     for from in LOUD {
-        // As little as possible, so that nothing of it is late while this test runs.
-        let mut stream = connect(&transport, from).await;
-        stream.write_all(&frame(from, LONG)[..LONG - MIB]).await.expect("it reads");
-        strangers.push(stream);
+        tasks.spawn(dribble(Arc::clone(&transport), from, false));
     }
     let quiet = quiet_peer(&transport).await;
     quiet_comes(&quiet, &mut arrivals).await;
-    drop(strangers);
+    tasks.shutdown().await;
     quiet.shutdown().await;
     transport.shutdown().await;
 }
