@@ -91,6 +91,10 @@ pub enum NotTaken {
     Gone,
 }
 
+/// Room in an inbox for something, which is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Room(OwnedSemaphorePermit);
+
 /// Something with its place, which is free again when it is taken out.
 #[derive(Debug)]
 struct Placed<T> {
@@ -116,9 +120,20 @@ impl<T: Weighed> InboxSender<T> {
     /// # Errors
     /// [`NotTaken::Gone`] where nobody reads the inbox any more.
     pub async fn send(&self, thing: T) -> Result<(), NotTaken> {
-        let bytes = self.level.share(thing.bytes());
-        let bytes = Arc::clone(&self.level.room).acquire_many_owned(bytes).await;
-        let place = self.level.place(bytes.map_err(|_| NotTaken::Gone)?);
+        let room = self.room(thing.bytes()).await?;
+        self.put(thing, room).await
+    }
+
+    /// Waits for room for so many bytes, for something that is not made yet.
+    pub(crate) async fn room(&self, bytes: usize) -> Result<Room, NotTaken> {
+        let bytes = self.level.share(bytes);
+        let room = Arc::clone(&self.level.room).acquire_many_owned(bytes).await;
+        room.map(Room).map_err(|_| NotTaken::Gone)
+    }
+
+    /// Puts the thing in, for which there is room.
+    pub(crate) async fn put(&self, thing: T, Room(bytes): Room) -> Result<(), NotTaken> {
+        let place = self.level.place(bytes);
         self.things.send(Placed { thing, place }).await.map_err(|_| NotTaken::Gone)
     }
 
@@ -129,19 +144,13 @@ impl<T: Weighed> InboxSender<T> {
     pub fn try_send(&self, thing: T) -> Result<(), NotTaken> {
         let bytes = self.level.share(thing.bytes());
         let bytes = Arc::clone(&self.level.room).try_acquire_many_owned(bytes);
-        let bytes =
-            bytes.map_err(|_| if self.is_closed() { NotTaken::Gone } else { NotTaken::Full });
+        let gone = self.level.room.is_closed();
+        let bytes = bytes.map_err(|_| if gone { NotTaken::Gone } else { NotTaken::Full });
         let place = self.level.place(bytes?);
         self.things.try_send(Placed { thing, place }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotTaken::Full,
             mpsc::error::TrySendError::Closed(_) => NotTaken::Gone,
         })
-    }
-
-    /// Whether nobody reads the inbox any more.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.things.is_closed()
     }
 
     /// How full it is.
@@ -167,12 +176,6 @@ impl<T> Inbox<T> {
     /// Takes what came first; none where nothing is there.
     pub fn try_recv(&mut self) -> Option<T> {
         self.things.try_recv().ok().map(Placed::taken)
-    }
-
-    /// Whether nothing is there.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.things.is_empty()
     }
 
     /// How full it is.
@@ -307,6 +310,5 @@ mod tests {
         let long = Duration::from_secs(60);
         assert_eq!(timeout(long, for_bytes).await, Ok(Err(NotTaken::Gone)));
         assert_eq!(timeout(long, for_place).await, Ok(Err(NotTaken::Gone)));
-        assert!(sender.is_closed());
     }
 }

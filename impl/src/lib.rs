@@ -102,8 +102,10 @@
 //!
 //! Queues have the lengths of [`Limits`] and [`net::NetLimits`]. Bytes are counted as well: of commands while
 //! they wait to be proposed, are on their way to the machine, from the disk, or to a peer behind a write;
-//! and of packets that have arrived or wait to leave. The log
-//! that is not committed is bounded by
+//! and of packets that wait to leave. What peers can have a node hold before its owner takes it in is
+//! three times [`inbox_bytes`](net::NetLimits::inbox_bytes) (packets, letters, long frames on their way),
+//! a MiB and a little for each of the [`connections`](net::NetLimits::connections), and three states of
+//! [`max_snapshot`](net::NetLimits::max_snapshot). The log that is not committed is bounded by
 //! [`Params::max_uncommitted`](quorate_spec::Params::max_uncommitted), and what was applied by the next
 //! snapshot, of which one at a time is on its way to the disk. What does not fit is refused as
 //! [`ProposeError::Overloaded`], and nothing has happened then.

@@ -119,9 +119,9 @@ pub enum LimitsError {
         /// Bytes that it may come to have.
         needed: usize,
     },
-    /// A frame could come for which there is never room.
+    /// One frame could take all of the room, or there would never be enough for it.
     #[error(
-        "`inbox_bytes` is {inbox_bytes}, and a frame may have {max_frame} bytes: raise it to \
+        "`inbox_bytes` is {inbox_bytes}, and a frame may have {max_frame} bytes: raise it to twice \
          `max_frame` at least"
     )]
     InboxTooSmall {
@@ -261,8 +261,8 @@ mod tests {
                 it.entries_per_request = 16_129;
             }),
             ("`batches` is 0", |it, _| it.batches = 0),
-            ("`inbox_bytes` is 75497471, and a frame may have 75497472", |_, network| {
-                network.inbox_bytes = network.max_frame - 1;
+            ("`inbox_bytes` is 150994943, and a frame may have 75497472", |_, network| {
+                network.inbox_bytes = 2 * network.max_frame - 1;
             }),
             ("`inbox_bytes` is 23", |_, network| network.inbox_bytes = TOO_MANY),
         ];

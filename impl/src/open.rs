@@ -40,8 +40,8 @@ pub struct Site {
 /// has a node already, that node goes on whatever is said here, so the same program may be started
 /// again and again. But a node whose disk is lost has forgotten what it promised: it never begins anew
 /// under its identity, and whoever met it before refuses it
-/// ([`Objection::OtherDirectory`](crate::net::Objection::OtherDirectory)). Say [`Begin::Resume`] where that could happen by mistake, as with a disk that is
-/// not mounted.
+/// ([`Objection::OtherDirectory`](crate::net::Objection::OtherDirectory)). Say [`Begin::Resume`] where
+/// that could happen by mistake, as with a disk that is not mounted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Begin {
     /// A new cluster with these first members. This node is one of them, and each of them is opened

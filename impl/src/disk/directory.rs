@@ -22,8 +22,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::error::OpenError;
 
-/// The newest format of a directory that this program reads, and the one that it writes.
-const FORMAT: u64 = 1;
+/// The format of a directory that this program reads, and writes: since 2 there is a register.
+const FORMAT: u64 = 2;
 
 const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
@@ -95,6 +95,16 @@ impl Directory {
         // Whoever gave it its name may have been killed before that was durable.
         sync_folder_of(&identity).map_err(OpenError::io("sync", &path))?;
         Ok(Directory { path, identity: found, is_new: false, _lock: lock })
+    }
+
+    /// Opens a directory that is a node's already, whosever.
+    pub(super) fn found(path: &Path) -> Result<Directory, OpenError> {
+        // Before the lock, which is a file in it.
+        let identity = path.join(IDENTITY);
+        let text = fs::read_to_string(&identity).map_err(OpenError::io("read", &identity))?;
+        let lock = lock(path)?;
+        let (path, identity) = (path.to_path_buf(), parse(path, &text)?);
+        Ok(Directory { path, identity, is_new: false, _lock: lock })
     }
 
     /// Makes a new directory the node's: everything else in it is durable.
@@ -248,12 +258,18 @@ fn print(Identity { cluster, node, incarnation }: &Identity) -> String {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Identity, OpenError> {
-    // The format first: of a newer one nothing else is known.
+    // The format first: of another one nothing else is known.
     let format = text.lines().next().and_then(|line| line.strip_prefix("quorate format "));
     let format = format.and_then(|format| format.parse().ok());
-    if let Some(found) = format.filter(|found| *found > FORMAT) {
-        let path = path.to_path_buf();
-        return Err(OpenError::NewerFormat { path, found, known: FORMAT });
+    let (path_of, known) = (path.to_path_buf(), FORMAT);
+    match format {
+        Some(found) if found > FORMAT => {
+            return Err(OpenError::NewerFormat { path: path_of, found, known });
+        }
+        Some(found) if found < FORMAT => {
+            return Err(OpenError::OlderFormat { path: path_of, found, known });
+        }
+        _ => {}
     }
     let hex = |line: &str, name| u64::from_str_radix(line.strip_prefix(name)?, 16).ok();
     let read = || {
@@ -325,15 +341,20 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_from_damage() -> Result<(), Box<dyn std::error::Error>> {
+    fn another_format_is_told_from_damage() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join(IDENTITY);
-        fs::write(&path, "quorate format 2\nwhatever it says\n")?;
+        fs::write(&path, "quorate format 3\nwhatever it says\n")?;
         assert!(matches!(
             open(folder.path()),
-            Err(OpenError::NewerFormat { found: 2, known: 1, .. })
+            Err(OpenError::NewerFormat { found: 3, known: 2, .. })
         ));
-        for damaged in ["", "quorate format 1\n", "\u{0}"] {
+        fs::write(&path, "quorate format 1\nwhatever it says\n")?;
+        assert!(matches!(
+            open(folder.path()),
+            Err(OpenError::OlderFormat { found: 1, known: 2, .. })
+        ));
+        for damaged in ["", "quorate format 2\n", "\u{0}"] {
             fs::write(&path, damaged)?;
             assert!(matches!(open(folder.path()), Err(OpenError::Damaged { .. })));
         }

@@ -51,6 +51,20 @@ pub enum OpenError {
         /// The newest format that this program reads.
         known: u64,
     },
+    /// An older program wrote it, before the first release.
+    #[error(
+        "{} has format {found}, and this program knows {known}: go on with the older program, or add \
+         this server again under a new id, on an empty directory",
+        .path.display()
+    )]
+    OlderFormat {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The format that this program reads.
+        known: u64,
+    },
     /// It belongs to a node of another cluster.
     #[error(
         "{} belongs to cluster {found:016x}, not to {expected:016x}: look which directory this \

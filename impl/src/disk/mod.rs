@@ -52,7 +52,7 @@ use tracing::{info, info_span};
 pub use self::directory::Identity;
 pub use self::error::OpenError;
 pub(crate) use self::register::Known;
-pub use self::register::{DirectoryId, Register};
+pub use self::register::{DirectoryId, Register, forget};
 
 use self::codec::{Codec, Head};
 use self::directory::Directory;

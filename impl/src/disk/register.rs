@@ -4,10 +4,15 @@
 //! forgotten how it voted and what it acknowledged, and would do both again (bug E22). Nothing in its
 //! directory shows that, for it is a new one; but everyone who met the server before knows that it is
 //! another one. So the first directory that comes with an id is the only one that ever does: nothing is
-//! taken out of the register, and an id that was removed from the cluster is not given again.
+//! taken out of the register by a node, and an id that was removed from the cluster is not given again.
 //!
 //! **What it does not show.** Whoever never met the server before its disk was lost takes the new
 //! directory for its first. Nor does an older copy of a directory show, which has the number of the whole.
+//!
+//! Nor does it show whether the first claim to an id was true. A node whose address is known is met
+//! there, and by TLS it proves its id. But under an id without a known address the first who comes has
+//! it, from wherever; and where connections are open, whoever answers at an address is who is there.
+//! The server whose id that was is refused then, until an operator takes the id out: see [`forget`].
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -20,7 +25,7 @@ use quorate_spec::NodeId;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::disk::directory;
+use crate::disk::directory::{self, Directory};
 use crate::disk::error::OpenError;
 
 /// Which directory it is: a random number that is drawn when it is made, and never zero.
@@ -125,22 +130,16 @@ impl Register {
         self.0.own
     }
 
-    /// The directory that this node was met on; none if it was never met.
-    #[must_use]
-    pub fn of(&self, id: NodeId) -> Option<Option<DirectoryId>> {
-        self.met().get(&id).copied()
-    }
-
-    /// How many nodes were met.
-    pub(crate) fn len(&self) -> usize {
-        self.met().len()
+    /// How many such nodes were met.
+    pub(crate) fn count(&self, is: impl Fn(NodeId) -> bool) -> usize {
+        self.met().keys().filter(|id| is(**id)).count()
     }
 
     /// What is known of the node with this id on this directory. It waits for no disk.
     pub(crate) fn judge(&self, id: NodeId, directory: Option<DirectoryId>) -> Known {
-        match self.of(id) {
+        match self.met().get(&id) {
             None => Known::No,
-            Some(first) if first == directory => Known::Same,
+            Some(first) if *first == directory => Known::Same,
             Some(_) => Known::Other,
         }
     }
@@ -180,6 +179,24 @@ impl Register {
     fn met(&self) -> MutexGuard<'_, Met> {
         lock(&self.0.met)
     }
+}
+
+/// Takes an id out of the register of a node that does not run: the next directory that it is met on
+/// counts as its first. It is for an id that another server came under first, by mistake or with
+/// intent. A server that has lost its disk is not welcome by this: it would vote twice. Says whether the
+/// node had met the id.
+///
+/// # Errors
+/// [`OpenError`] says what is wrong with the directory, as that a node has it open. Nothing has changed then.
+pub fn forget(directory: impl AsRef<Path>, id: NodeId) -> Result<bool, OpenError> {
+    let directory = Directory::found(directory.as_ref())?;
+    let (path, own) = (directory.register(), directory.identity.incarnation);
+    let mut met = Register::open(&path, own)?.met().clone();
+    let was_met = met.remove(&id).is_some();
+    if was_met {
+        directory::replace(&path, print(own, &met).as_bytes())?;
+    }
+    Ok(was_met)
 }
 
 /// The file of a register in an open directory: when this is dropped, nothing more is written there,
@@ -248,7 +265,8 @@ mod tests {
         assert_eq!(register.meet(ONE, directory(5))?, Known::No);
         assert_eq!(register.meet(TWO, None)?, Known::No);
         for register in [register, Register::open(&path, OWN)?] {
-            assert_eq!(register.len(), 2);
+            assert_eq!(register.count(|_| true), 2);
+            assert_eq!(register.count(|id| id == TWO), 1);
             assert_eq!(register.judge(ONE, directory(5)), Known::Same);
             assert_eq!(register.judge(ONE, directory(6)), Known::Other);
             assert_eq!(register.judge(ONE, None), Known::Other, "it had one");
@@ -318,7 +336,30 @@ mod tests {
         let (path, register) = fresh(folder.path())?;
         drop(OnDisk(register.clone()));
         assert!(matches!(register.meet(ONE, directory(5)), Err(NotNoted::Stopped)));
-        assert_eq!(Register::open(&path, OWN)?.len(), 0);
+        assert_eq!(Register::open(&path, OWN)?.count(|_| true), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn an_id_is_forgotten_by_its_operator_while_the_node_does_not_run()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        assert!(matches!(forget(folder.path(), ONE), Err(OpenError::Io { .. })), "it is no node's");
+        assert_eq!(fs::read_dir(folder.path())?.count(), 0, "and nothing is left there");
+        let running = Directory::open(folder.path(), 7, TWO)?;
+        let (path, own) = (running.register(), running.identity.incarnation);
+        fs::write(&path, Register::fresh(own))?;
+        running.finish()?;
+        let register = Register::open(&path, own)?;
+        register.meet(ONE, directory(5))?;
+        register.meet(TWO, None)?;
+        assert!(matches!(forget(folder.path(), ONE), Err(OpenError::InUse(_))));
+        drop(running);
+        assert!(forget(folder.path(), ONE)?);
+        assert!(!forget(folder.path(), ONE)?, "it is not there any more");
+        let register = Register::open(&path, own)?;
+        assert_eq!(register.judge(ONE, directory(6)), Known::No);
+        assert_eq!(register.judge(TWO, None), Known::Same, "the others are");
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use crate::outbox::RequestRoom;
 use crate::pending::Answer;
 use crate::record::{MachineState, Source};
 use crate::storage::Storage;
+use crate::traffic::signed;
 use crate::vitals::Vitals;
 
 impl<S: Storage> Driver<S> {
@@ -45,9 +46,9 @@ impl<S: Storage> Driver<S> {
         self.effects = effects;
         performed?;
         let metrics = &self.observer.metrics;
-        metrics.held.set(number(self.outbox.held()));
-        metrics.waiting.set(number(self.pending.len()));
-        metrics.moving.set(number(self.moving.len()));
+        metrics.held.set(signed(self.outbox.held() as u64));
+        metrics.waiting.set(signed(self.pending.len() as u64));
+        metrics.moving.set(signed(self.moving.len() as u64));
         self.observer.show(Vitals::of(&self.node, self.published.last_applied()));
         self.changes.look(&self.node);
         self.transfers.look(&self.node);
@@ -222,9 +223,4 @@ fn refuse(answers: impl Iterator<Item = Answer>, refused: &[Refusal]) {
     for answer in answers {
         answer.send(Err(reason.clone()));
     }
-}
-
-/// A length as a gauge has it.
-fn number(length: usize) -> i64 {
-    i64::try_from(length).unwrap_or(i64::MAX)
 }

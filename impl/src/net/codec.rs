@@ -61,6 +61,18 @@ pub fn decode(bytes: &[u8], limit: usize) -> Result<Packet, WireError> {
     }
 }
 
+/// What each byte of a head may take in memory: the name of a record has 3 bytes there, and an empty
+/// configuration 5.
+const EXPANDS: usize = 32;
+
+/// What the packet with this body takes in memory at most, more or less, told by its lengths: so room
+/// can be had for it before anything is made of it.
+pub(crate) fn weight(body: &[u8]) -> usize {
+    let length = body.first_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+    let head = usize::try_from(length).unwrap_or(usize::MAX).min(body.len()).min(MAX_HEAD);
+    body.len() + EXPANDS * head
+}
+
 /// The packet that is the body of a frame.
 pub(crate) fn decode_body(body: &[u8]) -> Result<Packet, WireError> {
     let (length, rest) = body.split_first_chunk::<LENGTH>().ok_or(WireError::Malformed)?;

@@ -86,6 +86,9 @@ pub enum SnapshotFault {
     /// The message is about another snapshot.
     #[error("the message that came with it is about another one")]
     OtherSnapshot,
+    /// Others are on their way there, and it has no place for one more.
+    #[error("as many as it takes at a time are on their way to it: it is sent again in a moment")]
+    Busy,
 }
 
 impl Fault {
@@ -107,6 +110,15 @@ impl Fault {
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         match self {
+            Fault::Unreachable { .. }
+            | Fault::Snapshot(SnapshotFault::Busy)
+            | Fault::Refused(Objection::NotMet)
+            | Fault::TurnedAway(Objection::NotMet)
+            | Fault::Slow
+            | Fault::Silent
+            | Fault::Closed
+            | Fault::Replaced
+            | Fault::Broken(_) => false,
             Fault::Refused(_)
             | Fault::TurnedAway(_)
             | Fault::NotNoted(_)
@@ -114,12 +126,6 @@ impl Fault {
             | Fault::Wire(_)
             | Fault::Impersonation { .. }
             | Fault::Snapshot(_) => true,
-            Fault::Unreachable { .. }
-            | Fault::Slow
-            | Fault::Silent
-            | Fault::Closed
-            | Fault::Replaced
-            | Fault::Broken(_) => false,
         }
     }
 }

@@ -7,13 +7,11 @@
 //! The checksum is over everything else: the first eight bytes and the body. TCP's own is 16 bits
 //! wide and ends at every proxy; without TLS this is what keeps damaged bytes out of the log.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::fault::Fault;
+use super::room::Share;
 use super::wire::WireError;
 
 /// The length of what precedes the body.
@@ -139,6 +137,11 @@ impl Header {
         Ok(Header { kind, length, checksum: u32::from_le_bytes([e, f, g, h]) })
     }
 
+    /// The length of the body, where it is so long that it needs a share of the room.
+    pub(crate) fn long(&self) -> Option<usize> {
+        Some(self.length).filter(|length| *length > KEPT)
+    }
+
     fn fits(&self, head: &[u8], body: &[u8]) -> Result<(), WireError> {
         let fits = checksum(head, body) == self.checksum;
         fits.then_some(()).ok_or(WireError::Checksum)
@@ -167,19 +170,19 @@ pub(crate) struct FrameReader<R> {
     /// What has arrived, of which the bytes before `start` were given out.
     buffer: Vec<u8>,
     start: usize,
-    /// Bytes of long frames that all connections together may have on their way.
-    room: Option<Arc<Semaphore>>,
-    /// This one's share of them, for as long as its frame is there.
-    share: Option<OwnedSemaphorePermit>,
+    /// The length of the body that was given out last, which ends at `start`.
+    given: usize,
+    /// What a long frame has of the room for them, for as long as it is there.
+    share: Option<Share>,
 }
 
-/// How much is read at once.
+/// How much is read at once, and of what follows a frame at most.
 const STRIDE: usize = 64 << 10;
 /// More memory than this is given back once the frame that needed it is done. A longer frame needs its
 /// share of what all may have on their way.
-const KEPT: usize = 1 << 20;
-/// Bytes of a longer frame that have to come in a second: or few strangers would keep all of the room,
-/// each with a frame that never ends.
+pub(crate) const KEPT: usize = 1 << 20;
+/// Bytes of a longer frame that have to come in a second, all the time: or few would keep all of the
+/// room, each with a frame that hardly moves.
 const SLOWEST: f64 = 262_144.0;
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -189,13 +192,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         limit: usize,
         patience: Option<Duration>,
     ) -> FrameReader<R> {
-        let (buffer, start, room, share) = (Vec::new(), 0, None, None);
-        FrameReader { stream, version, limit, patience, buffer, start, room, share }
-    }
-
-    /// The same with room for so many bytes of long frames, which it shares with others.
-    pub(crate) fn within(self, room: Arc<Semaphore>) -> FrameReader<R> {
-        FrameReader { room: Some(room), ..self }
+        let (buffer, start, given, share) = (Vec::new(), 0, 0, None);
+        FrameReader { stream, version, limit, patience, buffer, start, given, share }
     }
 
     /// The stream, to write to.
@@ -203,51 +201,75 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         &mut self.stream
     }
 
-    /// The next frame. Where the future is dropped, nothing that has arrived is lost.
+    /// The next frame, of any length up to the limit. Where the future is dropped, nothing that has
+    /// arrived is lost.
     pub(crate) async fn next(&mut self) -> Result<(Kind, &[u8]), Fault> {
-        self.share = None;
-        self.fill(HEADER).await?;
+        let header = self.header().await?;
+        self.rest(header, None).await
+    }
+
+    /// What the next frame is. It is asked for again until the [rest](Self::rest) is there.
+    pub(crate) async fn header(&mut self) -> Result<Header, Fault> {
+        self.let_go();
+        self.fill(HEADER, None).await?;
         let head: &[u8; HEADER] =
             self.buffer[self.start..].first_chunk().expect("so much was filled");
-        let header = Header::read(head, self.version, self.limit)?;
-        self.fill_body(header.length).await?;
+        Ok(Header::read(head, self.version, self.limit)?)
+    }
+
+    /// The rest of the frame with this header. With a share it has to come at a rate from now on.
+    pub(crate) async fn rest(
+        &mut self,
+        header: Header,
+        share: Option<Share>,
+    ) -> Result<(Kind, &[u8]), Fault> {
+        let began = share.is_some().then(Instant::now);
+        self.share = share;
+        self.fill(HEADER + header.length, began).await?;
         let from = self.start;
         self.start += HEADER + header.length;
+        self.given = header.length;
         let (head, body) = self.buffer[from..self.start].split_at(HEADER);
         header.fits(&head[..8], body)?;
         Ok((header.kind, body))
     }
 
-    /// Reads the body that follows the header. Where it is long it waits for its share first, in the
-    /// order of coming, and from then on has to come.
-    async fn fill_body(&mut self, length: usize) -> Result<(), Fault> {
-        let share = u32::try_from(length).ok().filter(|_| length > KEPT);
-        let (Some(room), Some(share)) = (self.room.clone(), share) else {
-            return self.fill(HEADER + length).await;
-        };
-        // It is closed by nobody.
-        let share = room.acquire_many_owned(share).await.map_err(|_| Fault::Closed)?;
-        self.share = Some(share);
-        let Some(patience) = self.patience else { return self.fill(HEADER + length).await };
-        let takes = patience + Duration::from_secs_f64(length as f64 / SLOWEST);
-        timeout(takes, self.fill(HEADER + length)).await.map_err(|_| Fault::Silent)?
+    /// The body of the frame that came last.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.buffer[self.start - self.given..self.start]
     }
 
-    /// Reads until `wanted` bytes are there that were not given out.
-    async fn fill(&mut self, wanted: usize) -> Result<(), Fault> {
+    /// Gives back what the frame before needed: its memory, and only then its share.
+    fn let_go(&mut self) {
+        self.given = 0;
+        if self.share.is_some() {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            self.buffer.shrink_to(STRIDE);
+            self.share = None;
+        }
+    }
+
+    /// Reads until `wanted` bytes are there that were not given out. Where it is said when that `began`,
+    /// they may not fall behind the least rate.
+    async fn fill(&mut self, wanted: usize, began: Option<Instant>) -> Result<(), Fault> {
         if self.buffer.len() - self.start >= wanted {
             return Ok(());
         }
         self.buffer.drain(..self.start);
-        self.start = 0;
+        (self.start, self.given) = (0, 0);
         if self.buffer.capacity() > KEPT && wanted <= STRIDE && self.buffer.len() <= STRIDE {
             self.buffer.shrink_to(STRIDE);
         }
         while self.buffer.len() < wanted {
-            self.buffer.reserve(STRIDE);
-            let read = self.stream.read_buf(&mut self.buffer);
-            let read = match self.patience {
-                Some(patience) => timeout(patience, read).await.map_err(|_| Fault::Silent)?,
+            let most = wanted + STRIDE;
+            self.grow(most);
+            let until = self.until(began);
+            let missing = (most - self.buffer.len()) as u64;
+            let mut stream = (&mut self.stream).take(missing);
+            let read = stream.read_buf(&mut self.buffer);
+            let read = match until {
+                Some(until) => timeout_at(until, read).await.map_err(|_| Fault::Silent)?,
                 None => read.await,
             };
             if read.map_err(Fault::of_io)? == 0 {
@@ -256,11 +278,32 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         Ok(())
     }
+
+    /// Makes room for the next bytes of `most`: twice as much each time, and no more than all of them.
+    fn grow(&mut self, most: usize) {
+        let (length, capacity) = (self.buffer.len(), self.buffer.capacity());
+        if capacity < most && capacity - length < STRIDE / 2 {
+            let capacity = (2 * capacity).clamp(length + STRIDE / 2, most);
+            self.buffer.reserve_exact(capacity.max(length + 1) - length);
+        }
+    }
+
+    /// Until when something more has to come.
+    fn until(&self, began: Option<Instant>) -> Option<Instant> {
+        let patience = self.patience?;
+        let quiet = Instant::now() + patience;
+        let pace = Duration::from_secs_f64(self.buffer.len() as f64 / SLOWEST);
+        Some(began.map_or(quiet, |began| quiet.min(began + patience + pace)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::net::room::Room;
 
     fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
         let mut buffer = Vec::new();
@@ -286,72 +329,96 @@ mod tests {
         }
     }
 
-    /// A frame of so many bytes, of which so many arrive; nothing more does, and nothing ends.
-    fn half(length: usize, arrives: usize) -> FrameReader<Half> {
+    /// A whole frame of so many bytes, and the beginning of another one.
+    fn long(length: usize, tail: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let put = |buffer: &mut Vec<u8>| {
             buffer.resize(buffer.len() + length, 7);
             Ok(())
         };
         append(&mut bytes, (1, Kind::Chunk), length, put).expect("it is short");
-        bytes.truncate(HEADER + arrives);
-        let (reader, writer) = tokio::io::duplex(64);
-        let reader = std::io::Cursor::new(bytes).chain(Kept(reader, writer));
-        FrameReader::new(reader, 1, length, Some(Duration::from_secs(3)))
+        bytes.extend_from_slice(&bare(1, Kind::Ping).repeat(tail / HEADER + 1)[..tail]);
+        bytes
     }
 
-    type Half = tokio::io::Chain<std::io::Cursor<Vec<u8>>, Kept>;
+    const PATIENCE: Duration = Duration::from_secs(3);
 
-    /// The quiet end of a connection, and the other end, so that it stays open.
-    struct Kept(tokio::io::DuplexStream, #[expect(dead_code)] tokio::io::DuplexStream);
+    /// Reads these bytes, after which nothing more comes, and nothing ends while the writer is there.
+    async fn reader(bytes: &[u8]) -> (FrameReader<DuplexStream>, DuplexStream) {
+        let (reader, mut writer) = duplex(bytes.len().max(64));
+        writer.write_all(bytes).await.expect("there is room");
+        (FrameReader::new(reader, 1, 5 * KEPT, Some(PATIENCE)), writer)
+    }
 
-    impl AsyncRead for Kept {
-        fn poll_read(
-            mut self: std::pin::Pin<&mut Self>,
-            context: &mut std::task::Context<'_>,
-            buffer: &mut tokio::io::ReadBuf<'_>,
-        ) -> std::task::Poll<std::io::Result<()>> {
-            std::pin::Pin::new(&mut self.0).poll_read(context, buffer)
-        }
+    /// The length of the next frame, which has its share of the room.
+    async fn next(reader: &mut FrameReader<DuplexStream>, room: &Room) -> Result<usize, Fault> {
+        let header = reader.header().await?;
+        let share = match header.long() {
+            Some(length) => Some(room.share(length, false).await?),
+            None => None,
+        };
+        reader.rest(header, share).await.map(|(_, body)| body.len())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_long_frame_takes_its_share_of_the_room_and_gives_it_back_when_it_is_done() {
-        let room = Arc::new(Semaphore::new(5 * KEPT));
-        let whole = 3 * KEPT;
-        let mut first = half(whole, whole).within(Arc::clone(&room));
-        assert_eq!(first.next().await.map(|(_, body)| body.len()), Ok(whole));
-        assert_eq!(room.available_permits(), 2 * KEPT);
-        let mut second = half(whole, whole).within(Arc::clone(&room));
-        let wait = timeout(Duration::from_secs(60), second.next()).await;
+        let room = Room::new(5 * KEPT);
+        let whole = long(3 * KEPT, 0);
+        let (mut first, _first) = reader(&whole).await;
+        assert_eq!(next(&mut first, &room).await, Ok(3 * KEPT));
+        assert_eq!(first.body().len(), 3 * KEPT);
+        assert_eq!(room.left(), 2 * KEPT);
+        let (mut second, _second) = reader(&whole).await;
+        let wait = timeout(Duration::from_secs(60), next(&mut second, &room)).await;
         assert!(wait.is_err(), "there is no room for both");
-        let mut short = half(KEPT, KEPT).within(Arc::clone(&room));
-        assert_eq!(short.next().await.map(|(_, body)| body.len()), Ok(KEPT), "it needs no room");
-        assert_eq!(first.next().await, Err(Fault::Silent), "its frame is done");
-        assert_eq!(second.next().await.map(|(_, body)| body.len()), Ok(whole));
+        let (mut short, _short) = reader(&long(KEPT, 0)).await;
+        assert_eq!(next(&mut short, &room).await, Ok(KEPT), "it needs no room");
+        assert_eq!(next(&mut first, &room).await, Err(Fault::Silent), "its frame is done");
+        assert_eq!(next(&mut second, &room).await, Ok(3 * KEPT));
         drop(second);
-        assert_eq!(room.available_permits(), 5 * KEPT);
+        assert_eq!(room.left(), 5 * KEPT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_frame_that_never_ends_does_not_keep_the_room() {
-        let room = Arc::new(Semaphore::new(5 * KEPT));
-        let (reader, mut writer) = tokio::io::duplex(64);
-        let dribble = tokio::spawn(async move {
-            use tokio::io::AsyncWriteExt;
-            let head = half(5 * KEPT, 0).stream.into_inner().0.into_inner();
-            let _ = writer.write_all(&head).await;
-            // Never quiet for long.
-            while writer.write_all(&[7]).await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+    async fn the_memory_of_a_long_frame_goes_before_its_share_whatever_follows() {
+        let room = Room::new(5 * KEPT);
+        for tail in [0, HEADER, STRIDE, 2 * KEPT] {
+            let (mut frames, _writer) = reader(&long(3 * KEPT, tail)).await;
+            assert_eq!(next(&mut frames, &room).await, Ok(3 * KEPT));
+            let held = frames.buffer.capacity();
+            assert!(held <= HEADER + 3 * KEPT + STRIDE, "{held} bytes are held, and counted");
+            let _ = timeout(PATIENCE / 2, next(&mut frames, &room)).await;
+            let (held, left) = (frames.buffer.capacity(), room.left());
+            assert!(held <= 2 * STRIDE, "{held} bytes are held after it");
+            assert_eq!(left, 5 * KEPT);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_frame_that_falls_behind_the_least_rate_does_not_keep_the_room() {
+        let room = Room::new(5 * KEPT);
+        for (rate, comes) in [(KEPT / 2, true), (KEPT / 8, false)] {
+            let (mut frames, mut writer) = reader(&[]).await;
+            let dribble = tokio::spawn(async move {
+                // Never quiet for long.
+                for bytes in long(5 * KEPT, 0).chunks(rate) {
+                    if writer.write_all(bytes).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            });
+            let began = Instant::now();
+            let read = next(&mut frames, &room).await;
+            assert_eq!(read.is_ok(), comes, "{read:?}");
+            if !comes {
+                // Long before all of it would have come at the least rate.
+                assert!(began.elapsed() < 3 * PATIENCE, "{:?}", began.elapsed());
             }
-        });
-        let mut slow = FrameReader::new(reader, 1, 5 * KEPT, Some(Duration::from_secs(3)))
-            .within(Arc::clone(&room));
-        assert_eq!(slow.next().await, Err(Fault::Silent));
-        drop(slow);
-        assert_eq!(room.available_permits(), 5 * KEPT);
-        dribble.await.expect("it does not panic");
+            drop(frames);
+            assert_eq!(room.left(), 5 * KEPT);
+            dribble.await.expect("it does not panic");
+        }
     }
 
     #[test]

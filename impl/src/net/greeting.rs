@@ -1,5 +1,5 @@
-//! The handshake: 114 bytes from whoever connects, and 114 bytes in answer. Its form never changes, so
-//! that nodes of any two versions can tell each other why they do not talk.
+//! The handshake: 114 bytes from whoever connects, and 114 bytes in answer. From the first release on
+//! its form never changes, so that nodes of any two versions can tell each other why they do not talk.
 //!
 //! ```text
 //!  0            8        9       10      11       12        14    22           30         38
@@ -55,9 +55,11 @@ pub enum Objection {
     IsOpen,
     /// The node came with another directory than the one that it was met on.
     #[error(
-        "other directory: this id was met on another directory, so its disk was emptied or replaced, and \
-         a server that has forgotten its votes must not vote: remove this id from the cluster by a \
-         change of members, and add the server again under a new id, on an empty directory"
+        "other directory: this id was met on another directory, so its disk was emptied or replaced, \
+         or another server came under this id first. A server that has forgotten its votes must not \
+         vote: remove this id from the cluster by a change of members, and add the server again under a \
+         new id, on an empty directory. Only where it never had another directory, take the id out of \
+         the register of the node that refuses it, which is stopped meanwhile (`quorate::disk::forget`)"
     )]
     OtherDirectory,
     /// It cannot be noted down that the node was met.
@@ -70,10 +72,16 @@ pub enum Objection {
         "stranger: the address of this id is not known, and too many ids without one have come"
     )]
     Stranger,
+    /// The node's address is known, and it was not reached there yet.
+    #[error(
+        "not met yet: this node has an address of that id, and meets it there first; it goes on by \
+         itself once it has, so where this lasts look at that address"
+    )]
+    NotMet,
 }
 
 impl Objection {
-    pub(crate) const ALL: [Objection; 10] = [
+    pub(crate) const ALL: [Objection; 11] = [
         Objection::ForeignCluster,
         Objection::WrongNode,
         Objection::SameNode,
@@ -84,6 +92,7 @@ impl Objection {
         Objection::OtherDirectory,
         Objection::NotNoted,
         Objection::Stranger,
+        Objection::NotMet,
     ];
 
     fn code(self) -> u8 {

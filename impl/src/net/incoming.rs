@@ -13,9 +13,10 @@ use tracing::{Instrument, info_span};
 
 use super::codec;
 use super::fault::Fault;
-use super::frame::{self, FrameReader, Kind};
+use super::frame::{self, FrameReader, KEPT, Kind};
 use super::greeting::{Greeting, Objection, Purpose};
-use super::meeting::{Unmet, meet};
+use super::limits::NetLimits;
+use super::meeting::{Unmet, Way, meet};
 use super::peer::write;
 use super::seats::Seated;
 use super::shared::{Duplex, Shared, Stream};
@@ -111,7 +112,7 @@ async fn welcome(
     let proven = || is(greeting.sender.id).then_some(()).ok_or(Objection::Certificate);
     let judged = greeting.judge(&shared.me).and_then(|version| proven().map(|()| version));
     let met = match judged {
-        Ok(version) => meet(shared, &greeting.sender).await.map(|()| version),
+        Ok(version) => meet(shared, &greeting.sender, Way::In).await.map(|()| version),
         Err(objection) => Err(objection.into()),
     };
     match met {
@@ -167,8 +168,12 @@ async fn converse(shared: &Shared, visitor: Visitor, from: SocketAddr) {
     let Visitor { stream, version, greeting, seat } = visitor;
     let (id, purpose) = (greeting.sender.id, greeting.purpose);
     let patience = Some(shared.limits.silence);
-    let frames = FrameReader::new(stream, version, shared.limits.max_frame, patience);
-    let frames = frames.within(Arc::clone(&shared.arriving));
+    let limit = match purpose {
+        Purpose::Messages => shared.limits.max_frame,
+        // Chunks are short: states have room of their own, and take none of the packets'.
+        Purpose::Snapshot => shared.limits.max_frame.min(KEPT),
+    };
+    let frames = FrameReader::new(stream, version, limit, patience);
     let ended = match purpose {
         Purpose::Messages => {
             announce(shared, &greeting, from);
@@ -210,36 +215,76 @@ fn announce(shared: &Shared, greeting: &Greeting, from: SocketAddr) {
 
 /// Hands every packet to the node, until the connection ends. Where the node is busy, it waits.
 async fn hear_packets(shared: &Shared, mut frames: FrameReader<Stream>, from: NodeId) -> Fault {
-    let pong = frame::bare(codec::VERSION, Kind::Pong);
     loop {
-        let packet = match frames.next().await {
-            Ok((Kind::Packet, body)) => codec::decode_body(body).map_err(Fault::from),
-            Ok((Kind::Letter, body)) => {
-                // Where nobody reads them they are lost: nothing waits behind letters.
-                let _ = shared.letters.try_send((from, body.into()));
-                continue;
-            }
-            Ok((Kind::Ping, _)) => {
-                match write(frames.stream(), &pong, shared.limits.silence).await {
-                    Ok(()) => continue,
-                    Err(fault) => Err(fault),
-                }
-            }
-            Ok(_) => Err(WireError::OutOfTurn.into()),
-            Err(fault) => Err(fault),
-        };
-        let packet = match packet {
-            Ok(packet) => packet,
-            Err(fault) => return fault,
-        };
-        let (claimed, to) = (packet.envelope.from, packet.envelope.to);
-        if (claimed, to) != (from, shared.me.id) {
-            return Fault::Impersonation { from, claimed, to };
-        }
-        shared.visits.came(from, 1, 0);
-        if shared.inbox.send(packet).await.is_err() {
-            // The node has stopped.
-            return Fault::Closed;
+        if let Err(fault) = hear(shared, &mut frames, from).await {
+            return fault;
         }
     }
+}
+
+async fn hear(
+    shared: &Shared,
+    frames: &mut FrameReader<Stream>,
+    from: NodeId,
+) -> Result<(), Fault> {
+    let header = frames.header().await?;
+    let share = match header.long() {
+        Some(length) => {
+            let share = shared.room.share(length, !shared.addresses.knows(from));
+            Some(meanwhile(&shared.limits, frames.stream(), share).await??)
+        }
+        None => None,
+    };
+    match frames.rest(header, share).await? {
+        (Kind::Packet, _) => take_in(shared, frames, from).await,
+        (Kind::Letter, body) => {
+            // Where nobody reads them they are lost: nothing waits behind letters.
+            let _ = shared.letters.try_send((from, body.into()));
+            Ok(())
+        }
+        (Kind::Ping, _) => pong(&shared.limits, frames.stream()).await,
+        _ => Err(WireError::OutOfTurn.into()),
+    }
+}
+
+/// Hands the packet that has come to the node. It is made once there is room for it: until then there
+/// is nothing but its bytes.
+async fn take_in(
+    shared: &Shared,
+    frames: &mut FrameReader<Stream>,
+    from: NodeId,
+) -> Result<(), Fault> {
+    let room = shared.inbox.room(codec::weight(frames.body()));
+    let room = meanwhile(&shared.limits, frames.stream(), room).await?;
+    // Where nobody reads the inbox the node has stopped.
+    let room = room.map_err(|_| Fault::Closed)?;
+    let packet = codec::decode_body(frames.body())?;
+    let (claimed, to) = (packet.envelope.from, packet.envelope.to);
+    if (claimed, to) != (from, shared.me.id) {
+        return Err(Fault::Impersonation { from, claimed, to });
+    }
+    shared.visits.came(from, 1, 0);
+    let put = shared.inbox.put(packet, room);
+    meanwhile(&shared.limits, frames.stream(), put).await?.map_err(|_| Fault::Closed)
+}
+
+/// Waits for something at this node. What the other side writes is not read until then, its pings
+/// neither; so it is told unasked that this node is there, or it would come anew, and wait from the
+/// start again.
+async fn meanwhile<T>(
+    limits: &NetLimits,
+    stream: &mut Stream,
+    wait: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    tokio::pin!(wait);
+    loop {
+        match timeout(limits.ping_interval, &mut wait).await {
+            Ok(done) => return Ok(done),
+            Err(_) => pong(limits, stream).await?,
+        }
+    }
+}
+
+async fn pong(limits: &NetLimits, stream: &mut Stream) -> Result<(), Fault> {
+    write(stream, &frame::bare(codec::VERSION, Kind::Pong), limits.silence).await
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::frame::KEPT;
 use crate::inbox::MOST_BYTES;
 use crate::limits::LimitsError;
 
@@ -20,7 +21,8 @@ pub struct NetLimits {
     /// which are lost then.
     pub inbox: usize,
     /// Bytes of those packets, and of those letters; and bytes of frames longer than a MiB that are on
-    /// their way in. At least `max_frame`; a state of a snapshot waits alone where it is longer.
+    /// their way in. At least twice `max_frame`, so that no node has all of that; a state of a snapshot
+    /// waits alone where it is longer.
     pub inbox_bytes: usize,
     /// Bytes of commands that are written at once where several packets wait.
     pub batch_bytes: usize,
@@ -45,7 +47,7 @@ pub struct NetLimits {
     pub longest_backoff: Duration,
     /// Bytes of a snapshot that are sent to one peer in a second, at most.
     pub snapshot_rate: u64,
-    /// Bytes of one chunk of a snapshot.
+    /// Bytes of one chunk of a snapshot, half a MiB at most.
     pub chunk: usize,
     /// Bytes of a snapshot that is taken. It is held in memory.
     pub max_snapshot: u64,
@@ -87,7 +89,7 @@ impl NetLimits {
     /// The first limit that does not fit, and what would.
     pub fn validate(&self) -> Result<(), LimitsError> {
         let NetLimits { inbox_bytes, max_frame, .. } = *self;
-        if inbox_bytes < max_frame {
+        if inbox_bytes / 2 < max_frame {
             return Err(LimitsError::InboxTooSmall { inbox_bytes, max_frame });
         }
         if inbox_bytes > MOST_BYTES {
@@ -101,6 +103,6 @@ impl NetLimits {
     /// transfer goes on.
     pub(crate) fn chunk_at_rate(&self) -> usize {
         let eighth = usize::try_from(self.snapshot_rate / 8).unwrap_or(usize::MAX);
-        self.chunk.min(eighth).min(self.max_frame / 2).max(1)
+        self.chunk.min(eighth).min(self.max_frame / 2).clamp(1, KEPT / 2)
     }
 }

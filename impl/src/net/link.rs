@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::fault::Fault;
 use super::greeting::{Greeting, Objection, Purpose};
 use super::identity::Incarnation;
-use super::meeting::meet;
+use super::meeting::{Way, meet};
 use super::shared::{Shared, Stream};
 use super::tls::Security;
 
@@ -58,13 +58,18 @@ async fn greet(
             return Err(said);
         }
     };
-    if let Some(objection) = answer.verdict {
+    // It says who it is, and waits until it has dialled this node itself.
+    let unmet = answer.verdict.filter(|objection| *objection == Objection::NotMet);
+    if let Some(objection) = answer.verdict.filter(|_| unmet.is_none()) {
         return Err(Fault::Refused(objection));
     }
     let version = answer.judge(&shared.me).map_err(Fault::TurnedAway)?;
     if answer.sender.id != to {
         return Err(Fault::TurnedAway(Objection::WrongNode));
     }
-    meet(shared, &answer.sender).await.map_err(|unmet| unmet.fault)?;
+    meet(shared, &answer.sender, Way::Out).await.map_err(|unmet| unmet.fault)?;
+    if let Some(objection) = unmet {
+        return Err(Fault::Refused(objection));
+    }
     Ok(Link { stream, version, incarnation: answer.sender.incarnation })
 }

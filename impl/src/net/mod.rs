@@ -37,6 +37,7 @@ mod link;
 mod meeting;
 mod peer;
 mod queue;
+mod room;
 mod seats;
 mod shared;
 mod snapshot;

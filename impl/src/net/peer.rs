@@ -134,13 +134,13 @@ async fn send_packets(shared: &Shared, peer: &Peer) {
 async fn talk(shared: &Shared, peer: &Peer, link: Link) -> Fault {
     let limits = &shared.limits;
     let (reader, mut writer) = tokio::io::split(link.stream);
-    let pongs = AtomicU64::new(0);
-    let answers = hear_answers(FrameReader::new(reader, link.version, 0, None), &pongs);
+    let heard = AtomicU64::new(0);
+    let answers = hear_answers(FrameReader::new(reader, link.version, 0, None), &heard);
     tokio::pin!(answers);
     let _open = peer.queue.open();
     let mut ping = interval(limits.ping_interval);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut pings, mut asked) = (0, Instant::now());
+    let (mut before, mut asked) = (None, Instant::now());
     let mut buffer = Vec::new();
     loop {
         let mut count = 0;
@@ -150,15 +150,20 @@ async fn talk(shared: &Shared, peer: &Peer, link: Link) -> Fault {
                 count = encode(shared, peer, &parcels, &mut buffer);
             }
             _ = ping.tick() => {
-                if pongs.load(Ordering::Relaxed) >= pings {
-                    (pings, asked) = (pings + 1, Instant::now());
+                let now = heard.load(Ordering::Relaxed);
+                if before != Some(now) {
+                    (before, asked) = (Some(now), Instant::now());
                     buffer = frame::bare(link.version, Kind::Ping);
                 } else if asked.elapsed() > limits.silence {
                     return Fault::Silent;
                 }
             }
         }
-        if let Err(fault) = write(&mut writer, &buffer, limits.silence).await {
+        let written = tokio::select! {
+            fault = &mut answers => Err(fault),
+            written = write_to(&mut writer, &buffer, limits.silence, &heard) => written,
+        };
+        if let Err(fault) = written {
             return fault;
         }
         peer.sent.fetch_add(count, Ordering::Relaxed);
@@ -196,14 +201,15 @@ fn encode(shared: &Shared, peer: &Peer, parcels: &[Parcel], buffer: &mut Vec<u8>
     count
 }
 
-/// Counts the answers to pings, until the connection ends.
-async fn hear_answers<R>(mut frames: FrameReader<R>, pongs: &AtomicU64) -> Fault
+/// Counts the pongs, until the connection ends. They come unasked where the other side waits for room,
+/// and reads nothing meanwhile.
+async fn hear_answers<R>(mut frames: FrameReader<R>, heard: &AtomicU64) -> Fault
 where
     R: tokio::io::AsyncRead + Unpin,
 {
     loop {
         match frames.next().await {
-            Ok((Kind::Pong, _)) => pongs.fetch_add(1, Ordering::Relaxed),
+            Ok((Kind::Pong, _)) => heard.fetch_add(1, Ordering::Relaxed),
             Ok(_) => return super::wire::WireError::OutOfTurn.into(),
             Err(fault) => return fault,
         };
@@ -213,15 +219,34 @@ where
 /// Writes all of the bytes. However many they are, the other side has to take some within `patience`.
 pub(crate) async fn write(
     writer: &mut (impl AsyncWrite + Unpin),
-    mut bytes: &[u8],
+    bytes: &[u8],
     patience: Duration,
 ) -> Result<(), Fault> {
-    while !bytes.is_empty() {
-        let written = timeout(patience, writer.write(bytes)).await.map_err(|_| Fault::Silent)?;
-        match written.map_err(Fault::of_io)? {
-            0 => return Err(Fault::Closed),
-            written => bytes = &bytes[written..],
+    write_to(writer, bytes, patience, &AtomicU64::new(0)).await
+}
+
+/// The same to someone who may take none for longer, as long as more is `heard` from there.
+async fn write_to(
+    writer: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+    patience: Duration,
+    heard: &AtomicU64,
+) -> Result<(), Fault> {
+    loop {
+        let before = heard.load(Ordering::Relaxed);
+        let write = async {
+            match bytes {
+                [] => writer.flush().await.map(|()| None),
+                _ => writer.write(bytes).await.map(Some),
+            }
+        };
+        match timeout(patience, write).await {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(0))) => return Err(Fault::Closed),
+            Ok(Ok(Some(written))) => bytes = &bytes[written..],
+            Ok(Err(error)) => return Err(Fault::of_io(error)),
+            Err(_) if heard.load(Ordering::Relaxed) != before => {}
+            Err(_) => return Err(Fault::Silent),
         }
     }
-    timeout(patience, writer.flush()).await.map_err(|_| Fault::Silent)?.map_err(Fault::of_io)
 }

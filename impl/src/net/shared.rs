@@ -15,6 +15,7 @@ use super::greeting::Greeting;
 use super::identity::Identity;
 use super::limits::NetLimits;
 use super::peer::Peer;
+use super::room::Room;
 use super::seats::Seats;
 use super::snapshot::{Receiving, Shelf};
 use super::status::Heard;
@@ -39,10 +40,11 @@ pub(crate) struct Shared {
     pub(crate) limits: NetLimits,
     pub(crate) addresses: Addresses,
     pub(crate) register: Register,
+    /// The turn of whoever writes to it.
+    pub(crate) noting: Arc<Semaphore>,
     pub(crate) inbox: InboxSender<Packet>,
     pub(crate) letters: InboxSender<(NodeId, Payload)>,
-    /// Bytes of long frames that may be on their way in: see `FrameReader::within`.
-    pub(crate) arriving: Arc<Semaphore>,
+    pub(crate) room: Room,
     pub(crate) seats: Seats,
     pub(crate) shelf: Shelf,
     pub(crate) receiving: Receiving,

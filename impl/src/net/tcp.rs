@@ -19,6 +19,7 @@ use super::identity::{ClusterId, Identity, Incarnation, NoRandomness};
 use super::incoming;
 use super::limits::NetLimits;
 use super::peer::{self, Peer};
+use super::room::Room;
 use super::seats::Seats;
 use super::shared::{Shared, Visits};
 use super::snapshot::{Receiving, Shelf};
@@ -127,9 +128,10 @@ impl TcpTransport {
             limits,
             addresses,
             register,
+            noting: Arc::new(Semaphore::new(1)),
             inbox,
             letters: letters_in,
-            arriving: Arc::new(Semaphore::new(limits.inbox_bytes)),
+            room: Room::new(limits.inbox_bytes),
             seats: Seats::default(),
             shelf: Shelf::default(),
             receiving: Receiving::default(),

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use quorate::disk::{DiskOptions, Register};
-use quorate::net::{Fault, Objection, Security, TcpOptions};
+use quorate::disk::{DiskOptions, forget};
+use quorate::net::{Fault, NetLimits, Objection, Security, TcpOptions};
 use quorate::{DiskStorage, Storage};
 use quorate_spec::{Configuration, NodeId};
 use tempfile::TempDir;
 
-use crate::rig::{Authority, End, options};
+use crate::rig::{Authority, End, limits, options};
 use crate::strangers::{greeting, say, verdict};
 
 /// An end of a node that has a directory.
@@ -20,11 +20,15 @@ struct Housed {
 
 impl Housed {
     async fn start(id: u64, folder: &Path, security: Security) -> Housed {
+        Housed::within(limits(), id, folder, security).await
+    }
+
+    async fn within(limits: NetLimits, id: u64, folder: &Path, security: Security) -> Housed {
         let nobody = Configuration::default();
         let storage = DiskStorage::open(folder, DiskOptions::new(7, NodeId(id), nobody));
         let storage = storage.expect("nothing is wrong with it");
         let register = storage.register();
-        let end = End::start(TcpOptions { register, ..options(id, security) }).await;
+        let end = End::start(TcpOptions { register, limits, ..options(id, security) }).await;
         Housed { end, storage }
     }
 
@@ -154,20 +158,20 @@ async fn a_node_that_cannot_note_down_whom_it_meets_meets_nobody_new() {
     let fault = one.end.down(NodeId(3), |fault| matches!(fault, Fault::NotNoted(_))).await;
     assert!(fault.to_string().contains("register"), "{fault}");
     one.end.reaches(&mut two).await;
-    assert_eq!(one.storage.register().of(NodeId(3)), None);
 
     fs::remove_dir(&in_the_way).expect("it is empty");
     three.reaches(&mut one.end).await;
     one.end.reaches(&mut three).await;
-    assert_eq!(one.storage.register().of(NodeId(3)), Some(None));
     one.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_do_not_fill_the_register() {
-    let register = Register::default();
-    let mut one =
-        End::start(TcpOptions { register: register.clone(), ..options(1, Security::Open) }).await;
+    let mut one = End::open(1).await;
+    // Whose address is known does not count.
+    let mut three = End::open(3).await;
+    one.learn(&three);
+    one.reaches(&mut three).await;
     let mut answers = Vec::new();
     for id in 100..100 + 1024 {
         let hello = greeting("test-7f", (1, 1), (id, id), 1);
@@ -176,7 +180,6 @@ async fn strangers_do_not_fill_the_register() {
     assert!(answers.iter().all(|verdict| *verdict == Some(0)), "{answers:?}");
     let another = greeting("test-7f", (1, 1), (99, 1), 1);
     assert_eq!(verdict(&say(&one, &another).await), Some(10));
-    assert_eq!(register.of(NodeId(99)), None);
     // Whose address is known is no stranger.
     let two = End::open(2).await;
     two.learn(&one);
@@ -194,4 +197,70 @@ async fn an_id_that_was_met_comes_with_its_directory_or_not_at_all() {
         said.push(verdict(&say(&one, &[&with(directory)[..], &[7; 12]].concat()).await));
     }
     assert_eq!(said, [Some(0), Some(8), Some(8), Some(0)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_an_id_first_from_elsewhere_than_its_address_does_not_have_it() {
+    let (mut one, mut three) = (End::open(1).await, End::open(3).await);
+    one.transport.addresses().set(NodeId(3), "127.0.0.1:9");
+    let false_claim = greeting("test-7f", (1, 1), (3, 88), 1);
+    for _ in 0..3 {
+        assert_eq!(verdict(&say(&one, &false_claim).await), Some(11));
+    }
+    one.learn(&three);
+    three.learn(&one);
+    one.reaches(&mut three).await;
+    three.reaches(&mut one).await;
+    assert_eq!(verdict(&say(&one, &false_claim).await), Some(8));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_another_server_came_under_first_is_forgotten_by_the_operator() {
+    let (disk, disk_three) = (folder(), folder());
+    let one = Housed::start(1, disk.path(), Security::Open).await;
+    let false_claim = greeting("test-7f", (1, 1), (3, 88), 1);
+    let said = say(&one.end, &[&false_claim[..], &[7; 12]].concat()).await;
+    assert_eq!(verdict(&said), Some(0), "its address is not known");
+    let mut three = Housed::start(3, disk_three.path(), Security::Open).await;
+    one.end.learn(&three.end);
+    three.end.learn(&one.end);
+    are_strangers(&one.end, &three.end).await;
+    assert!(forget(disk.path(), NodeId(3)).is_err(), "the node runs");
+    one.stop().await;
+    assert!(forget(disk.path(), NodeId(3)).expect("nobody has it open"));
+    let mut one = Housed::start(1, disk.path(), Security::Open).await;
+    one.end.learn(&three.end);
+    three.end.learn(&one.end);
+    one.end.reaches(&mut three.end).await;
+    three.end.reaches(&mut one.end).await;
+    three.stop().await;
+    one.stop().await;
+}
+
+/// A file that nothing can be written to until somebody reads it, as on a disk that stands still.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_disk_stands_still_one_waits_for_it_and_the_others_are_told() {
+    let disk = folder();
+    let patience = std::time::Duration::from_secs(4);
+    let limits = NetLimits { handshake_patience: patience, ..limits() };
+    let one = Housed::within(limits, 1, disk.path(), Security::Open).await;
+    let pipe = disk.path().join("register.new");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it is there");
+    assert!(made.success());
+    let hello = [3, 4, 5].map(|id| greeting("test-7f", (1, 1), (id, 88), 1));
+    let [a, b, c] = &hello;
+    let said = tokio::join!(say(&one.end, a), say(&one.end, b), say(&one.end, c));
+    let mut verdicts = [&said.0, &said.1, &said.2].map(|said| verdict(said));
+    verdicts.sort();
+    assert_eq!(verdicts, [None, Some(9), Some(9)]);
+    let read = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || fs::read(pipe)
+    });
+    read.await.expect("it does not panic").expect("it is there");
+    fs::remove_file(&pipe).expect("it is there");
+    let said = say(&one.end, &[&hello[0][..], &[7; 12]].concat()).await;
+    assert_eq!(verdict(&said), Some(0));
+    one.stop().await;
 }

@@ -185,3 +185,34 @@ async fn an_empty_state_is_one_too() {
     one.transport.send(sent.clone());
     assert_eq!(next_state(&mut two).await, sent);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_of_strangers_are_few_and_leave_a_place_to_the_others() {
+    let slow = NetLimits { snapshot_rate: 64 << 10, ..limits() };
+    let (one, mut two) = (open(1, limits()).await, open(2, limits()).await);
+    one.learn(&two);
+    two.learn(&one);
+    one.reaches(&mut two).await;
+    let mut strangers = Vec::new();
+    for id in 3..7 {
+        let stranger = open(id, slow).await;
+        stranger.learn(&two);
+        stranger.reaches(&mut two).await;
+        let mut sent = install(2, 9, &state(32 << 20));
+        sent.envelope.from = NodeId(id);
+        stranger.transport.send(sent);
+        strangers.push(stranger);
+    }
+    let busy = Fault::Snapshot(SnapshotFault::Busy);
+    eventually("all but one are told that there is no place", || {
+        assert!(two.transport.status().receiving.len() <= 1);
+        let status = strangers.iter().map(|it| it.transport.status().peers[&TWO].snapshot.clone());
+        let told = status.flatten().filter(|it| it.interrupted.as_ref() == Some(&busy));
+        (told.count() == strangers.len() - 1).then_some(())
+    })
+    .await;
+    let sent = install(2, 20, &state(1 << 20));
+    one.transport.send(sent.clone());
+    assert_eq!(next_state(&mut two).await, sent);
+    assert!(two.transport.status().receiving.len() >= 1, "a stranger's is on its way");
+}

@@ -57,7 +57,11 @@ async fn opens_unchanged_or_is_refused(disk: &Copies, script: &Script, flipped: 
             let state = expected.states.get(&base.index).cloned();
             assert_eq!(found.as_ref(), Ok(&state), "{flipped}");
         }
-        Err(OpenError::Damaged { .. } | OpenError::NewerFormat { .. }) => {}
+        Err(
+            OpenError::Damaged { .. }
+            | OpenError::NewerFormat { .. }
+            | OpenError::OlderFormat { .. },
+        ) => {}
         Err(OpenError::OtherCluster { .. } | OpenError::OtherNode { .. }) => {
             panic!("a flip in {flipped} is taken for somebody else's directory")
         }

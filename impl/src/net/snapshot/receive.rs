@@ -1,10 +1,11 @@
 //! The follower's side of a transfer.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorate_spec::{Body, Envelope, Index, NodeId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
@@ -19,13 +20,28 @@ use crate::state::{Growing, StateBytes};
 use crate::traffic::Moved;
 use crate::transport::Packet;
 
-/// So many parts wait at most: the leader's, and that of the one before it.
-const PARTS: usize = 2;
+/// So many states are here at a time: the leader's, and that of the one before it. Those count that
+/// come, that are whole and wait for the node, and parts that wait for the next connection.
+const STATES: usize = 2;
+
+/// Nodes whose address is not known may be any number, and anyone: they leave a place to the others.
+const OF_STRANGERS: usize = STATES - 1;
 
 /// What has arrived of states that are not whole: it waits here for the next connection. A part may be
 /// as long as a state, so there are few, none is a stranger's, and none stays that nobody continues.
-#[derive(Default)]
-pub(crate) struct Shelf(Mutex<BTreeMap<NodeId, Part>>);
+pub(crate) struct Shelf {
+    parts: Mutex<BTreeMap<NodeId, Part>>,
+    places: Arc<Semaphore>,
+    of_strangers: Arc<Semaphore>,
+}
+
+/// A place for one state, until this is dropped.
+struct Place {
+    _place: OwnedSemaphorePermit,
+    _of_strangers: Option<OwnedSemaphorePermit>,
+    /// Whether what comes is kept when the connection breaks.
+    stays: bool,
+}
 
 struct Part {
     offer: Offer,
@@ -34,27 +50,41 @@ struct Part {
     since: Instant,
 }
 
+impl Default for Shelf {
+    fn default() -> Shelf {
+        let of = |places| Arc::new(Semaphore::new(places));
+        Shelf { parts: Mutex::default(), places: of(STATES), of_strangers: of(OF_STRANGERS) }
+    }
+}
+
 impl Shelf {
+    /// A place for a state of someone whose address is known, or is not; none where all are taken.
+    fn place(&self, is_known: bool) -> Result<Place, SnapshotFault> {
+        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned();
+        let of_strangers = (!is_known).then(|| take(&self.of_strangers)).transpose();
+        let _of_strangers = of_strangers.map_err(|_| SnapshotFault::Busy)?;
+        let _place = take(&self.places).map_err(|_| SnapshotFault::Busy)?;
+        Ok(Place { _place, _of_strangers, stays: is_known })
+    }
+
     /// What is there of the state, from this peer or from another one: nothing, where it is a new one.
-    /// What there was of another state goes.
-    /// It comes back to the shelf where the peer `stays`.
-    fn take(&self, from: NodeId, stays: bool, offer: Offer) -> Held<'_> {
+    /// What there was of another state goes. The place is that of the state until it is handed on.
+    fn take(&self, from: NodeId, place: Place, offer: Offer) -> Held<'_> {
         let mut parts = self.lock();
         let own = parts.remove(&from).filter(|part| part.offer == offer);
         let holder = parts.iter().find(|(_, part)| part.offer == offer).map(|(id, _)| *id);
         let part = own.or_else(|| holder.and_then(|id| parts.remove(&id)));
         let part = part.unwrap_or(Part { offer, bytes: Growing::default(), since: Instant::now() });
-        Held { shelf: self, from, stays, part: Some(part) }
+        trim(&mut parts, self.places.available_permits());
+        Held { shelf: self, from, part: Some(part), place: Some(place) }
     }
 
-    /// Puts a part here, in the place of those that wait longest.
-    fn put(&self, from: NodeId, part: Part) {
+    /// Puts a part here, which had this place.
+    fn put(&self, from: NodeId, part: Part, place: Place) {
         let mut parts = self.lock();
         parts.insert(from, part);
-        while parts.len() > PARTS {
-            let oldest = parts.iter().min_by_key(|(_, part)| part.since).map(|(id, _)| *id);
-            oldest.map(|id| parts.remove(&id));
-        }
+        drop(place);
+        trim(&mut parts, self.places.available_permits());
     }
 
     /// Lets go of what has waited for so long.
@@ -68,7 +98,15 @@ impl Shelf {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Part>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves so many parts: those that wait longest go.
+fn trim(parts: &mut BTreeMap<NodeId, Part>, most: usize) {
+    while parts.len() > most {
+        let oldest = parts.iter().min_by_key(|(_, part)| part.since).map(|(id, _)| *id);
+        oldest.map(|id| parts.remove(&id));
     }
 }
 
@@ -76,8 +114,8 @@ impl Shelf {
 struct Held<'a> {
     shelf: &'a Shelf,
     from: NodeId,
-    stays: bool,
     part: Option<Part>,
+    place: Option<Place>,
 }
 
 impl Held<'_> {
@@ -98,12 +136,14 @@ impl Held<'_> {
         Ok(bytes.len())
     }
 
-    /// The whole state. Where it is not what was offered, it is gone.
-    async fn complete(mut self) -> Result<StateBytes, SnapshotFault> {
+    /// The whole state, and its place. Where it is not what was offered, it is gone.
+    async fn complete(mut self) -> Result<(StateBytes, Option<Place>), SnapshotFault> {
         let Part { offer, bytes, .. } = self.part.take().ok_or(SnapshotFault::OutOfOrder)?;
+        let place = self.place.take();
+        // Whoever waits for this may go meanwhile: the place is taken until the bytes are gone.
         let checked = tokio::task::spawn_blocking(move || {
             let state = bytes.finish();
-            (sha256(&state) == offer.sha256).then_some(state)
+            (sha256(&state) == offer.sha256).then_some((state, place))
         });
         checked.await.ok().flatten().ok_or(SnapshotFault::Checksum)
     }
@@ -111,8 +151,9 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if let Some(part) = self.part.take().filter(|part| self.stays && part.bytes.len() > 0) {
-            self.shelf.put(self.from, Part { since: Instant::now(), ..part });
+        let (Some(part), Some(place)) = (self.part.take(), self.place.take()) else { return };
+        if place.stays && part.bytes.len() > 0 {
+            self.shelf.put(self.from, Part { since: Instant::now(), ..part }, place);
         }
     }
 }
@@ -163,7 +204,8 @@ async fn take(
     from: NodeId,
     offer: Offer,
 ) -> Result<(), Fault> {
-    let mut held = shared.shelf.take(from, shared.addresses.knows(from), offer);
+    let place = shared.shelf.place(shared.addresses.knows(from))?;
+    let mut held = shared.shelf.take(from, place, offer);
     let has = held.length();
     let shown = shared.receiving.begin(from, Moved { bytes: has, of: offer.length });
     info!(has, "a snapshot comes");
@@ -182,11 +224,12 @@ async fn take(
         }
     };
     check(shared, &envelope, from, offer)?;
-    let state = held.complete().await?;
+    let (state, place) = held.complete().await?;
     shared.shelf.forget(offer.last.index);
     let packet = Packet { envelope, records: Vec::new(), state: Some(state) };
     // Where it fails the node has stopped.
     shared.inbox.send(packet).await.map_err(|_| Fault::Closed)?;
+    drop(place);
     info!("the snapshot is whole");
     answer(shared, frames, Kind::Done, |_| Ok(())).await
 }
@@ -268,26 +311,33 @@ mod tests {
         [&offset.to_le_bytes(), bytes].concat()
     }
 
+    /// What this node has of the state from a peer whose address is known, which goes on with it.
+    fn take(shelf: &Shelf, from: u64, offer: Offer) -> Held<'_> {
+        let place = shelf.place(true).expect("there is one");
+        shelf.take(NodeId(from), place, offer)
+    }
+
     #[tokio::test]
     async fn what_has_arrived_waits_for_the_next_connection_even_of_another_leader() {
         let (shelf, of) = (Shelf::default(), offer(5, b"abcdef"));
-        let mut held = shelf.take(NodeId(1), true, of);
+        let mut held = take(&shelf, 1, of);
         assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
         drop(held);
-        let held = shelf.take(NodeId(1), true, of);
+        let held = take(&shelf, 1, of);
         assert_eq!(held.length(), 3);
         drop(held);
-        let mut held = shelf.take(NodeId(2), true, of);
+        let mut held = take(&shelf, 2, of);
         assert_eq!(held.length(), 3, "the same state of another leader");
         assert_eq!(held.append(&chunk(3, b"def")), Ok(3));
-        assert_eq!(held.complete().await, Ok(b"abcdef".as_slice().into()));
+        let whole = held.complete().await.map(|(state, _)| state);
+        assert_eq!(whole, Ok(b"abcdef".as_slice().into()));
         assert!(shelf.lock().is_empty());
     }
 
     #[test]
     fn a_chunk_follows_what_is_there_and_stays_inside() {
         let shelf = Shelf::default();
-        let mut held = shelf.take(NodeId(1), true, offer(5, b"abcdef"));
+        let mut held = take(&shelf, 1, offer(5, b"abcdef"));
         assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
         for wrong in [chunk(0, b"abc"), chunk(4, b"e"), chunk(3, b"defg"), chunk(3, b""), vec![3]] {
             assert_eq!(held.append(&wrong), Err(SnapshotFault::OutOfOrder));
@@ -298,17 +348,17 @@ mod tests {
     #[tokio::test]
     async fn bytes_that_are_not_those_of_the_offer_are_thrown_away() {
         let (shelf, of) = (Shelf::default(), offer(5, b"abcdef"));
-        let mut held = shelf.take(NodeId(1), true, of);
+        let mut held = take(&shelf, 1, of);
         assert_eq!(held.append(&chunk(0, b"abcdeX")), Ok(6));
-        assert_eq!(held.complete().await, Err(SnapshotFault::Checksum));
-        assert_eq!(shelf.take(NodeId(1), true, of).length(), 0);
+        assert_eq!(held.complete().await.map(drop), Err(SnapshotFault::Checksum));
+        assert_eq!(take(&shelf, 1, of).length(), 0);
     }
 
     #[test]
     fn another_state_takes_the_place_of_a_part_and_a_whole_one_that_of_earlier_ones() {
         let shelf = Shelf::default();
         let part = |from, index| {
-            let mut held = shelf.take(NodeId(from), true, offer(index, b"abcdef"));
+            let mut held = take(&shelf, from, offer(index, b"abcdef"));
             held.append(&chunk(held.length(), b"a")).map(|_| held.length())
         };
         assert_eq!(part(1, 5), Ok(1));
@@ -325,8 +375,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn few_parts_wait_and_none_of_strangers_or_for_ever() {
         let (shelf, second) = (Shelf::default(), Duration::from_secs(1));
-        let part = |from, stays| {
-            let mut held = shelf.take(NodeId(from), stays, offer(from, b"abcdef"));
+        let part = |from, is_known| {
+            let place = shelf.place(is_known).expect("there is one");
+            let mut held = shelf.take(NodeId(from), place, offer(from, b"abcdef"));
             assert_eq!(held.append(&chunk(0, b"a")), Ok(1));
         };
         part(9, false);
@@ -338,5 +389,28 @@ mod tests {
         assert_eq!(left_by(&shelf), [1, 2], "the oldest has gone");
         shelf.expire(2 * second);
         assert_eq!(left_by(&shelf), [2], "nobody continued the other one");
+    }
+
+    #[tokio::test]
+    async fn states_that_come_wait_or_are_whole_are_few_together_and_strangers_leave_a_place() {
+        let (shelf, of) = (Shelf::default(), offer(5, b"abc"));
+        let stranger = shelf.place(false).expect("there is one");
+        let mut stranger = shelf.take(NodeId(9), stranger, offer(9, b"abcdef"));
+        assert_eq!(stranger.append(&chunk(0, b"abc")), Ok(3));
+        assert_eq!(shelf.place(false).err(), Some(SnapshotFault::Busy), "that is for the others");
+        let mut held = take(&shelf, 1, of);
+        assert_eq!(shelf.place(true).err(), Some(SnapshotFault::Busy));
+        // A part that waits has a place of its own.
+        assert_eq!(held.append(&chunk(0, b"a")), Ok(1));
+        drop(held);
+        assert_eq!(left_by(&shelf), [1]);
+        let mut held = take(&shelf, 2, offer(6, b"abc"));
+        assert!(left_by(&shelf).is_empty(), "or has none, where another state comes");
+        assert_eq!(held.append(&chunk(0, b"abc")), Ok(3));
+        // Who is whole has its place until it is handed on.
+        let whole = held.complete().await;
+        assert_eq!(shelf.place(true).err(), Some(SnapshotFault::Busy));
+        drop(whole);
+        assert!(shelf.place(true).is_ok());
     }
 }
