@@ -103,6 +103,6 @@ impl NetLimits {
     /// transfer goes on.
     pub(crate) fn chunk_at_rate(&self) -> usize {
         let eighth = usize::try_from(self.snapshot_rate / 8).unwrap_or(usize::MAX);
-        self.chunk.min(eighth).min(self.max_frame / 2).min(KEPT / 2).max(1)
+        self.chunk.min(eighth).min(self.max_frame / 2).clamp(1, KEPT / 2)
     }
 }

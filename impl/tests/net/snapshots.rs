@@ -214,5 +214,5 @@ async fn states_of_strangers_are_few_and_leave_a_place_to_the_others() {
     let sent = install(2, 20, &state(1 << 20));
     one.transport.send(sent.clone());
     assert_eq!(next_state(&mut two).await, sent);
-    assert!(two.transport.status().receiving.len() >= 1, "a stranger's is on its way");
+    assert!(!two.transport.status().receiving.is_empty(), "a stranger's is on its way");
 }
