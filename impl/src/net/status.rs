@@ -29,7 +29,8 @@ pub struct TransportStatus {
     pub inbox_bytes: usize,
     /// The snapshots that come, by whom they come from.
     pub receiving: BTreeMap<NodeId, Moved>,
-    /// How many connections were turned away before anyone knew whose they were, or because of that.
+    /// How many connections were turned away before anyone knew whose they were, or because of that; but
+    /// for those of nodes that are only [not met yet](super::Objection::NotMet).
     pub turned_away: u64,
     /// The last of them, and why.
     pub last_turned_away: Option<(SocketAddr, Fault)>,
