@@ -88,10 +88,10 @@ async fn a_newer_format_is_refused_with_what_to_do() {
     let (disk, _) = written(&[]).await;
     let identity = disk.path().join("identity");
     let text = fs::read_to_string(&identity).expect("it is text");
-    fs::write(&identity, text.replace("format 1", "format 9")).expect("there is room");
+    fs::write(&identity, text.replace("format 2", "format 9")).expect("there is room");
     assert_eq!(
         refusal(&disk, options()),
-        "DIR has format 9, and this program knows 1: start the newer program again"
+        "DIR has format 9, and this program knows 2: start the newer program again"
     );
 }
 
