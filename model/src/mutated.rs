@@ -275,7 +275,7 @@ pub(crate) fn enter_joint(_: Mutation, _: &Configuration, to: &Target) -> Config
 }
 
 pub(crate) fn leave_joint(_: Mutation, present: &Configuration) -> Configuration {
-    let outgoing = std::collections::BTreeSet::new();
+    let outgoing = quorate_spec::small::Set::new();
     Configuration { voters: present.outgoing.clone(), outgoing, ..present.clone() }
 }
 

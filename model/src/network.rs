@@ -196,7 +196,7 @@ fn bare(envelope: Interned<Envelope>) -> Interned<Envelope> {
         ),
         Body::InstallSnapshot { .. } => {
             let configuration = Configuration::default();
-            let snapshot = Snapshot { last: EntryId::ZERO, configuration };
+            let snapshot = Snapshot::new(EntryId::ZERO, configuration);
             (Term(0), Body::InstallSnapshot { snapshot })
         }
         Body::PreVoteReply { granted, .. } => {

@@ -1,9 +1,9 @@
 //! States and messages for people: sentences and a small table.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use quorate_spec::role::Pace;
+use quorate_spec::small::Set;
 use quorate_spec::{
     AppendOutcome, Body, Configuration, EntryId, Envelope, Index, Instant, Log, Node, NodeId, Role,
     Snapshot,
@@ -236,9 +236,8 @@ pub fn log(log: &Log) -> String {
 /// learner 3; `(0,1⇒1,2)` waits for the new voters to catch up.
 #[must_use]
 pub fn configuration(configuration: &Configuration) -> String {
-    let list =
-        |ids: &BTreeSet<NodeId>| ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",");
-    let half = |voters, learners: &BTreeSet<NodeId>| match learners.is_empty() {
+    let list = |ids: &Set<NodeId>| ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",");
+    let half = |voters, learners: &Set<NodeId>| match learners.is_empty() {
         true => list(voters),
         false => format!("{}+{}", list(voters), list(learners)),
     };

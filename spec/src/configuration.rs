@@ -1,9 +1,9 @@
 //! Cluster configurations and their quorums (thesis §4.3).
 
-use alloc::collections::BTreeSet;
 use core::fmt;
 
 use crate::refusal::Refusal;
+use crate::small::Set;
 use crate::types::NodeId;
 
 /// The members of a cluster: one set of voters, or two during joint consensus, and learners.
@@ -19,11 +19,11 @@ use crate::types::NodeId;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Configuration {
     /// The voters; of `C_new` in a joint configuration.
-    pub voters: BTreeSet<NodeId>,
+    pub voters: Set<NodeId>,
     /// The voters of `C_old` in a joint configuration, else empty.
-    pub outgoing: BTreeSet<NodeId>,
+    pub outgoing: Set<NodeId>,
     /// Servers that receive entries but never count (rule J12).
-    pub learners: BTreeSet<NodeId>,
+    pub learners: Set<NodeId>,
     /// Where a change is to lead that waits for its new voters to catch up (§4.2.1). They receive
     /// entries meanwhile, as learners do. A joint configuration has none: it is on its way.
     pub target: Option<Target>,
@@ -34,9 +34,9 @@ pub struct Configuration {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Target {
     /// The voters.
-    pub voters: BTreeSet<NodeId>,
+    pub voters: Set<NodeId>,
     /// The learners; no server is both.
-    pub learners: BTreeSet<NodeId>,
+    pub learners: Set<NodeId>,
 }
 
 impl Target {
@@ -44,7 +44,7 @@ impl Target {
     ///
     /// # Errors
     /// Why not, with what to ask for instead.
-    pub fn is_possible(&self, present: &BTreeSet<NodeId>) -> Result<(), Refusal> {
+    pub fn is_possible(&self, present: &Set<NodeId>) -> Result<(), Refusal> {
         let members = self.voters.len().saturating_add(self.learners.len());
         match (self.voters.first(), present.first()) {
             (None, Some(last)) if present.len() == 1 => return Err(Refusal::LastVoter(*last)),
@@ -96,6 +96,13 @@ impl Configuration {
         self.all_voters().chain(others.filter(|id| !self.is_voter(*id)))
     }
 
+    /// Whether this server receives entries.
+    #[must_use]
+    pub fn is_member(&self, id: NodeId) -> bool {
+        let coming = |to: &Target| to.voters.contains(&id) || to.learners.contains(&id);
+        self.is_voter(id) || self.learners.contains(&id) || self.target.as_ref().is_some_and(coming)
+    }
+
     /// `C_old,new`: this simple configuration on its way to the target, by separate majorities of
     /// both (§4.3).
     #[must_use]
@@ -107,7 +114,7 @@ impl Configuration {
     /// `C_new`: what follows this joint configuration (§4.3).
     #[must_use]
     pub fn leave(&self) -> Configuration {
-        Configuration { outgoing: BTreeSet::new(), target: None, ..self.clone() }
+        Configuration { outgoing: Set::new(), target: None, ..self.clone() }
     }
 
     /// The members that this simple configuration has, or those that it is to have.
@@ -121,9 +128,8 @@ impl Configuration {
     /// learner in `C_new`, and a joint configuration has no target.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        let possible = |voters: &BTreeSet<NodeId>, learners| {
-            !voters.is_empty() && voters.is_disjoint(learners)
-        };
+        let possible =
+            |voters: &Set<NodeId>, learners| !voters.is_empty() && voters.is_disjoint(learners);
         let target = self.target.as_ref();
         possible(&self.voters, &self.learners)
             && target.is_none_or(|to| !self.is_joint() && possible(&to.voters, &to.learners))
@@ -132,16 +138,15 @@ impl Configuration {
     /// Whether the servers that satisfy `has` are a quorum: a strict majority of each half.
     pub fn is_quorum(&self, has: impl Fn(NodeId) -> bool) -> bool {
         let majority_of =
-            |half: &BTreeSet<NodeId>| 2 * half.iter().filter(|id| has(**id)).count() > half.len();
+            |half: &Set<NodeId>| 2 * half.iter().filter(|id| has(**id)).count() > half.len();
         majority_of(&self.voters) && (!self.is_joint() || majority_of(&self.outgoing))
     }
 }
 
 impl fmt::Debug for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, set: &BTreeSet<NodeId>| {
-            f.debug_set().entries(set).finish()
-        };
+        let list =
+            |f: &mut fmt::Formatter<'_>, set: &Set<NodeId>| f.debug_set().entries(set).finish();
         if self.is_joint() {
             list(f, &self.outgoing)?;
             f.write_str("→")?;
@@ -178,5 +183,12 @@ pub fn reached_by_quorum<T: Ord + Copy>(
     value: impl Fn(NodeId) -> T,
     is_quorum: impl Fn(&dyn Fn(NodeId) -> bool) -> bool,
 ) -> Option<T> {
-    configuration.all_voters().map(&value).filter(|x| is_quorum(&|id| value(id) >= *x)).max()
+    let mut reached = None;
+    // In the usual case that all are level, one count is enough.
+    for x in configuration.voters.iter().chain(&configuration.outgoing).map(|id| value(*id)) {
+        if reached < Some(x) && is_quorum(&|id| value(id) >= x) {
+            reached = Some(x);
+        }
+    }
+    reached
 }

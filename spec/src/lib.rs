@@ -47,6 +47,7 @@ mod refusal;
 mod renumber;
 pub mod role;
 pub mod rules;
+pub mod small;
 mod symmetry;
 mod timers;
 pub mod transition;

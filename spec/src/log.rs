@@ -5,6 +5,7 @@
 //! list of entries. The size of this type grows with the number of terms and of configuration
 //! changes since the snapshot, not with the number of entries.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -112,11 +113,18 @@ impl Entries {
 pub struct Snapshot {
     /// The last entry that it covers, which was applied before it was taken.
     pub last: EntryId,
-    /// The configuration in force at that entry: the latest one at or before it (rule S1).
-    pub configuration: Configuration,
+    /// The configuration in force at that entry: the latest one at or before it (rule S1). Boxed,
+    /// as every message has the size of the largest one.
+    pub configuration: Box<Configuration>,
 }
 
 impl Snapshot {
+    /// What covers everything up to `last`, where that configuration is in force.
+    #[must_use]
+    pub fn new(last: EntryId, configuration: Configuration) -> Snapshot {
+        Snapshot { last, configuration: Box::new(configuration) }
+    }
+
     /// Whether a leader of `term` can have this snapshot. Messages come from outside; one that
     /// fails this is refused.
     #[must_use]
@@ -167,21 +175,22 @@ impl Log {
     #[must_use]
     pub fn from_snapshot(snapshot: Snapshot) -> Log {
         let Snapshot { last, configuration } = snapshot;
-        Log { base: last, base_configuration: configuration, entries: Entries::default() }
+        Log { base: last, base_configuration: *configuration, entries: Entries::default() }
     }
 
     /// What this log begins with: the last entry that is no longer in it, and the configuration in
     /// force there.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { last: self.base, configuration: self.base_configuration.clone() }
+        Snapshot { last: self.base, configuration: Box::new(self.base_configuration.clone()) }
     }
 
     /// What a snapshot up to `index` ends with; none where the log does not have that entry.
     #[must_use]
     pub fn snapshot_at(&self, index: Index) -> Option<Snapshot> {
         let last = EntryId { term: self.term_at(index)?, index };
-        Some(Snapshot { last, configuration: self.configuration_at(index)?.clone() })
+        let configuration = Box::new(self.configuration_at(index)?.clone());
+        Some(Snapshot { last, configuration })
     }
 
     /// The name of the last entry, or of the boundary where there is none.
@@ -363,7 +372,7 @@ impl Log {
     /// log does not have that entry after the boundary.
     pub fn compact(&mut self, index: Index) {
         let Some(Snapshot { last, configuration }) = self.snapshot_at(index) else { return };
-        (self.base, self.base_configuration) = (last, configuration);
+        (self.base, self.base_configuration) = (last, *configuration);
         self.entries = self.entries.after(index);
     }
 

@@ -1,11 +1,11 @@
 //! The roles of a server, and every way from one to another.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::message::Stamp;
+use crate::small::{Map, Set};
 use crate::types::{Index, Instant, NodeId, Token};
 
 /// What a server is at present, with what only that role knows.
@@ -30,16 +30,16 @@ pub struct Campaign {
     /// When the round began: the name of a round of pre-votes.
     pub round: Instant,
     /// Which other servers granted.
-    pub granted: BTreeSet<NodeId>,
+    pub granted: Set<NodeId>,
     /// When each server was asked last.
-    pub asked: BTreeMap<NodeId, Instant>,
+    pub asked: Map<NodeId, Instant>,
     /// Whether the leader has handed its leadership over to this server.
     pub handover: bool,
 }
 
 impl Campaign {
     pub(crate) fn new(round: Instant) -> Campaign {
-        Campaign { round, granted: BTreeSet::new(), asked: BTreeMap::new(), handover: false }
+        Campaign { round, granted: Set::new(), asked: Map::new(), handover: false }
     }
 }
 
@@ -48,7 +48,7 @@ impl Campaign {
 pub struct Leadership {
     /// One entry for each other member, and for who was one until the latest configuration is
     /// committed: it is to learn that it was removed.
-    pub peers: BTreeMap<NodeId, Progress>,
+    pub peers: Map<NodeId, Progress>,
     /// The number of the latest round in which reads are confirmed; 0 before the first.
     pub round: u64,
     /// The reads that wait for their round, in the order of their rounds.
@@ -62,7 +62,7 @@ pub struct Leadership {
 
 impl Leadership {
     /// What a leader knows that has just been elected.
-    pub(crate) fn new(peers: BTreeMap<NodeId, Progress>) -> Leadership {
+    pub(crate) fn new(peers: Map<NodeId, Progress>) -> Leadership {
         let (round, reads) = (0, Vec::new());
         Leadership { peers, round, reads, transfer: None, handed_over: false }
     }

@@ -2,8 +2,6 @@
 //! at an identity but to compare it. The model uses this to treat states alike that differ only
 //! in names.
 
-use alloc::collections::BTreeSet;
-
 use crate::configuration::{Configuration, Target};
 use crate::durable::{Durable, SnapshotWrite, Write};
 use crate::gate::Gate;
@@ -12,6 +10,7 @@ use crate::message::{Body, Envelope, Message};
 use crate::node::Node;
 use crate::property::history::History;
 use crate::role::{Campaign, Role};
+use crate::small::Set;
 use crate::types::NodeId;
 
 /// Something that mentions servers.
@@ -34,7 +33,7 @@ impl<T: Rename> Rename for Option<T> {
     }
 }
 
-impl Rename for BTreeSet<NodeId> {
+impl Rename for Set<NodeId> {
     fn rename(&mut self, to: &dyn Fn(NodeId) -> NodeId) {
         *self = self.iter().map(|id| to(*id)).collect();
     }

@@ -1,8 +1,6 @@
 //! Laws of the data: each type against a deliberately dumb alternative.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::BTreeSet;
-
 use crate::common::dice::{Dice, check};
 use crate::common::{
     accepted, conflict, entries, entry, heartbeat, install, pre_vote, pre_vote_reply, read_index,
@@ -12,6 +10,7 @@ use quickcheck::{Arbitrary, Gen};
 use quorate_spec::configuration::reached_by_quorum;
 use quorate_spec::log::Run;
 use quorate_spec::property::cluster::quorums_intersect;
+use quorate_spec::small::Set;
 use quorate_spec::{
     Body, Configuration, Entries, EntryId, Gate, Index, Kind, NodeId, Sound, Target, Term, WriteId,
 };
@@ -92,9 +91,9 @@ impl Arbitrary for Members {
     fn arbitrary(g: &mut Gen) -> Members {
         let mut dice = Dice::of(g);
         let mut some = |odds| (1..=7).filter(|_| dice.one_in(odds)).map(NodeId).collect();
-        let (voters, learners, mut outgoing): (_, _, BTreeSet<_>) = (some(2), some(3), some(2));
+        let (voters, learners, mut outgoing): (_, _, Set<_>) = (some(2), some(3), some(2));
         if dice.one_in(2) {
-            outgoing.clear();
+            outgoing = Set::new();
         }
         let mut target = None;
         if outgoing.is_empty() && dice.one_in(2) {
@@ -146,7 +145,7 @@ fn members_are_the_voters_of_both_halves_the_learners_and_who_is_to_become_one()
 
 /// Voters of the past and of the future, out of six servers.
 #[derive(Clone, Debug)]
-struct Change(BTreeSet<NodeId>, BTreeSet<NodeId>, BTreeSet<NodeId>);
+struct Change(Set<NodeId>, Set<NodeId>, Set<NodeId>);
 
 impl Arbitrary for Change {
     fn arbitrary(g: &mut Gen) -> Change {
@@ -164,8 +163,8 @@ impl Arbitrary for Change {
 /// voters. Those before and after a change need not, and here is one of each kind.
 #[test]
 fn quorums_intersect_all_through_a_change_and_need_not_without_the_joint_configuration() {
-    let simple = |voters: &BTreeSet<NodeId>| Configuration::of(voters.iter().copied());
-    let joint = |old: &BTreeSet<NodeId>, new: &BTreeSet<NodeId>| {
+    let simple = |voters: &Set<NodeId>| Configuration::of(voters.iter().copied());
+    let joint = |old: &Set<NodeId>, new: &Set<NodeId>| {
         let target = Target { voters: new.clone(), ..Target::default() };
         simple(old).enter_joint(&target)
     };
@@ -196,7 +195,7 @@ fn quorums_intersect_all_through_a_change_and_need_not_without_the_joint_configu
 fn what_a_quorum_has_reached_is_found_by_sorting() {
     fn law(Members(configuration, values): Members) {
         let value = |id: NodeId| values[id.0 as usize];
-        let of_half = |half: &BTreeSet<NodeId>| {
+        let of_half = |half: &Set<NodeId>| {
             let mut sorted: Vec<u64> = half.iter().map(|id| value(*id)).collect();
             sorted.sort_unstable_by(|a, b| b.cmp(a));
             sorted.get(half.len() / 2).copied()

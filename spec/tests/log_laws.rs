@@ -79,7 +79,7 @@ impl List {
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot { last: self.id(self.base), configuration: self.configuration_at(self.base) }
+        Snapshot::new(self.id(self.base), self.configuration_at(self.base))
     }
 
     /// The latest known entry at or before `id.index` of a term up to `id.term`.
@@ -171,10 +171,8 @@ fn a_snapshot_is_what_the_list_has_at_its_index() {
         let (log, list) = changed(changes);
         for index in 0..list.all.len() + 2 {
             let known = (list.base..=list.last()).contains(&index);
-            let expected = known.then(|| Snapshot {
-                last: list.id(index),
-                configuration: list.configuration_at(index),
-            });
+            let expected =
+                known.then(|| Snapshot::new(list.id(index), list.configuration_at(index)));
             assert_eq!(log.snapshot_at(Index(index as u64)), expected, "{index} of {log:?}");
         }
     }

@@ -21,6 +21,7 @@ mod reads;
 mod reads_elsewhere;
 mod renumber;
 mod replication;
+mod small_laws;
 mod snapshots;
 mod step_laws;
 mod transfer;

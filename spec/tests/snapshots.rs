@@ -57,7 +57,7 @@ fn base(server: &Server) -> EntryId {
 }
 
 fn snapshot(last: EntryId) -> Snapshot {
-    Snapshot { last, configuration: three() }
+    Snapshot::new(last, three())
 }
 
 fn sent_snapshot(server: &mut Server, peer: u64) -> Option<Snapshot> {
@@ -109,7 +109,7 @@ fn a_snapshot_carries_the_configuration_in_force_at_its_last_entry() {
     server.receive(2, 1, body);
     for (index, expected) in [(1, three()), (2, both.clone()), (3, both), (4, voters(&[1, 2, 4]))] {
         server.step(taken(index));
-        assert_eq!(server.node.log().snapshot().configuration, expected);
+        assert_eq!(server.node.log().snapshot().configuration, Box::new(expected));
         assert_eq!(server.node.log().configuration(), &voters(&[1, 2, 4]), "in force: the latest");
     }
 }

@@ -2,9 +2,9 @@
 //! checksum of all that. The checksum is seeded with the incarnation of the directory, so a value
 //! that another directory wrote is none of ours.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use quorate_spec::small::Set;
 use quorate_spec::{Configuration, EntryId, HardState, Index, NodeId, Snapshot, Target, Term};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -136,7 +136,7 @@ impl Codec {
         let head = Head {
             group,
             hard_state: HardState { current_term, voted_for },
-            base: Snapshot { last, configuration },
+            base: Snapshot::new(last, configuration),
             last: body.id()?,
         };
         body.end()?;
@@ -202,7 +202,7 @@ fn put_option<T>(bytes: &mut Vec<u8>, value: Option<T>, fill: impl FnOnce(&mut V
     }
 }
 
-fn put_servers(bytes: &mut Vec<u8>, servers: &BTreeSet<NodeId>) {
+fn put_servers(bytes: &mut Vec<u8>, servers: &Set<NodeId>) {
     put(bytes, servers.len() as u64);
     servers.iter().for_each(|id| put(bytes, id.0));
 }
@@ -250,9 +250,9 @@ impl Body<'_> {
     }
 
     /// Servers, in order and each once: the only way in which they are written.
-    fn servers(&mut self) -> Result<BTreeSet<NodeId>, Damage> {
+    fn servers(&mut self) -> Result<Set<NodeId>, Damage> {
         let count = self.number()?;
-        let mut servers = BTreeSet::new();
+        let mut servers = Set::new();
         for _ in 0..count {
             let id = NodeId(self.number()?);
             if servers.last().is_some_and(|before| *before >= id) {
@@ -284,8 +284,8 @@ mod tests {
 
     const CODEC: Codec = Codec { seed: 7 };
 
-    fn servers(g: &mut Gen) -> BTreeSet<NodeId> {
-        BTreeSet::<u64>::arbitrary(g).into_iter().map(NodeId).collect()
+    fn servers(g: &mut Gen) -> Set<NodeId> {
+        Vec::<u64>::arbitrary(g).into_iter().map(NodeId).collect()
     }
 
     fn id(g: &mut Gen) -> EntryId {
@@ -314,7 +314,7 @@ mod tests {
         fn arbitrary(g: &mut Gen) -> Head {
             let voted_for = Option::<u64>::arbitrary(g).map(NodeId);
             let current_term = Term(u64::arbitrary(g));
-            let base = Snapshot { last: id(g), configuration: configuration(g) };
+            let base = Snapshot::new(id(g), configuration(g));
             let hard_state = HardState { current_term, voted_for };
             Head { group: u64::arbitrary(g), hard_state, base, last: id(g) }
         }

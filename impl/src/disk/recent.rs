@@ -137,7 +137,7 @@ mod tests {
         append(&mut recent, 2, 3, 1, 0);
         assert_eq!(held(&recent), [(1, 1), (1, 2), (1, 3), (2, 4)]);
         let last = EntryId { term: Term(1), index: Index(2) };
-        let snapshot = Snapshot { last, configuration: Configuration::default() };
+        let snapshot = Snapshot::new(last, Configuration::default());
         let write = |snapshot| Write { snapshot: Some(snapshot), ..Write::default() };
         let compact = write(SnapshotWrite::Compact(snapshot.clone()));
         recent.write(&Persist { id: WriteId(3), write: compact }, &[], WriteId(0));

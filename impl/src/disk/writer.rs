@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn install(last: EntryId) -> Write {
-        let snapshot = Snapshot { last, configuration: Configuration::default() };
+        let snapshot = Snapshot::new(last, Configuration::default());
         Write { snapshot: Some(SnapshotWrite::Install(snapshot)), ..Write::default() }
     }
 

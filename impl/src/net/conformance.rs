@@ -384,7 +384,7 @@ fn plain(from: NodeId, to: NodeId, number: u64) -> Packet {
 
 fn with_state(from: NodeId, to: NodeId, number: u64, state: &StateBytes) -> Packet {
     let last = EntryId { term: Term(3), index: Index(9) };
-    let snapshot = Snapshot { last, configuration: Configuration::of([from, to]) };
+    let snapshot = Snapshot::new(last, Configuration::of([from, to]));
     let body = Body::InstallSnapshot { snapshot };
     let envelope = envelope(from, to, number, body);
     Packet { envelope, records: Vec::new(), state: Some(state.clone()) }

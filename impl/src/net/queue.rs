@@ -12,7 +12,6 @@ use crate::transport::Packet;
 
 /// What goes to a peer on the connection for packets.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are packets: a box for each costs more")]
 pub(crate) enum Parcel {
     /// A packet of the protocol.
     Packet(Packet),

@@ -161,7 +161,7 @@ async fn a_node_that_gets_a_snapshot_acknowledges_it_when_it_is_durable() {
 async fn a_crash_finds_the_state_that_fits_the_log() {
     let disk = MemoryDisk::new(Configuration::of([ME]));
     let state = |index| quorate::MachineState { last: id(1, index), bytes: [index as u8].into() };
-    let snapshot = |index| Snapshot { last: id(1, index), configuration: Configuration::of([ME]) };
+    let snapshot = |index| Snapshot::new(id(1, index), Configuration::of([ME]));
     let install = |number, index| {
         let snapshot = Some(SnapshotWrite::Install(snapshot(index)));
         Persist { id: WriteId(number), write: Write { snapshot, ..Write::default() } }

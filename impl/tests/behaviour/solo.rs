@@ -311,7 +311,7 @@ impl Solo {
     /// Gives the node a snapshot that covers everything up to `last`, of a machine in this state.
     pub(crate) async fn install(&self, from: NodeId, term: u64, last: EntryId, state: &[u8]) {
         let configuration = Configuration::of((1..=3).map(NodeId));
-        let body = Body::InstallSnapshot { snapshot: Snapshot { last, configuration } };
+        let body = Body::InstallSnapshot { snapshot: Snapshot::new(last, configuration) };
         let state = [&no_sessions(), state].concat();
         self.deliver(from, term, body, Vec::new(), Some(state.into())).await;
     }

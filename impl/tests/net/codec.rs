@@ -120,7 +120,7 @@ impl Dice<'_> {
     fn packet(&mut self, prev: EntryId, entries: Entries) -> Packet {
         let (at, index, token) = (Instant(self.draw()), Index(self.draw()), Token(self.draw()));
         let (flag, last) = (self.draw().is_multiple_of(2), self.entry());
-        let snapshot = Snapshot { last, configuration: self.configuration() };
+        let snapshot = Snapshot::new(last, self.configuration());
         let conflict = AppendOutcome::Conflict { prev_index: index, hint: last };
         let bodies = [
             Body::PreVote { last, round: at },
@@ -237,7 +237,7 @@ fn what_no_honest_node_says_is_refused() {
     assert_eq!(packet(Term(u64::MAX), Body::TimeoutNow, vec![]), refused, "past every term");
     let past = AppendOutcome::Accepted { match_index: Index(u64::MAX) };
     assert_eq!(packet(term, Body::AppendEntriesReply(past), vec![]), refused, "past every log");
-    let snapshot = Snapshot { last: prev, configuration: Configuration::of([NodeId(1)]) };
+    let snapshot = Snapshot::new(prev, Configuration::of([NodeId(1)]));
     let install = Body::InstallSnapshot { snapshot };
     assert_eq!(packet(term, install, vec![]), refused, "a snapshot without its state");
 }

@@ -20,7 +20,7 @@ fn state(bytes: u32) -> StateBytes {
 
 fn install(term: u64, index: u64, state: &StateBytes) -> Packet {
     let last = EntryId { term: Term(1), index: Index(index) };
-    let snapshot = Snapshot { last, configuration: Configuration::of([ONE, TWO]) };
+    let snapshot = Snapshot::new(last, Configuration::of([ONE, TWO]));
     let message = Message::new(Term(term), Body::InstallSnapshot { snapshot });
     let envelope = Envelope { from: ONE, to: TWO, message };
     Packet { envelope, records: Vec::new(), state: Some(state.clone()) }

@@ -135,7 +135,7 @@ impl Endless {
 
     fn compact(&mut self, last: EntryId) {
         let configuration = crate::copies::configuration();
-        let snapshot = quorate_spec::Snapshot { last, configuration };
+        let snapshot = quorate_spec::Snapshot::new(last, configuration);
         self.base = last;
         let snapshot = Some(SnapshotWrite::Compact(snapshot));
         self.submit(Write { snapshot, ..Write::default() }, Vec::new());

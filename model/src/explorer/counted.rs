@@ -2,8 +2,9 @@
 //! after a step, and the messages that arrived in it. The rules are asked for one thing alone: up to
 //! where a leader counts itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use quorate_spec::small::Set;
 use quorate_spec::{Body, Configuration, EntryId, Envelope, Index, Node, NodeId, Rules, Term};
 
 use super::story::Event;
@@ -39,7 +40,7 @@ pub struct Commit {
     /// The last one.
     pub last: EntryId,
     /// Whose copies were counted.
-    pub holders: BTreeSet<NodeId>,
+    pub holders: Set<NodeId>,
     /// The configuration that the leader went by.
     pub configuration: Configuration,
 }
@@ -47,7 +48,7 @@ pub struct Commit {
 impl Election {
     /// Whose votes were counted.
     #[must_use]
-    pub fn voters(&self) -> BTreeSet<NodeId> {
+    pub fn voters(&self) -> Set<NodeId> {
         self.votes.keys().copied().collect()
     }
 }

@@ -1,11 +1,10 @@
 //! The quorum that should have prevented it: for a claim that has become false, who was counted, what
 //! a quorum of the configuration would have been, and where the two differ.
 
-use std::collections::BTreeSet;
-
 use quorate_spec::property::Claim;
 use quorate_spec::property::cluster::quorums_intersect;
 use quorate_spec::property::membership::may_lead;
+use quorate_spec::small::Set;
 use quorate_spec::{Configuration, EntryId, Index, Node, NodeId, Rules, Token};
 use serde::Serialize;
 
@@ -138,7 +137,7 @@ impl<R: Rules> Case<'_, R> {
             }
         }
         let [a, b] = both.map(Election::voters);
-        let shared: BTreeSet<NodeId> = a.intersection(&b).copied().collect();
+        let shared: Set<NodeId> = a.intersection(&b).copied().collect();
         let same = both[0].configuration == both[1].configuration;
         if shared.is_empty() {
             told.say(if same {
@@ -177,7 +176,7 @@ impl<R: Rules> Case<'_, R> {
             needs(configuration)
         ));
         told.mark(counted.iter().copied(), "counted");
-        let voters: BTreeSet<NodeId> = configuration.all_voters().collect();
+        let voters: Set<NodeId> = configuration.all_voters().collect();
         told.mark(voters.difference(&counted).copied(), "a voter, not counted");
         told.mark(counted.difference(&voters).copied(), "no voter");
         Some(())
@@ -194,12 +193,12 @@ impl<R: Rules> Case<'_, R> {
         let (a, b) = pairs.into_iter().find(apart)?;
         let ids: Vec<NodeId> = self.after.servers.iter().map(|it| it.node.id()).collect();
         let chosen = (0u32..1 << ids.len()).find_map(|subset| {
-            let split = |inside: bool| -> BTreeSet<NodeId> {
+            let split = |inside: bool| -> Set<NodeId> {
                 let is_in = |(i, _): &(usize, &NodeId)| (subset & (1 << i) != 0) == inside;
                 ids.iter().enumerate().filter(is_in).map(|(_, id)| *id).collect()
             };
             let (of_a, of_b) = (split(true), split(false));
-            let quorum = |configuration: &Configuration, set: &BTreeSet<NodeId>| {
+            let quorum = |configuration: &Configuration, set: &Set<NodeId>| {
                 rules.is_quorum(configuration, &|id| set.contains(&id))
             };
             let fits =
@@ -257,7 +256,7 @@ impl<R: Rules> Case<'_, R> {
         told.say(format!("n{}'s log lacks {}.", election.leader, shown(entry)));
         told.mark(election.voters(), &format!("voted for n{}", election.leader));
         told.mark(holders.iter().copied(), &format!("has {}", shown(entry)));
-        let shared = election.voters().intersection(&holders).copied().collect::<BTreeSet<_>>();
+        let shared = election.voters().intersection(&holders).copied().collect::<Set<_>>();
         if shared.is_empty() {
             told.say(format!(
                 "{} {} it, and nobody of them voted: a majority of the voters should hold whatever \
@@ -277,12 +276,12 @@ impl<R: Rules> Case<'_, R> {
         &self,
         told: &mut Told,
         election: &Election,
-        shared: &BTreeSet<NodeId>,
+        shared: &Set<NodeId>,
         entry: EntryId,
     ) {
         let last = |id: NodeId| self.before.server(id).node.log().last();
         let candidate = last(election.leader);
-        let ahead: BTreeSet<NodeId> =
+        let ahead: Set<NodeId> =
             shared.iter().copied().filter(|id| last(*id) > candidate).collect();
         if ahead.is_empty() {
             told.say(format!(
@@ -318,7 +317,7 @@ impl<R: Rules> Case<'_, R> {
         });
         let (first, other) = clash?;
         for entry in [first, other] {
-            let who: BTreeSet<NodeId> =
+            let who: Set<NodeId> =
                 ids.iter().copied().filter(|id| known(*id).contains(&entry)).collect();
             let who_says = if who.is_empty() { "nobody any more".to_owned() } else { list(&who) };
             told.say(format!(
@@ -344,7 +343,7 @@ impl<R: Rules> Case<'_, R> {
         let clash = self.after.history.committed.iter().find_map(|(index, (term, _))| {
             let entry = EntryId { term: *term, index: *index };
             let holders = self.holders(entry, on_disk);
-            let majority = |half: &BTreeSet<NodeId>| {
+            let majority = |half: &Set<NodeId>| {
                 2 * half.iter().filter(|id| holders.contains(id)).count() > half.len()
             };
             let held = |it: &Configuration| majority(&it.voters) || majority(&it.outgoing);
@@ -464,7 +463,7 @@ impl<R: Rules> Case<'_, R> {
     /// What any other claim compares.
     fn compared(&self, claim: Claim) -> Told {
         let mut told = Told::default();
-        let changed: BTreeSet<NodeId> = self
+        let changed: Set<NodeId> = self
             .before
             .servers
             .iter()
@@ -490,7 +489,7 @@ impl<R: Rules> Case<'_, R> {
         self.commits().find(|it| it.first <= index && index <= it.last.index)
     }
 
-    fn holders(&self, entry: EntryId, on_disk: bool) -> BTreeSet<NodeId> {
+    fn holders(&self, entry: EntryId, on_disk: bool) -> Set<NodeId> {
         let has = |server: &crate::server::Server| match on_disk {
             true => server.disk.reported.log.covers(entry),
             false => server.node.log().covers(entry),

@@ -1,7 +1,6 @@
 //! Who was counted, and how many would have been needed, in words.
 
-use std::collections::BTreeSet;
-
+use quorate_spec::small::Set;
 use quorate_spec::{Configuration, EntryId, NodeId, Term};
 
 use super::counted::{Commit, Election};
@@ -35,8 +34,8 @@ pub(super) fn committed(commit: &Commit) -> String {
 }
 
 /// How many of each half were counted, and how many are needed.
-fn tally(configuration: &Configuration, counted: &BTreeSet<NodeId>) -> String {
-    let half = |name: &str, voters: &BTreeSet<NodeId>| {
+fn tally(configuration: &Configuration, counted: &Set<NodeId>) -> String {
+    let half = |name: &str, voters: &Set<NodeId>| {
         let has = voters.iter().filter(|id| counted.contains(id)).count();
         let (all, need) = (voters.len(), voters.len() / 2 + 1);
         format!("{has} of {all} {name}, of which {need} are needed")
@@ -53,7 +52,7 @@ fn tally(configuration: &Configuration, counted: &BTreeSet<NodeId>) -> String {
 
 /// What a quorum of the configuration is.
 pub(super) fn needs(configuration: &Configuration) -> String {
-    let half = |voters: &BTreeSet<NodeId>| format!("{} of {}", voters.len() / 2 + 1, list(voters));
+    let half = |voters: &Set<NodeId>| format!("{} of {}", voters.len() / 2 + 1, list(voters));
     match configuration.is_joint() {
         false => half(&configuration.voters),
         true => format!("{}, and {}", half(&configuration.outgoing), half(&configuration.voters)),
@@ -75,7 +74,7 @@ pub(super) fn ticks(n: u64) -> String {
     if n == 1 { "1 tick".to_owned() } else { format!("{n} ticks") }
 }
 
-pub(super) fn list(ids: &BTreeSet<NodeId>) -> String {
+pub(super) fn list(ids: &Set<NodeId>) -> String {
     and(&ids.iter().map(|id| format!("n{id}")).collect::<Vec<_>>())
 }
 

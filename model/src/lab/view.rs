@@ -1,9 +1,8 @@
 //! A server as a page sees it.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
+use quorate_spec::small::Set;
 use quorate_spec::{Configuration, Instant, Node, NodeId, Protocol, Role, Rules};
 
 use super::host::{Down, Host};
@@ -135,7 +134,7 @@ fn log(node: &Node) -> Vec<(u64, u64)> {
 }
 
 fn members(configuration: &Configuration) -> Members {
-    let list = |ids: &BTreeSet<NodeId>| ids.iter().map(|id| id.0).collect();
+    let list = |ids: &Set<NodeId>| ids.iter().map(|id| id.0).collect();
     let Configuration { voters, outgoing, learners, .. } = configuration;
     Members { voters: list(voters), outgoing: list(outgoing), learners: list(learners) }
 }

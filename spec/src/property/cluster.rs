@@ -1,6 +1,5 @@
 //! What holds between servers in one state.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
@@ -11,6 +10,7 @@ use crate::property::history::History;
 use crate::property::membership::may_lead;
 use crate::role::{Role, RoleName};
 use crate::rules::Rules;
+use crate::small::Set;
 use crate::types::{EntryId, Index, NodeId, Term};
 
 /// Any two servers that could each win an election now have configurations whose quorums
@@ -85,7 +85,7 @@ pub fn snapshot_committed(history: &History, first: &Configuration, log: &Log) -
     let committed = history.committed.get(&last.index).is_some_and(|(term, _)| *term == last.term);
     let mut before = history.configurations.range(..=last.index);
     let in_force = before.next_back().map_or(first, |(_, configuration)| configuration);
-    last == EntryId::ZERO || (committed && configuration == *in_force)
+    last == EntryId::ZERO || (committed && *configuration == *in_force)
 }
 
 /// What a leader believes a follower has is on the follower's disk and equal, or the follower is
@@ -141,7 +141,7 @@ fn held_by_quorums<'a>(
     history.committed.iter().all(|(index, (term, _))| {
         let id = EntryId { term: *term, index: *index };
         let holders: Vec<NodeId> = nodes().filter(|node| has(node, id)).map(Node::id).collect();
-        let majority = |half: &BTreeSet<NodeId>| {
+        let majority = |half: &Set<NodeId>| {
             2 * half.iter().filter(|id| holders.contains(id)).count() > half.len()
         };
         configurations.iter().all(|c| majority(&c.voters) || majority(&c.outgoing))

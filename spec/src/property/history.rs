@@ -1,7 +1,7 @@
 //! What holds over the whole run, crashes included: a record of who led and what was created,
 //! which no server can see or lose.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
@@ -10,6 +10,7 @@ use crate::log::Log;
 use crate::node::Node;
 use crate::property::claim::{Claim, ClaimSet};
 use crate::refusal::Refusal;
+use crate::small::Set;
 use crate::types::{EntryId, Index, NodeId, Term, Token};
 
 /// Something that the history remembers.
@@ -112,7 +113,7 @@ pub fn events(before: &Node, after: &Node) -> Vec<Event> {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct History {
     /// Every server that ever led a term.
-    pub leaders: BTreeMap<Term, BTreeSet<NodeId>>,
+    pub leaders: BTreeMap<Term, Set<NodeId>>,
     /// The last index that was ever created in a term.
     pub created: BTreeMap<Term, Index>,
     /// What was committed: for each index the entry's term, and the term in which it was.

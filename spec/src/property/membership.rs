@@ -1,7 +1,7 @@
 //! What every step keeps while the members change (thesis §4.1 to §4.3), recounted by hand: nothing
 //! here asks the rules, or the functions that count quorums for them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::configuration::Configuration;
@@ -12,6 +12,7 @@ use crate::message::{AppendOutcome, Body};
 use crate::node::Node;
 use crate::property::step::voted;
 use crate::role::Role;
+use crate::small::Set;
 use crate::types::{EntryId, Index, NodeId};
 
 /// Whether the node is a voter by its log: of the latest configuration there, or of the one before
@@ -66,7 +67,7 @@ fn acknowledged(leader: &Node, input: &Input, from: NodeId) -> Index {
 
 /// Counts one by one.
 fn has_both_majorities(configuration: &Configuration, has: impl Fn(NodeId) -> bool) -> bool {
-    let majority = |half: &BTreeSet<NodeId>| {
+    let majority = |half: &Set<NodeId>| {
         let (mut with, mut without) = (0, 0);
         for id in half {
             if has(*id) {
@@ -135,7 +136,7 @@ pub fn config_follows_log(before: &Node, input: &Input, after: &Node) -> bool {
         && after.log().base() != before.log().base()
     {
         // It takes the place of all that was there.
-        expected = BTreeMap::from([(snapshot.last.index, &snapshot.configuration)]);
+        expected = BTreeMap::from([(snapshot.last.index, &*snapshot.configuration)]);
     }
     if after.is_leader() {
         let last = before.log().last().index;

@@ -1,8 +1,6 @@
 //! What every step of one server keeps, whatever the others do: statements about the node before
 //! and after, decided without the transition functions.
 
-use alloc::collections::BTreeSet;
-
 use crate::durable::Durable;
 use crate::effects::{Effects, Fatal, Input};
 use crate::log::Log;
@@ -17,6 +15,7 @@ use crate::property::membership::{
 use crate::property::reads::confirmation_sound;
 use crate::property::restart::restart_recovers;
 use crate::role::{Campaign, Role, RoleName, may_change};
+use crate::small::Set;
 use crate::types::{Index, Instant, NodeId};
 
 /// The claims that this step breaks.
@@ -236,7 +235,7 @@ pub fn leader_is_heard(
         let contact = leadership.peers.get(id).and_then(|peer| peer.last_contact);
         *id == after.id() || contact.is_some_and(lately)
     };
-    let majority = |half: &BTreeSet<NodeId>| {
+    let majority = |half: &Set<NodeId>| {
         half.is_empty() || 2 * half.iter().filter(|id| heard(id)).count() > half.len()
     };
     let configuration = before.log().configuration();

@@ -1,7 +1,5 @@
 //! Timeouts, campaigns, becoming leader, stepping down (thesis §3.4, §6.2).
 
-use alloc::collections::BTreeMap;
-
 use crate::configuration::Configuration;
 use crate::log::Entries;
 use crate::protocol::Step;
@@ -122,7 +120,7 @@ impl<R: Rules> Step<'_, R> {
         let leaving = superseded.into_iter().flat_map(Configuration::members);
         let members = self.configuration().members().chain(leaving);
         let others = members.filter(|id| *id != self.node.id);
-        Leadership::new(others.map(|id| (id, progress(id))).collect::<BTreeMap<_, _>>())
+        Leadership::new(others.map(|id| (id, progress(id))).collect())
     }
 
     /// A leader that no quorum has answered for an election timeout steps down, and so does one

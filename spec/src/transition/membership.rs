@@ -133,7 +133,9 @@ impl<R: Rules> Step<'_, R> {
         if let Role::Leader(leadership) = &mut self.node.role {
             for id in configuration.members().filter(|id| *id != me) {
                 let unknown = || Progress::unknown(next_index, None);
-                leadership.peers.entry(id).or_insert_with(unknown);
+                if leadership.peers.get(&id).is_none() {
+                    leadership.peers.insert(id, unknown());
+                }
             }
         }
         let term = self.node.current_term;
@@ -144,12 +146,11 @@ impl<R: Rules> Step<'_, R> {
     fn forget_removed(&mut self) {
         let (at, latest) = self.node.log.latest_configuration();
         let Role::Leader(leadership) = &mut self.node.role else { return };
-        let named = |id| latest.members().any(|member| member == id);
-        if leadership.peers.keys().all(|id| named(*id)) {
+        if leadership.peers.keys().all(|id| latest.is_member(*id)) {
             return;
         }
         if !self.protocol.rules.sends_to_removed(at, self.node.commit_index) {
-            leadership.peers.retain(|id, _| named(*id));
+            leadership.peers.retain(|id, _| latest.is_member(*id));
         }
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn stale() -> Body {
 
 /// An InstallSnapshot that covers everything up to `last`.
 pub(crate) fn install(last: EntryId, configuration: Configuration) -> Body {
-    Body::InstallSnapshot { snapshot: Snapshot { last, configuration } }
+    Body::InstallSnapshot { snapshot: Snapshot::new(last, configuration) }
 }
 
 /// A client asks for a read of this name.

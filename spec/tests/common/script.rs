@@ -262,7 +262,7 @@ fn some_install_snapshot(dice: &mut Dice, node: &Node) -> Body {
     let configuration = dice.pick(&[voters(&[1, 2, 3]), voters(&[1, 2, 4]), voters(&[])]);
     let mut last = some_entry(dice, node);
     last.index.0 = last.index.0.saturating_add(dice.below(3));
-    Body::InstallSnapshot { snapshot: Snapshot { last, configuration } }
+    Body::InstallSnapshot { snapshot: Snapshot::new(last, configuration) }
 }
 
 fn some_append_entries(dice: &mut Dice, node: &Node, term: Term) -> Body {

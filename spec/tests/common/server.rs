@@ -290,7 +290,7 @@ impl Server {
     }
 
     pub(crate) fn progress(&self, peer: u64) -> &Progress {
-        &self.leadership().peers[&n(peer)]
+        self.leadership().peers.get(&n(peer)).expect("a peer")
     }
 
     pub(crate) fn role(&self) -> RoleName {

@@ -17,7 +17,7 @@ use crate::{Case, committed, durable, follower, leap, log, where_it};
 /// A log of entries of these terms after a snapshot.
 fn log_after(base: (u64, u64), terms: &[u64]) -> Log {
     let (last, configuration) = (entry(base.0, base.1), voters(&[1, 2, 3]));
-    let mut log = Log::from_snapshot(Snapshot { last, configuration });
+    let mut log = Log::from_snapshot(Snapshot::new(last, configuration));
     log.append(&entries(base.0, terms));
     log
 }
@@ -162,6 +162,6 @@ pub(crate) fn written_differently() -> Case {
         marks(&installed.node, &disk)
     };
     let members = Configuration::of([n(1), n(2), n(3)]);
-    let snapshot = Snapshot { last: entry(2, 2), configuration: members };
+    let snapshot = Snapshot::new(entry(2, 2), members);
     Case { near: with(Log::from_snapshot(snapshot)), refuted: with(log(&[1, 1])) }
 }

@@ -298,7 +298,7 @@ mod tests {
 
     fn packet(state: &StateBytes) -> Packet {
         let last = EntryId { term: Term(1), index: Index(5) };
-        let snapshot = Snapshot { last, configuration: Configuration::default() };
+        let snapshot = Snapshot::new(last, Configuration::default());
         let body = Body::InstallSnapshot { snapshot };
         let message = Message { term: Term(1), stamp: Stamp::default(), body };
         let envelope = Envelope { from: NodeId(1), to: NodeId(2), message };

@@ -210,7 +210,7 @@ impl Script {
         let term = hard_state.current_term.next();
         let last = EntryId { term, index: Index(log.last().index.0 + ahead) };
         let configuration = Configuration::of([NodeId(1), NodeId(2)]);
-        let snapshot = Some(SnapshotWrite::Install(Snapshot { last, configuration }));
+        let snapshot = Some(SnapshotWrite::Install(Snapshot::new(last, configuration)));
         let write = Write { hard_state: self.hard_state(term), snapshot, ..Write::default() };
         let submit = self.write(write, Vec::new());
         vec![state(last), submit]
