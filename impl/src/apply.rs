@@ -9,7 +9,7 @@ use quorate_sync::Published;
 use tokio::sync::{mpsc, watch};
 
 use crate::fetches::{AtHand, Consumer, Fetches, Want};
-use crate::limits::Limits;
+use crate::limits::Most;
 use crate::machine::{Applied, StateMachine};
 use crate::metrics::Metrics;
 use crate::pending::{Answer, Pending};
@@ -51,26 +51,14 @@ pub(crate) struct Delivery {
     restore: Option<MachineState>,
     /// The next entry is on its way from the disk: room in the queue is of no use until it is there.
     waits: bool,
-    batch: BatchLimits,
-}
-
-/// How much a batch has at most; but one entry goes however long it is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BatchLimits {
-    pub(crate) entries: usize,
-    pub(crate) bytes: usize,
-}
-
-impl BatchLimits {
-    pub(crate) fn of(limits: &Limits) -> BatchLimits {
-        BatchLimits { entries: limits.entries_per_batch, bytes: limits.bytes_per_batch }
-    }
+    /// Of a batch; but one entry goes however long it is.
+    most: Most,
 }
 
 impl Delivery {
-    pub(crate) fn new(from: Index, queue: mpsc::Sender<Work>, batch: BatchLimits) -> Delivery {
+    pub(crate) fn new(from: Index, queue: mpsc::Sender<Work>, most: Most) -> Delivery {
         let (delivered, commit_index, restore) = (from, from, None);
-        Delivery { queue, delivered, commit_index, restore, waits: false, batch }
+        Delivery { queue, delivered, commit_index, restore, waits: false, most }
     }
 
     /// A state of the leader's machine has taken the place of everything up to its last entry, of
@@ -144,9 +132,9 @@ fn next_batch(
     at_hand: &AtHand<'_, impl Storage>,
     pending: &mut Pending,
 ) -> Result<(Vec<Committed>, Option<EntryId>), Missing> {
-    let BatchLimits { entries, bytes } = delivery.batch;
+    let Most { count, bytes } = delivery.most;
     let (mut batch, mut length, mut index) = (Vec::new(), 0_usize, delivery.delivered);
-    while index < delivery.commit_index && batch.len() < entries {
+    while index < delivery.commit_index && batch.len() < count {
         index = index.next();
         let term = log.term_at(index).ok_or(Missing(index))?;
         let id = EntryId { term, index };
@@ -329,6 +317,7 @@ mod tests {
     use quorate_spec::{Configuration, Durable, Entries, NodeId, Persist, Term, WriteId};
 
     use super::*;
+    use crate::limits::Limits;
     use crate::memory::MemoryDisk;
     use crate::record::Record;
 
@@ -349,7 +338,7 @@ mod tests {
         storage.submit(Persist { id: WriteId(1), write }, records);
 
         let (queue, mut batches) = mpsc::channel(8);
-        let limits = BatchLimits { entries: 3, bytes: 9 };
+        let limits = Most { count: 3, bytes: 9 };
         let mut delivery = Delivery::new(Index(0), queue, limits);
         delivery.commit(Index(lengths.len() as u64));
         let (mut fetches, mut pending) = (Fetches::new(&Limits::default()), Pending::default());

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use quorate_spec::{EntryId, Index, Node, NodeId};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 
-use crate::limits::Limits;
+use crate::limits::{Limits, Most};
 use crate::record::{MachineState, Record};
 use crate::storage::{Lookup, Storage, StorageError, Stretch};
 
@@ -34,16 +34,15 @@ pub(crate) enum Want {
 
 /// What was fetched, and what is on its way.
 pub(crate) struct Fetches {
-    most: (usize, usize),
-    tasks: JoinSet<Fetched>,
-    begun: u64,
+    most: Most,
+    tasks: JoinSet<Result<Outcome, StorageError>>,
     slots: BTreeMap<Consumer, Slot>,
 }
 
 /// What there is for somebody.
 #[derive(Debug)]
 enum Slot {
-    UnderWay { want: Want, number: u64, _task: Task },
+    UnderWay { want: Want, task: Task },
     Entries(VecDeque<Record>),
     State(MachineState),
 }
@@ -58,25 +57,19 @@ impl Drop for Task {
     }
 }
 
-/// A fetch that has ended.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    consumer: Consumer,
-    /// Which one it is: another one may have been begun since.
-    number: u64,
-    outcome: Result<Outcome, StorageError>,
-}
+/// A fetch that has ended, or panicked, by the name of its task: another one may have been begun since.
+pub(crate) type Fetched = Result<(task::Id, Result<Outcome, StorageError>), JoinError>;
 
+/// What has come.
 #[derive(Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     Entries(Vec<Record>),
     State(MachineState),
 }
 
 impl Fetches {
     pub(crate) fn new(limits: &Limits) -> Fetches {
-        let most = (limits.entries_per_fetch, limits.bytes_per_fetch);
-        Fetches { most, tasks: JoinSet::new(), begun: 0, slots: BTreeMap::new() }
+        Fetches { most: limits.most_fetched(), tasks: JoinSet::new(), slots: BTreeMap::new() }
     }
 
     /// What the consumer can have at once.
@@ -91,31 +84,23 @@ impl Fetches {
             return;
         }
         self.slots.remove(&consumer);
-        self.begun += 1;
-        let number = self.begun;
         let task = match want {
             Want::Entries(first) => {
-                let (entries, bytes) = self.most;
+                let Most { count: entries, bytes } = self.most;
                 let fetch = storage.fetch(Stretch { first, entries, bytes });
-                self.tasks.spawn(async move {
-                    let outcome = fetch.await.map(Outcome::Entries);
-                    Fetched { consumer, number, outcome }
-                })
+                self.tasks.spawn(async move { fetch.await.map(Outcome::Entries) })
             }
             Want::State(last) => {
                 let fetch = storage.fetch_state(last);
-                self.tasks.spawn(async move {
-                    let outcome = fetch.await.map(Outcome::State);
-                    Fetched { consumer, number, outcome }
-                })
+                self.tasks.spawn(async move { fetch.await.map(Outcome::State) })
             }
         };
-        self.slots.insert(consumer, Slot::UnderWay { want, number, _task: Task(task) });
+        self.slots.insert(consumer, Slot::UnderWay { want, task: Task(task) });
     }
 
     /// Waits for the next fetch that ends; none where none is under way. Cancelling this loses nothing.
-    pub(crate) async fn next(&mut self) -> Option<Result<Fetched, JoinError>> {
-        self.tasks.join_next().await
+    pub(crate) async fn next(&mut self) -> Option<Fetched> {
+        self.tasks.join_next_with_id().await
     }
 
     /// Takes in what was fetched. Gives whose it is, if it is still waited for.
@@ -124,46 +109,43 @@ impl Fetches {
     /// The storage says that it has what was asked for, and does not give it: the node has to stop.
     pub(crate) fn take_in(
         &mut self,
-        fetched: Result<Fetched, JoinError>,
+        fetched: Fetched,
         storage: &impl Storage,
     ) -> Result<Option<Consumer>, StorageError> {
-        let Fetched { consumer, number, outcome } = match fetched {
-            Ok(fetched) => fetched,
-            Err(error) if error.is_panic() => return Err(unreadable("what was asked for", PANIC)),
-            // It was given up.
-            Err(_) => return Ok(None),
+        let (ended, outcome) = match fetched {
+            Ok((ended, outcome)) => (ended, Some(outcome)),
+            Err(error) => (error.id(), None),
         };
-        let want = match self.slots.get(&consumer) {
-            Some(Slot::UnderWay { want, number: latest, .. }) if *latest == number => *want,
-            _ => return Ok(None),
-        };
+        let mut slots = self.slots.iter();
+        let waits = slots.find_map(|(consumer, slot)| match slot {
+            Slot::UnderWay { want, task } if task.0.id() == ended => Some((*consumer, *want)),
+            Slot::UnderWay { .. } | Slot::Entries(_) | Slot::State(_) => None,
+        });
+        // Else it was given up, and it is all the same what became of it.
+        let Some((consumer, want)) = waits else { return Ok(None) };
         self.slots.remove(&consumer);
         let why = match (want, outcome) {
-            (Want::Entries(first), Ok(Outcome::Entries(mut records)))
+            (Want::Entries(first), Some(Ok(Outcome::Entries(mut records))))
                 if records.first().is_some_and(|record| record.id == first) =>
             {
-                records.truncate(self.most.0);
+                records.truncate(self.most.count);
                 self.slots.insert(consumer, Slot::Entries(records.into()));
                 return Ok(Some(consumer));
             }
-            (Want::State(last), Ok(Outcome::State(state))) if state.last == last => {
+            (Want::State(last), Some(Ok(Outcome::State(state)))) if state.last == last => {
                 self.slots.insert(consumer, Slot::State(state));
                 return Ok(Some(consumer));
             }
-            (_, Ok(_)) => None,
-            (_, Err(why)) => Some(why),
+            (_, Some(Err(why))) => why,
+            (_, Some(Ok(_))) => want.failed(ANOTHER),
+            (_, None) => want.failed(PANIC),
         };
         // The log may have lost it meanwhile, and then nothing is wrong.
-        let (what, is_away) = match want {
-            Want::Entries(id) => (format!("entry {}", id.index), is_away(&storage.read(id))),
-            Want::State(last) => {
-                (format!("the state after entry {}", last.index), is_away(&storage.state(last)))
-            }
+        let is_away = match want {
+            Want::Entries(id) => is_away(&storage.read(id)),
+            Want::State(last) => is_away(&storage.state(last)),
         };
-        match is_away {
-            true => Err(why.unwrap_or_else(|| unreadable(&what, ANOTHER))),
-            false => Ok(Some(consumer)),
-        }
+        if is_away { Err(why) } else { Ok(Some(consumer)) }
     }
 
     /// The consumer has everything up to `index`.
@@ -228,6 +210,15 @@ impl Fetches {
     }
 }
 
+impl Want {
+    fn failed(self, reason: &str) -> StorageError {
+        match self {
+            Want::Entries(id) => StorageError::entry(id.index, reason),
+            Want::State(last) => StorageError::state(last.index, reason),
+        }
+    }
+}
+
 impl Slot {
     /// Lets go of the entries up to `index`; says whether there is anything after it.
     fn serves_after(&mut self, index: Index) -> bool {
@@ -282,10 +273,6 @@ fn is_away<T>(found: &Lookup<T>) -> bool {
     matches!(found, Lookup::Away)
 }
 
-fn unreadable(what: &str, reason: &str) -> StorageError {
-    StorageError::Unreadable { what: what.to_owned(), reason: reason.to_owned() }
-}
-
 const PANIC: &str = "whoever fetched it panicked";
 const ANOTHER: &str = "it was fetched, and something else came";
 
@@ -312,7 +299,7 @@ mod tests {
             Durable::genesis(quorate_spec::Configuration::default())
         }
 
-        fn recovered_state(&self) -> Option<MachineState> {
+        fn recovered_state(&mut self) -> Option<MachineState> {
             None
         }
 
@@ -405,7 +392,7 @@ mod tests {
         for first in [2, 2, 5, 5] {
             fetches.begin(PEER, Want::Entries(id(first)), &storage);
         }
-        assert_eq!((fetches.begun, fetches.slots.len()), (2, 1), "twice the same is once");
+        assert_eq!((fetches.tasks.len(), fetches.slots.len()), (2, 1), "twice the same is once");
         let mut heard = Vec::new();
         while let Some(ended) = fetches.next().await {
             heard.extend(fetches.take_in(ended, &storage).expect("nothing is wrong"));
@@ -428,11 +415,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_storage_has_and_does_not_give_stops_the_node_and_what_it_lost_does_not() {
-        let broken = unreadable("entry 4", "it is rotten");
+        let broken = StorageError::entry(Index(4), "it is rotten");
         let others: [(Result<Vec<Record>, StorageError>, StorageError); 3] = [
             (Err(broken.clone()), broken),
-            (Ok(vec![record(5)]), unreadable("entry 4", ANOTHER)),
-            (Ok(Vec::new()), unreadable("entry 4", ANOTHER)),
+            (Ok(vec![record(5)]), StorageError::entry(Index(4), ANOTHER)),
+            (Ok(Vec::new()), StorageError::entry(Index(4), ANOTHER)),
         ];
         for (comes, why) in others {
             for (log, said) in [(9, Err(why)), (3, Ok(Some(PEER)))] {

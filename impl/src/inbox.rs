@@ -34,8 +34,13 @@ impl Weighed for Packet {
 
 impl Weighed for Payload {
     fn bytes(&self) -> usize {
-        OVERHEAD + self.len()
+        weight(self)
     }
+}
+
+/// What bytes count for that are a payload, or will be.
+pub(crate) fn weight(bytes: &[u8]) -> usize {
+    OVERHEAD + bytes.len()
 }
 
 /// A letter, and who sent it.
@@ -142,12 +147,21 @@ impl<T: Weighed> InboxSender<T> {
     /// # Errors
     /// It is dropped, for the reason that is given.
     pub fn try_send(&self, thing: T) -> Result<(), NotTaken> {
-        let bytes = self.level.share(thing.bytes());
+        self.try_send_with(thing.bytes(), || thing)
+    }
+
+    /// The same for something of so many bytes that is not made yet.
+    pub(crate) fn try_send_with(
+        &self,
+        bytes: usize,
+        make: impl FnOnce() -> T,
+    ) -> Result<(), NotTaken> {
+        let bytes = self.level.share(bytes);
         let bytes = Arc::clone(&self.level.room).try_acquire_many_owned(bytes);
         let gone = self.level.room.is_closed();
         let bytes = bytes.map_err(|_| if gone { NotTaken::Gone } else { NotTaken::Full });
         let place = self.level.place(bytes?);
-        self.things.try_send(Placed { thing, place }).map_err(|error| match error {
+        self.things.try_send(Placed { thing: make(), place }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotTaken::Full,
             mpsc::error::TrySendError::Closed(_) => NotTaken::Gone,
         })

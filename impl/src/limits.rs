@@ -204,6 +204,30 @@ impl Limits {
     }
 }
 
+/// So many of something, and so many bytes in them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Limits {
+    /// Of a batch for the machine.
+    pub(crate) fn most_in_batch(&self) -> Most {
+        Most { count: self.entries_per_batch, bytes: self.bytes_per_batch }
+    }
+
+    /// Of what is fetched from the disk for one.
+    pub(crate) fn most_fetched(&self) -> Most {
+        Most { count: self.entries_per_fetch, bytes: self.bytes_per_fetch }
+    }
+
+    /// Of the messages that wait for a write.
+    pub(crate) fn most_held(&self) -> Most {
+        Most { count: self.held_messages, bytes: self.held_bytes }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use quorate_spec::{Configuration, Durable, EntryId, Index, Persist, WriteId};
 use tokio::sync::watch;
 
 use crate::record::{MachineState, Record};
-use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch};
+use crate::storage::{Lookup, NOT_THERE, Progress, Storage, StorageError, Stretch};
 
 /// The disk. Clones are the same disk.
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ impl Storage for MemoryStorage {
         self.recovered.clone()
     }
 
-    fn recovered_state(&self) -> Option<MachineState> {
+    fn recovered_state(&mut self) -> Option<MachineState> {
         self.contents.state(self.recovered.log.base())
     }
 
@@ -198,7 +198,7 @@ impl Storage for MemoryStorage {
         &self,
         last: EntryId,
     ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
-        future::ready(self.contents.state(last).ok_or_else(|| Contents::no_state(last)))
+        future::ready(self.contents.fetched_state(last))
     }
 
     async fn close(self) {
@@ -311,6 +311,11 @@ impl Contents {
         self.states.get(&last.index).filter(|state| state.last == last).cloned()
     }
 
+    /// The same for whoever was told that it is here.
+    pub(crate) fn fetched_state(&self, last: EntryId) -> Result<MachineState, StorageError> {
+        self.state(last).ok_or_else(|| StorageError::state(last.index, NOT_THERE))
+    }
+
     /// The record of this very entry.
     pub(crate) fn read(&self, id: EntryId) -> Option<Record> {
         self.records.get(&id.index).filter(|record| record.id == id).cloned()
@@ -320,16 +325,9 @@ impl Contents {
     pub(crate) fn stretch(&self, stretch: Stretch) -> Result<Vec<Record>, StorageError> {
         let first = stretch.first;
         if self.read(first).is_none() {
-            let (what, reason) = (format!("entry {}", first.index), "it is not there".to_owned());
-            return Err(StorageError::Unreadable { what, reason });
+            return Err(StorageError::entry(first.index, NOT_THERE));
         }
         Ok(stretch.of(self.records.range(first.index..).map(|(_, record)| record.clone())))
-    }
-
-    /// Why a state is not fetched that is not there.
-    pub(crate) fn no_state(last: EntryId) -> StorageError {
-        let what = format!("the state after entry {}", last.index);
-        StorageError::Unreadable { what, reason: "it is not there".to_owned() }
     }
 
     fn forget_states_before(&mut self, index: Index) {

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, info_span};
 
-use crate::apply::{Applier, BatchLimits, Delivery, Snapshots, Work};
+use crate::apply::{Applier, Delivery, Snapshots, Work};
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inputs};
@@ -134,7 +134,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
     let Options { id, params, seed, limits } = options;
     params.validate().map_err(StartError::Params)?;
     limits.validate().map_err(StartError::Limits)?;
-    let Parts { storage, transport, packets, mail, clock, machine } = parts;
+    let Parts { mut storage, transport, packets, mail, clock, machine } = parts;
     if params.lease.is_some() && !clock.counts_suspended_time() {
         return Err(StartError::ClockStops);
     }
@@ -149,7 +149,7 @@ pub(crate) fn start_in<S: Storage, M: StateMachine>(
         recovered.hard_state = HardState::default();
     }
     let node = protocol.start(id, recovered, moment);
-    let machine = restored(machine, limits.sessions, node.log().base(), &storage)?;
+    let machine = restored(machine, limits.sessions, node.log().base(), &mut storage)?;
     setting.starts(&node);
 
     let (ends, queues) = queues(&limits);
@@ -340,8 +340,8 @@ fn driver<S: Storage>(
         random,
         storage,
         fetches: Fetches::new(&limits),
-        outbox: Outbox::new(node.id(), transport, (limits.held_messages, limits.held_bytes)),
-        delivery: Delivery::new(node.commit_index(), batches, BatchLimits::of(&limits)),
+        outbox: Outbox::new(node.id(), transport, limits.most_held()),
+        delivery: Delivery::new(node.commit_index(), batches, limits.most_in_batch()),
         pending: Pending::default(),
         changes: Changes::default(),
         transfers: Transfers::default(),
@@ -367,7 +367,7 @@ fn restored<M: StateMachine>(
     machine: M,
     limits: SessionLimits,
     last: EntryId,
-    storage: &impl Storage,
+    storage: &mut impl Storage,
 ) -> Result<Sessions<M>, StartError> {
     let mut machine = Sessions::new(machine, limits);
     if last.index > Index::ZERO {

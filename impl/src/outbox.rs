@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
 use crate::fetches::{AtHand, Want};
-use crate::limits::Limits;
+use crate::limits::{Limits, Most};
 use crate::record::Record;
 use crate::state::StateBytes;
 use crate::storage::{Lookup, Storage};
@@ -78,7 +78,7 @@ pub(crate) struct Outbox {
     persisted: WriteId,
     /// Messages that may wait for writes, and bytes in them. Each heartbeat is answered with its own
     /// stamp, so a disk that stands still would have them pile up.
-    most_held: (usize, usize),
+    most: Most,
     transport: Arc<dyn Transport>,
     dropped: u64,
 }
@@ -106,13 +106,9 @@ impl PartialEq for Held {
 }
 
 impl Outbox {
-    pub(crate) fn new(
-        id: NodeId,
-        transport: Arc<dyn Transport>,
-        most_held: (usize, usize),
-    ) -> Outbox {
+    pub(crate) fn new(id: NodeId, transport: Arc<dyn Transport>, most: Most) -> Outbox {
         let (gate, persisted) = (Gate::default(), WriteId::NONE);
-        Outbox { id, gate, persisted, most_held, transport, dropped: 0 }
+        Outbox { id, gate, persisted, most, transport, dropped: 0 }
     }
 
     /// Sends the message, now or when its write is durable; or drops it, as a network would, where
@@ -133,10 +129,10 @@ impl Outbox {
     }
 
     fn has_room_for(&self, held: &Held) -> bool {
-        let ((messages, bytes), length) = (self.most_held, held.contents.len());
+        let (Most { count, bytes }, length) = (self.most, held.contents.len());
         let before = || self.gate.held().map(|(_, held)| held.contents.len()).sum::<usize>();
         let fits = |before: usize| before == 0 || before.saturating_add(length) <= bytes;
-        self.held() < messages && (length == 0 || fits(before()))
+        self.held() < count && (length == 0 || fits(before()))
     }
 
     /// Every write up to `id` is durable: sends what waited for them, unless the log has lost an entry of
@@ -250,8 +246,8 @@ mod tests {
         storage.submit(Persist { id: WriteId(id), write }, vec![first_entry(term)]);
     }
 
-    fn outbox(sent: &Arc<Sent>, most_held: (usize, usize)) -> Outbox {
-        Outbox::new(NodeId(1), Arc::clone(sent) as Arc<dyn Transport>, most_held)
+    fn outbox(sent: &Arc<Sent>, (count, bytes): (usize, usize)) -> Outbox {
+        Outbox::new(NodeId(1), Arc::clone(sent) as Arc<dyn Transport>, Most { count, bytes })
     }
 
     fn post(outbox: &mut Outbox, outgoing: Outgoing, storage: &MemoryStorage) {

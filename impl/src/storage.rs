@@ -20,8 +20,8 @@ pub trait Storage: Send + 'static {
     fn recovered(&self) -> Durable;
 
     /// The state of the machine that the recovered log begins with; none where it begins with none, or
-    /// the state is not there. Asked for before the node runs, so it may take as long as reading takes.
-    fn recovered_state(&self) -> Option<MachineState>;
+    /// the state is not there. It is asked for once, before anything is submitted.
+    fn recovered_state(&mut self) -> Option<MachineState>;
 
     /// The reports on the writes. They are cumulative, so a reader may skip some.
     fn progress(&self) -> watch::Receiver<Progress>;
@@ -186,3 +186,20 @@ pub enum StorageError {
     #[error("the writer is gone: is another node running on this storage?")]
     WriterGone,
 }
+
+impl StorageError {
+    /// The entry cannot be read.
+    pub(crate) fn entry(index: Index, reason: &str) -> StorageError {
+        let (what, reason) = (format!("entry {index}"), reason.to_owned());
+        StorageError::Unreadable { what, reason }
+    }
+
+    /// The state after this entry cannot be read.
+    pub(crate) fn state(index: Index, reason: &str) -> StorageError {
+        let (what, reason) = (format!("the state after entry {index}"), reason.to_owned());
+        StorageError::Unreadable { what, reason }
+    }
+}
+
+/// Why nothing was read that the storage does not have.
+pub(crate) const NOT_THERE: &str = "it is not there";

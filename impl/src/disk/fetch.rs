@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use quorate_spec::{EntryId, Index};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::disk::codec::Codec;
 use crate::disk::directory::Directory;
@@ -20,6 +20,9 @@ pub(super) struct Reading {
     pub(super) engine: Engine,
     pub(super) codec: Codec,
     pub(super) shelf: Arc<Shelf>,
+    /// Threads that may read at a time. One that was given up reads on where the disk stands still, and
+    /// whoever asks again and again would have them all.
+    pub(super) turns: Arc<Semaphore>,
     pub(super) _directory: Arc<Directory>,
     pub(super) _busy: mpsc::Sender<Infallible>,
 }
@@ -28,7 +31,7 @@ impl Reading {
     /// The records of this stretch, up to the first one that cannot be read: whoever needs that one
     /// begins with it, and hears why.
     pub(super) async fn records(self, stretch: Stretch) -> Result<Vec<Record>, StorageError> {
-        let what = format!("entry {}", stretch.first.index);
+        let unreadable = move |reason: String| StorageError::entry(stretch.first.index, &reason);
         let read = move |reading: &Reading, is_over: &dyn Fn() -> bool| {
             let mut failed = None;
             let records = reading.from(stretch.first, stretch.entries);
@@ -39,16 +42,16 @@ impl Reading {
                 _ => Ok(records),
             }
         };
-        in_background(self, what, read).await
+        in_background(self, unreadable, read).await
     }
 
     /// The state of the machine after this entry.
     pub(super) async fn state(self, last: EntryId) -> Result<MachineState, StorageError> {
-        let what = format!("the state after entry {}", last.index);
+        let unreadable = move |reason: String| StorageError::state(last.index, &reason);
         let read = move |reading: &Reading, is_over: &dyn Fn() -> bool| {
             reading.shelf.read(last, is_over).map_err(|error| error.to_string())
         };
-        in_background(self, what, read).await
+        in_background(self, unreadable, read).await
     }
 
     /// What the engine has in the places of these entries, of which the first has to be `first`.
@@ -74,19 +77,21 @@ impl Reading {
 /// Reads on a thread that may wait for the disk, and gives that up where nobody wants it any more.
 async fn in_background<T: Send + 'static>(
     reading: Reading,
-    what: String,
+    unreadable: impl FnOnce(String) -> StorageError,
     read: impl FnOnce(&Reading, &dyn Fn() -> bool) -> Result<T, String> + Send + 'static,
 ) -> Result<T, StorageError> {
     let (answer, outcome) = oneshot::channel();
+    let turn = Arc::clone(&reading.turns).acquire_owned().await;
     tokio::task::spawn_blocking(move || {
         let read = read(&reading, &|| answer.is_closed());
+        drop(turn);
         // Before anybody hears of it, who may close the storage then.
         drop(reading);
         // It may have been given up.
         let _ = answer.send(read);
     });
     let read = outcome.await.unwrap_or_else(|_| Err("whoever read it panicked".to_owned()));
-    read.map_err(|reason| StorageError::Unreadable { what, reason })
+    read.map_err(unreadable)
 }
 
 #[cfg(test)]

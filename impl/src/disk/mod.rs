@@ -46,7 +46,7 @@ use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 
 use quorate_spec::{Configuration, Durable, EntryId, Index, NodeId, Persist, Snapshot};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{info, info_span};
 
 pub use self::directory::Identity;
@@ -92,10 +92,15 @@ impl DiskOptions {
     }
 }
 
+/// Reads from the disk that may be on their way at a time: the machine's, and those of three peers.
+const READERS: usize = 4;
+
 /// An open directory: a log on a real disk.
 pub struct DiskStorage {
     identity: Identity,
     recovered: Durable,
+    /// The state that its log begins with, until a node has begun with it.
+    begins: Option<MachineState>,
     /// With everything submitted.
     submitted: Durable,
     recent: Recent,
@@ -134,13 +139,14 @@ impl DiskStorage {
             let what = format!("it does not name the state after entry {}", base.index);
             return Err(OpenError::damaged(&directory.log(), what));
         }
-        let shelf = Shelf::open(directory.states(), codec.seed, state_bytes, state)?;
+        let (shelf, begins) = Shelf::open(directory.states(), codec.seed, state_bytes, state)?;
         let (shelf, directory) = (Arc::new(shelf), Arc::new(directory));
         let (busy, idle) = tokio::sync::mpsc::channel(1);
         let reading = Reading {
             engine: engine.clone(),
             codec,
             shelf: Arc::clone(&shelf),
+            turns: Arc::new(Semaphore::new(READERS)),
             _directory: Arc::clone(&directory),
             _busy: busy,
         };
@@ -181,6 +187,7 @@ impl DiskStorage {
             identity,
             submitted: durable.clone(),
             recovered: durable,
+            begins,
             recent,
             reading,
             idle,
@@ -235,13 +242,8 @@ impl Storage for DiskStorage {
         self.syncs.clone()
     }
 
-    fn recovered_state(&self) -> Option<MachineState> {
-        let last = self.recovered.log.base();
-        match self.state(last) {
-            Lookup::Here(state) => Some(state),
-            Lookup::Away => self.reading.shelf.read(last, &|| false).ok(),
-            Lookup::Gone => None,
-        }
+    fn recovered_state(&mut self) -> Option<MachineState> {
+        self.begins.take()
     }
 
     fn progress(&self) -> watch::Receiver<Progress> {

@@ -52,13 +52,14 @@ struct States {
 }
 
 impl Shelf {
-    /// The shelf with the one state that the log begins with, and no other.
+    /// The shelf with the one state that the log begins with, and no other; and that state, which was
+    /// read to see that it is whole.
     pub(super) fn open(
         folder: PathBuf,
         seed: u64,
         in_memory: usize,
         base: Option<Manifest>,
-    ) -> Result<Shelf, OpenError> {
+    ) -> Result<(Shelf, Option<MachineState>), OpenError> {
         fs::create_dir_all(&folder)
             .and_then(|()| sync_folder_of(&folder))
             .map_err(OpenError::io("create", &folder))?;
@@ -70,21 +71,23 @@ impl Shelf {
             }
         }
         let mut states = States::default();
+        let mut begins = None;
         if let Some(base) = base {
             let path = file_of(&folder, base.last);
-            // Its bytes are kept where they will be asked for: a node begins with them.
-            let mut bytes = (base.length <= in_memory as u64).then(Growing::default);
+            let mut bytes = Growing::default();
             let checked = read(&path, seed, &base, |chunk| {
-                bytes.iter_mut().for_each(|bytes| bytes.extend(chunk));
+                bytes.extend(chunk);
                 Ok(())
             });
             checked.map_err(|error| OpenError::damaged(&path, error.to_string()))?;
-            let state = |bytes: Growing| MachineState { last: base.last, bytes: bytes.finish() };
-            states.held.extend(bytes.map(|bytes| (base.last.index, state(bytes))));
+            let state = MachineState { last: base.last, bytes: bytes.finish() };
+            states.held.insert(base.last.index, state.clone());
             states.written.insert(base.last.index, base);
             states.base = base.last.index;
+            states.release(in_memory);
+            begins = Some(state);
         }
-        Ok(Shelf { folder, seed, in_memory, states: Mutex::new(states) })
+        Ok((Shelf { folder, seed, in_memory, states: Mutex::new(states) }, begins))
     }
 
     /// Starts the thread that writes what is sent to it, and reports to the writer of the log.

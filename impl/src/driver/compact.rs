@@ -43,8 +43,18 @@ impl<S: Storage> Driver<S> {
 
     /// Whether the peer has entries of this log, and has answered lately.
     fn answers(&self, progress: &role::Progress, now: Instant) -> bool {
+        progress.match_index > Index::ZERO && self.is_recent(progress, now)
+    }
+
+    /// Whether the peer has answered lately, as far as this node keeps account of that.
+    pub(super) fn hears(&self, peer: NodeId, now: Instant) -> bool {
+        let progress = self.node.leadership().and_then(|it| it.peers.get(&peer));
+        let lately = progress.is_some_and(|progress| self.is_recent(progress, now));
+        lately || !self.protocol.params.check_quorum
+    }
+
+    fn is_recent(&self, progress: &role::Progress, now: Instant) -> bool {
         let timeout = self.protocol.params.election_timeout;
-        let lately = progress.last_contact.is_some_and(|at| at.after(timeout) > now);
-        progress.match_index > Index::ZERO && lately
+        progress.last_contact.is_some_and(|at| at.after(timeout) > now)
     }
 }

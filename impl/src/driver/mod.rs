@@ -16,7 +16,6 @@ use quorate_spec::{
 };
 use quorate_sync::Published;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinError;
 use tracing::info;
 
 use crate::apply::{Complaint, Delivery};
@@ -112,7 +111,7 @@ enum Event {
     Proposals,
     Reads,
     Snapshot(MachineState),
-    Fetched(Result<Fetched, JoinError>),
+    Fetched(Fetched),
     Room,
     MachineGone,
 }
@@ -281,7 +280,7 @@ impl<S: Storage> Driver<S> {
 
     /// Goes on with what was fetched. A peer's entries leave with a step, as everything does that leaves:
     /// the protocol is asked for requests at the time of a step and at no other.
-    fn fetched(&mut self, fetched: Result<Fetched, JoinError>) -> Result<(), StopReason> {
+    fn fetched(&mut self, fetched: Fetched) -> Result<(), StopReason> {
         match self.fetches.take_in(fetched, &self.storage) {
             Ok(Some(Consumer::Machine)) => self.deliver(),
             Ok(Some(Consumer::Peer(_))) => self.step(Input::Tick, Source::Protocol),

@@ -12,7 +12,7 @@ use tracing::trace_span;
 use super::{Driver, Moving};
 use crate::apply::Missing;
 use crate::errors::{ProposeError, StopReason};
-use crate::fetches::Consumer;
+use crate::fetches::{Consumer, Want};
 use crate::order::Promise;
 use crate::outbox::RequestRoom;
 use crate::pending::Answer;
@@ -191,7 +191,11 @@ impl<S: Storage> Driver<S> {
                 let snapshot = self.snapshot_for(peer);
                 let room = RequestRoom::of(at_hand, &self.limits, snapshot);
                 let request = self.protocol.poll_transmit(&mut self.node, peer, now, &room);
-                if let Some(want) = room.want() {
+                let is_state = |want: &Want| matches!(want, Want::State(_));
+                // Nobody knows how long a peer that is away stays away, and the state is large. Its
+                // heartbeats go on: it gets the state once it has answered one.
+                let want = room.want().filter(|want| !is_state(want) || self.hears(peer, now));
+                if let Some(want) = want {
                     self.fetches.begin(consumer, want, &self.storage);
                 }
                 let Some(request) = request else { break };
@@ -202,10 +206,11 @@ impl<S: Storage> Driver<S> {
                     let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));
                     let until = now.after(self.patience());
                     self.moving.insert(peer, Moving { last, begun: moved, moved, until });
-                    self.outbox.post(request, &at_hand);
+                }
+                let has_state = matches!(request.message.body, Body::InstallSnapshot { .. });
+                self.outbox.post(request, &at_hand);
+                if has_state {
                     self.fetches.left(peer);
-                } else {
-                    self.outbox.post(request, &at_hand);
                 }
             }
         }

@@ -179,8 +179,9 @@ pub(crate) struct FrameReader<R> {
 /// How much is read at once, and of what follows a frame at most.
 const STRIDE: usize = 64 << 10;
 /// More memory than this is given back once the frame that needed it is done. A longer frame needs its
-/// share of what all may have on their way.
-pub(crate) const KEPT: usize = 1 << 20;
+/// share of what all may have on their way. A full request of the default limits does not, with the head
+/// that names its entries: a peer's heartbeats come behind it.
+pub(crate) const KEPT: usize = (1 << 20) + (64 << 10);
 /// Bytes of a longer frame that have to come in a second, all the time: or few would keep all of the
 /// room, each with a frame that hardly moves.
 const SLOWEST: f64 = 262_144.0;

@@ -23,6 +23,7 @@ use super::shared::{Duplex, Shared, Stream};
 use super::snapshot;
 use super::tls::{self, Security};
 use super::wire::WireError;
+use crate::inbox;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 /// A node that has come through the handshake.
@@ -243,7 +244,8 @@ async fn hear(
         (Kind::Packet, _) => take_in(shared, frames, from).await,
         (Kind::Letter, body) => {
             // Where nobody reads them they are lost: nothing waits behind letters.
-            let _ = shared.letters.try_send((from, body.into()));
+            let letter = || (from, body.into());
+            let _ = shared.letters.try_send_with(inbox::weight(body), letter);
             Ok(())
         }
         (Kind::Ping, _) => pong(&shared.limits, frames.stream()).await,

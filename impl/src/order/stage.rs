@@ -116,7 +116,7 @@ impl Storage for Ledger {
         self.storage.recovered()
     }
 
-    fn recovered_state(&self) -> Option<MachineState> {
+    fn recovered_state(&mut self) -> Option<MachineState> {
         self.storage.recovered_state()
     }
 

@@ -402,7 +402,7 @@ impl Storage for SimStorage {
         self.recovered.clone()
     }
 
-    fn recovered_state(&self) -> Option<MachineState> {
+    fn recovered_state(&mut self) -> Option<MachineState> {
         self.contents.state(self.recovered.log.base())
     }
 
@@ -460,7 +460,7 @@ impl Storage for SimStorage {
         &self,
         last: EntryId,
     ) -> impl Future<Output = Result<MachineState, StorageError>> + Send + 'static {
-        self.fetched(move |contents| contents.state(last).ok_or_else(|| Contents::no_state(last)))
+        self.fetched(move |contents| contents.fetched_state(last))
     }
 
     async fn close(self) {

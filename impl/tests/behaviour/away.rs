@@ -82,7 +82,7 @@ impl Storage for AwayStorage {
         self.storage.recovered()
     }
 
-    fn recovered_state(&self) -> Option<MachineState> {
+    fn recovered_state(&mut self) -> Option<MachineState> {
         self.storage.recovered_state()
     }
 

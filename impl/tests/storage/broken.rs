@@ -165,7 +165,7 @@ impl Storage for Broken {
         self.inner.recovered()
     }
 
-    fn recovered_state(&self) -> Option<MachineState> {
+    fn recovered_state(&mut self) -> Option<MachineState> {
         self.inner.recovered_state()
     }
 

@@ -178,7 +178,7 @@ async fn a_state_is_in_memory_where_it_fits_and_is_fetched_where_it_does_not() {
     assert!(state.bytes.len() > options().state_bytes);
     let large = DiskOptions { state_bytes: 1 << 20, ..options() };
     for (options, found) in [(options(), Lookup::Away), (large, Lookup::Here(state.clone()))] {
-        let storage = DiskStorage::open(disk.path(), options).expect("it was closed");
+        let mut storage = DiskStorage::open(disk.path(), options).expect("it was closed");
         assert_eq!(storage.state(base), found);
         assert_eq!(storage.recovered_state(), Some(state.clone()));
         assert_eq!(storage.fetch_state(base).await, Ok(state.clone()));

@@ -41,7 +41,7 @@ impl<S: Storage> Run<S> {
         disk: &mut impl CrashingDisk<Storage = S>,
         seed: u64,
     ) -> Result<Run<S>, String> {
-        let storage = disk.open();
+        let mut storage = disk.open();
         let durable = storage.recovered();
         let mut records = BTreeMap::new();
         for id in durable.log.ids() {
