@@ -291,8 +291,11 @@ mod tests {
     /// A storage that has everything up to this index away, and of which something comes.
     struct Played {
         log: u64,
-        comes: Result<Vec<Record>, StorageError>,
+        comes: Comes,
     }
+
+    /// Nothing comes where whoever fetches it panics.
+    type Comes = Option<Result<Vec<Record>, StorageError>>;
 
     impl Storage for Played {
         fn recovered(&self) -> Durable {
@@ -323,7 +326,8 @@ mod tests {
             &self,
             _: Stretch,
         ) -> impl Future<Output = Result<Vec<Record>, StorageError>> + Send + 'static {
-            future::ready(self.comes.clone())
+            let comes = self.comes.clone();
+            async move { comes.expect("planted") }
         }
 
         fn fetch_state(
@@ -348,7 +352,7 @@ mod tests {
     }
 
     fn storage(comes: &[u64]) -> Played {
-        Played { log: 9, comes: Ok(comes.iter().map(|index| record(*index)).collect()) }
+        Played { log: 9, comes: Some(Ok(comes.iter().map(|index| record(*index)).collect())) }
     }
 
     fn fetches(entries_per_fetch: usize) -> Fetches {
@@ -416,10 +420,11 @@ mod tests {
     #[tokio::test]
     async fn what_the_storage_has_and_does_not_give_stops_the_node_and_what_it_lost_does_not() {
         let broken = StorageError::entry(Index(4), "it is rotten");
-        let others: [(Result<Vec<Record>, StorageError>, StorageError); 3] = [
-            (Err(broken.clone()), broken),
-            (Ok(vec![record(5)]), StorageError::entry(Index(4), ANOTHER)),
-            (Ok(Vec::new()), StorageError::entry(Index(4), ANOTHER)),
+        let others: [(Comes, StorageError); 4] = [
+            (Some(Err(broken.clone())), broken),
+            (Some(Ok(vec![record(5)])), StorageError::entry(Index(4), ANOTHER)),
+            (Some(Ok(Vec::new())), StorageError::entry(Index(4), ANOTHER)),
+            (None, StorageError::entry(Index(4), PANIC)),
         ];
         for (comes, why) in others {
             for (log, said) in [(9, Err(why)), (3, Ok(Some(PEER)))] {
@@ -427,6 +432,11 @@ mod tests {
                 fetches.begin(PEER, Want::Entries(id(4)), &storage);
                 assert_eq!(fetched(&mut fetches, &storage).await, said);
                 assert_eq!(held(&fetches, PEER, &storage), []);
+                // What was given up is all the same.
+                fetches.begin(PEER, Want::Entries(id(4)), &storage);
+                let ended = fetches.next().await.expect("one is under way");
+                fetches.left(NodeId(2));
+                assert_eq!(fetches.take_in(ended, &storage), Ok(None));
             }
         }
     }

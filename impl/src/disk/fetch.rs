@@ -96,9 +96,14 @@ async fn in_background<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
     use quorate_spec::{Configuration, NodeId};
 
-    use crate::disk::{DiskOptions, DiskStorage};
+    use super::*;
+    use crate::disk::{DiskOptions, DiskStorage, READERS};
     use crate::storage::Storage;
 
     #[tokio::test]
@@ -118,5 +123,25 @@ mod tests {
         drop(reading);
         closed.await.expect("it does not panic");
         DiskStorage::open(&path, options).expect("nobody has it").close().await;
+    }
+
+    #[tokio::test]
+    async fn threads_that_hang_in_a_read_have_no_others_hang_beside_them() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let path = folder.path().join("node");
+        let options = DiskOptions::new(7, NodeId(1), Configuration::of([NodeId(1)]));
+        let storage = DiskStorage::open(&path, options).expect("it is new");
+        let hang = Arc::clone(&storage.reading.turns);
+        let hang = hang.acquire_many_owned(READERS as u32).await.expect("it is open");
+        let last = EntryId { term: quorate_spec::Term(1), index: Index(1) };
+        let mut fetch = pin!(storage.fetch_state(last));
+        for _ in 0..10 {
+            let waits = poll_fn(|cx| Poll::Ready(fetch.as_mut().poll(cx).is_pending())).await;
+            assert!(waits, "it waits for its turn");
+            tokio::task::yield_now().await;
+        }
+        drop(hang);
+        assert!(fetch.await.is_err(), "the log begins with no state");
+        storage.close().await;
     }
 }
