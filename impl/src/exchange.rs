@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use quorate_spec::NodeId;
 
 use crate::forward::{Mail, Post};
 use crate::inbox::{InboxSender, MOST_BYTES, inbox};
+use crate::lock::lock;
 use crate::network::Network;
 use crate::record::Payload;
 
@@ -44,7 +45,7 @@ impl Exchange {
     }
 
     fn boxes(&self) -> MutexGuard<'_, Boxes> {
-        self.boxes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.boxes)
     }
 }
 

@@ -162,6 +162,7 @@ pub mod inbox;
 #[doc(hidden)]
 pub mod laws;
 mod limits;
+mod lock;
 pub mod machine;
 pub mod memory;
 mod metrics;

@@ -11,6 +11,7 @@ use quorate_spec::durable::{SnapshotWrite, Write};
 use quorate_spec::{Configuration, Durable, EntryId, Index, Persist, WriteId};
 use tokio::sync::watch;
 
+use crate::lock::lock;
 use crate::record::{MachineState, Record};
 use crate::storage::{Lookup, NOT_THERE, Progress, Storage, StorageError, Stretch};
 
@@ -237,7 +238,7 @@ fn write_all(
 impl Platter {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock; a test that did has said why.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The disk once it is not stalled, or was taken away from this opening.

@@ -1,7 +1,7 @@
 //! What a node counts and measures, in the text format that Prometheus reads.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use quorate_spec::{Duration, NodeId, RoleName};
 
 use crate::inbox::Level;
+use crate::lock::lock;
 use crate::storage::Syncs;
 use crate::traffic::{Traffic, TrafficGauges, signed};
 use crate::vitals::Vitals;
@@ -216,7 +217,7 @@ impl Metrics {
 
     /// All of it as text.
     pub(crate) fn render(&self, sample: &Sample) -> String {
-        let _alone = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&self.rendering);
         let Sample { vitals, lease_left, .. } = sample;
         for role in ROLES {
             let label = [("role", name(role))];

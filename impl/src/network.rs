@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use quorate_spec::NodeId;
 
 use crate::inbox::{Inbox, InboxSender, MOST_BYTES, inbox};
+use crate::lock::lock;
 use crate::random::Random;
 use crate::transport::{Packet, Transport};
 
@@ -85,7 +86,7 @@ impl Network {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::errors::ProposeError;
 use crate::handle::Handle;
+use crate::lock::lock;
 use crate::machine::Applied;
 use crate::sessions::{self, Name, SessionId};
 
@@ -101,7 +102,7 @@ impl Session {
     }
 
     fn serials(&self) -> MutexGuard<'_, Serials> {
-        self.serials.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.serials)
     }
 }
 

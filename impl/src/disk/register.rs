@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::{fs, io};
 
 use quorate_spec::NodeId;
@@ -27,6 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::directory::{self, Directory};
 use crate::disk::error::OpenError;
+use crate::lock::lock;
 
 /// Which directory it is: a random number that is drawn when it is made, and never zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -208,10 +209,6 @@ impl Drop for OnDisk {
     fn drop(&mut self) {
         *lock(&self.0.0.file) = File::Closed;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn print(own: u64, met: &Met) -> String {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
 
 use quorate_spec::{EntryId, Index};
@@ -18,6 +18,7 @@ use crate::disk::codec::Manifest;
 use crate::disk::directory::sync_folder_of;
 use crate::disk::error::OpenError;
 use crate::disk::writer::Job;
+use crate::lock::lock;
 use crate::record::MachineState;
 use crate::state::{Growing, PIECE};
 use crate::storage::{Lookup, StorageError};
@@ -190,7 +191,7 @@ impl Shelf {
 
     fn lock(&self) -> MutexGuard<'_, States> {
         // Nothing panics while it holds the lock.
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.states)
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod letter;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
@@ -19,6 +19,7 @@ use tracing::warn;
 use self::letter::Letter;
 use crate::errors::ProposeError;
 use crate::inbox::Inbox;
+use crate::lock::lock;
 use crate::machine::Applied;
 use crate::pending::Proposer;
 use crate::record::Payload;
@@ -83,7 +84,7 @@ impl Shared {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way to one node: a connection for packets, opened again whenever it breaks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
@@ -19,6 +19,7 @@ use super::queue::{Parcel, Queue};
 use super::shared::Shared;
 use super::snapshot;
 use super::status::{LinkState, PeerStatus, Transfer};
+use crate::lock::lock;
 use crate::record::Payload;
 use crate::traffic::{Moved, PeerTraffic};
 use crate::transport::Packet;
@@ -65,7 +66,7 @@ impl Peer {
         let (queued, dropped) = self.queue.counts();
         PeerStatus {
             address: self.address.clone(),
-            link: self.link.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            link: lock(&self.link).clone(),
             sent: self.sent.load(Ordering::Relaxed),
             dropped: dropped + self.unsendable.load(Ordering::Relaxed),
             queued,
@@ -83,7 +84,7 @@ impl Peer {
 
     /// Takes note of the connection's state. Says whether it is another one than before.
     fn is(&self, state: LinkState) -> bool {
-        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut link = lock(&self.link);
         let changed = *link != state;
         *link = state;
         changed

@@ -1,12 +1,13 @@
 //! What waits for one peer.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use super::limits::NetLimits;
 use crate::inbox::Weighed;
+use crate::lock::lock;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -94,7 +95,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

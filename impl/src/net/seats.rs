@@ -2,12 +2,13 @@
 //! heard after something of a later one, and packets of one node stay in order.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use quorate_spec::NodeId;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use super::greeting::Purpose;
+use crate::lock::lock;
 
 type Key = (NodeId, Purpose);
 
@@ -36,7 +37,7 @@ impl Seats {
     pub(crate) async fn take(&self, id: NodeId, purpose: Purpose) -> Seated {
         let key = (id, purpose);
         let seat = {
-            let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seats = lock(&self.0);
             Arc::clone(seats.entry(key).or_default())
         };
         let mut turn = 0;
@@ -64,7 +65,7 @@ impl Seated {
 
 impl Drop for Seated {
     fn drop(&mut self) {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = lock(&self.seats);
         self.taken = None;
         self.seat = None;
         // One that nobody has or waits for goes, or every id that ever came would keep one.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use quorate_spec::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,6 +22,7 @@ use super::status::Heard;
 use super::tls::Security;
 use crate::disk::Register;
 use crate::inbox::InboxSender;
+use crate::lock::lock;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -54,7 +55,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn peers(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Peer>>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.peers)
     }
 
     pub(crate) fn peer(&self, id: NodeId) -> Option<Arc<Peer>> {
@@ -117,8 +118,4 @@ impl Visits {
     pub(crate) fn refusals(&self) -> (u64, Option<(SocketAddr, Fault)>) {
         (self.turned_away.load(Ordering::Relaxed), lock(&self.last_turned_away).clone())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

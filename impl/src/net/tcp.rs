@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
@@ -29,6 +29,7 @@ use crate::disk::Register;
 use crate::forward::Post;
 use crate::inbox::{Inbox, inbox};
 use crate::limits::LimitsError;
+use crate::lock::lock;
 use crate::record::Payload;
 use crate::traffic::Traffic;
 use crate::transport::{Packet, Transport};
@@ -184,7 +185,7 @@ impl TcpTransport {
 
     /// Ends every connection and stops to listen. What was not written is dropped.
     pub async fn shutdown(&self) {
-        let root = self.root.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let root = lock(&self.root).take();
         if let Some(root) = root {
             root.abort();
             // It ends by being aborted.
@@ -232,8 +233,7 @@ impl Post for TcpTransport {
 
 impl Drop for TcpTransport {
     fn drop(&mut self) {
-        let root = self.root.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(root) = root {
+        if let Some(root) = lock(&self.root).take() {
             root.abort();
         }
     }

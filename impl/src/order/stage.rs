@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_spec::property::release::{
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::Order;
 use crate::clock::{Clock, span};
 use crate::inbox::{InboxSender, inbox};
+use crate::lock::lock;
 use crate::machine::{Command, Response, StateMachine};
 use crate::memory::MemoryStorage;
 use crate::node::{Options, Parts, start_in};
@@ -44,18 +45,18 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn require(&self, claim: &str, holds: bool, about: &dyn std::fmt::Debug) {
         if !holds {
-            let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut wrong = lock(&self.wrong);
             wrong.push(format!("{claim} is broken by {about:?}"));
         }
     }
 
     fn shown(&self) -> Option<ReadView> {
-        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = lock(&self.view);
         view.as_ref().map(|view| *view.borrow())
     }
 
     pub(super) fn found(&self) -> Vec<String> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.wrong).clone()
     }
 }
 
@@ -71,7 +72,7 @@ impl Transport for Outlet {
         notes.require("MessageTermPersisted", message_term_persisted(&envelope, &disk), &envelope);
         notes.require("AckDurability", has_what_it_acknowledges(&envelope, &disk), &envelope);
         if let Some(vote) = vote_in(&envelope) {
-            let mut last = notes.last_vote.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = lock(&notes.last_vote);
             notes.require("VoteDurability", vote_durability(vote, &disk), &envelope);
             notes.require("VoteOncePerTerm", vote_once_per_term(vote, *last), &envelope);
             *last = Some(vote);
@@ -234,7 +235,7 @@ impl Stage {
         limits: Limits,
     ) -> Stage {
         let (inbox, packets) = inbox(16, 1 << 20);
-        *notes.view.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&notes.view) = None;
         let parts = Parts {
             storage: Ledger { storage: disk.open(), notes: Arc::clone(&notes) },
             transport: Arc::new(Outlet { disk: disk.clone(), notes: Arc::clone(&notes) }),
@@ -247,7 +248,7 @@ impl Stage {
         let node = start_in(Setting { order, ..Setting::default() }, options, parts)
             .expect("the parameters fit");
         let view = node.handle().watch();
-        *notes.view.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        *lock(&notes.view) = Some(view);
         Stage { order, disk, notes, clock, limits, node, inbox }
     }
 

@@ -1,12 +1,13 @@
 //! Clocks of simulated nodes: tokio's paused time, each from an origin of its own and at a rate of its
 //! own. None goes back, and no crash sets one back.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use quorate_spec::Instant;
 use tokio::time;
 
 use crate::clock::{Clock, span};
+use crate::lock::lock;
 
 /// A clock that can go too fast or too slow.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl SimClock {
 
     /// From now on it is off by so many parts per million.
     pub(super) fn set_rate(&self, off: i64) {
-        let mut pace = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pace = lock(&self.0);
         let shown = pace.shows();
         *pace = Pace { since: time::Instant::now(), shown, off };
     }
@@ -48,7 +49,7 @@ impl Pace {
 
 impl Clock for SimClock {
     fn now(&self) -> Instant {
-        Instant(self.0.lock().unwrap_or_else(PoisonError::into_inner).shows())
+        Instant(lock(&self.0).shows())
     }
 
     fn counts_suspended_time(&self) -> bool {

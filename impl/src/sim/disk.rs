@@ -2,7 +2,7 @@
 //! durable has to be fetched. The power can go, a sync can fail, it can stand still and be full.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use quorate_spec::{Configuration, Durable, EntryId, Index, Persist};
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::boundary::{Boundary, Hook};
 use super::dice::Dice;
+use crate::lock::lock;
 use crate::memory::Contents;
 use crate::record::{MachineState, Record};
 use crate::storage::{Lookup, Progress, Storage, StorageError, Stretch};
@@ -164,7 +165,7 @@ impl SimDisk {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 

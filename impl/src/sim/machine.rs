@@ -1,12 +1,13 @@
 //! The machine that simulated nodes replicate: it remembers everything.
 
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use quorate_spec::{EntryId, Index, NodeId, Term};
 
 use super::boundary::Boundary;
 use super::world::World;
+use crate::lock::lock;
 use crate::machine::{Command, Response, StateMachine};
 
 /// What a machine has applied, in order.
@@ -23,7 +24,7 @@ impl Tape {
 
     /// Looks at it without a copy.
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut Entries) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut lock(&self.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A simulated network: what leaves arrives later, or not at all. Links are cut in one direction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use quorate_spec::NodeId;
@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::dice::Dice;
 use crate::inbox::InboxSender;
+use crate::lock::lock;
 use crate::record::Payload;
 use crate::transport::Packet;
 
@@ -163,7 +164,7 @@ impl SimNetwork {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 

@@ -15,6 +15,7 @@ use super::world::World;
 use crate::clock::Clock;
 use crate::forward::{Mail, Post};
 use crate::inbox::{MOST_BYTES, inbox};
+use crate::lock::lock;
 use crate::node::{Options, Parts, RunningNode, start_in};
 use crate::order::Order;
 use crate::record::Payload;
@@ -117,7 +118,7 @@ impl Life {
     }
 
     fn dice<T>(&self, roll: impl FnOnce(&mut Dice) -> T) -> T {
-        roll(&mut self.dice.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        roll(&mut lock(&self.dice))
     }
 
     fn send(&self, to: NodeId, cargo: Cargo) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use quorate_spec::property::ClaimSet;
 use quorate_spec::property::history::{Event, History};
@@ -27,6 +27,7 @@ use super::plan::Plan;
 use crate::clock::{Clock, span};
 use crate::errors::StopReason;
 use crate::handle::Handle;
+use crate::lock::lock;
 use crate::setting::Step;
 use crate::storage::StorageError;
 
@@ -127,7 +128,7 @@ impl World {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Waits until something is false.

@@ -1,7 +1,7 @@
 //! The follower's side of a transfer.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use quorate_spec::{Body, Envelope, Index, NodeId};
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
 use super::{OFFSET, Offer, sha256};
+use crate::lock::lock;
 use crate::net::codec;
 use crate::net::fault::{Fault, SnapshotFault};
 use crate::net::frame::{self, FrameReader, Kind};
@@ -98,7 +99,7 @@ impl Shelf {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Part>> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.parts)
     }
 }
 
@@ -255,7 +256,7 @@ impl Receiving {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Moved>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The leader's side of a transfer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_spec::{Body, EntryId};
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, info, info_span};
 
 use super::{OFFSET, Offer, sha256};
+use crate::lock::lock;
 use crate::net::backoff::Backoff;
 use crate::net::codec;
 use crate::net::fault::{Fault, SnapshotFault};
@@ -43,14 +44,14 @@ impl Slot {
     }
 
     fn touch(&self) {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *lock(&self.touched) = Some(Instant::now());
     }
 
     /// Lets go of this state where nothing of it has moved for so long, and nobody has sent it again:
     /// it may be large, and who sent it may lead no more. Says whether it did.
     fn give_up(&self, state: &StateBytes, patience: Duration) -> bool {
         let over = self.wanted.send_if_modified(|wanted| {
-            let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            let touched = *lock(&self.touched);
             let over = touched.is_none_or(|at| at.elapsed() >= patience);
             let is_it = |packet: &Arc<Packet>| has(packet, state);
             wanted.take_if(|packet| over && is_it(packet)).is_some()
@@ -68,11 +69,11 @@ impl Slot {
 
     /// What is under way.
     pub(crate) fn transfer(&self) -> Option<Transfer> {
-        self.transfer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.transfer).clone()
     }
 
     fn note(&self, note: impl FnOnce(&mut Option<Transfer>)) {
-        note(&mut self.transfer.lock().unwrap_or_else(PoisonError::into_inner));
+        note(&mut lock(&self.transfer));
     }
 
     /// The packet with this very state that was put last; none if there is another state now.
