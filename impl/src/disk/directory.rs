@@ -68,21 +68,9 @@ impl Directory {
         }
         let lock = lock(path)?;
         let identity = path.join(IDENTITY);
-        let text = match fs::read_to_string(&identity) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let identity = begin(path, cluster, node)?;
-                return Ok(Directory {
-                    path: path.to_path_buf(),
-                    identity,
-                    is_new: true,
-                    _lock: lock,
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(OpenError::damaged(&identity, "it is not text"));
-            }
-            Err(error) => return Err(OpenError::io("read", &identity)(error)),
+        let Some(text) = text_of(&identity)? else {
+            let (identity, path) = (begin(path, cluster, node)?, path.to_path_buf());
+            return Ok(Directory { path, identity, is_new: true, _lock: lock });
         };
         let found = parse(path, &text)?;
         let path = path.to_path_buf();
@@ -101,7 +89,8 @@ impl Directory {
     pub(super) fn found(path: &Path) -> Result<Directory, OpenError> {
         // Before the lock, which is a file in it.
         let identity = path.join(IDENTITY);
-        let text = fs::read_to_string(&identity).map_err(OpenError::io("read", &identity))?;
+        let missing = || OpenError::io("read", &identity)(io::ErrorKind::NotFound.into());
+        let text = text_of(&identity)?.ok_or_else(missing)?;
         let lock = lock(path)?;
         let (path, identity) = (path.to_path_buf(), parse(path, &text)?);
         Ok(Directory { path, identity, is_new: false, _lock: lock })
@@ -223,6 +212,23 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// A file that is text; none where there is no file.
+pub(super) fn text_of(path: &Path) -> Result<Option<String>, OpenError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(OpenError::damaged(path, "it is not text"))
+        }
+        Err(error) => Err(OpenError::io("read", path)(error)),
+    }
+}
+
+/// The text with its last line, which is its checksum.
+pub(super) fn sealed(text: String) -> String {
+    format!("{text}checksum {:016x}\n", xxh3_64(text.as_bytes()))
+}
+
 /// Puts a file in place, durably and as a whole.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), OpenError> {
     let new = path.with_extension("new");
@@ -251,10 +257,9 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 fn print(Identity { cluster, node, incarnation }: &Identity) -> String {
-    let text = format!(
+    sealed(format!(
         "quorate format {FORMAT}\ncluster {cluster:016x}\nnode {node}\nincarnation {incarnation:016x}\n"
-    );
-    format!("{text}checksum {:016x}\n", xxh3_64(text.as_bytes()))
+    ))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Identity, OpenError> {

@@ -19,11 +19,9 @@ use std::fmt::{self, Write};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::{fs, io};
 
 use quorate_spec::NodeId;
 use thiserror::Error;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::directory::{self, Directory};
 use crate::disk::error::OpenError;
@@ -105,16 +103,8 @@ impl Register {
 
     /// Reads the file.
     pub(super) fn open(path: &Path, own: u64) -> Result<Register, OpenError> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(OpenError::damaged(path, "it is missing"));
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(OpenError::damaged(path, "it is not text"));
-            }
-            Err(error) => return Err(OpenError::io("read", path)(error)),
-        };
+        let text = directory::text_of(path)?;
+        let text = text.ok_or_else(|| OpenError::damaged(path, "it is missing"))?;
         let met = parse(own, &text);
         let met = met.ok_or_else(|| OpenError::damaged(path, "it is not what was written"))?;
         let inner = Inner {
@@ -219,7 +209,7 @@ fn print(own: u64, met: &Met) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "node {id} directory {number:016x}");
     }
-    format!("{text}checksum {:016x}\n", xxh3_64(text.as_bytes()))
+    directory::sealed(text)
 }
 
 fn parse(own: u64, text: &str) -> Option<Met> {
@@ -235,6 +225,8 @@ fn parse(own: u64, text: &str) -> Option<Met> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const OWN: u64 = 0xfeed;
@@ -357,6 +349,15 @@ mod tests {
         let register = Register::open(&path, own)?;
         assert_eq!(register.judge(ONE, directory(6)), Known::No);
         assert_eq!(register.judge(TWO, None), Known::Same, "the others are");
+        Ok(())
+    }
+
+    #[test]
+    fn an_identity_that_is_no_text_is_damaged_for_whoever_forgets_an_id()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("identity"), [0xff; 40])?;
+        assert!(matches!(forget(folder.path(), ONE), Err(OpenError::Damaged { .. })));
         Ok(())
     }
 }
