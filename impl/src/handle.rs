@@ -85,7 +85,8 @@ pub struct Status {
     pub waiting_reads: usize,
     /// To whom it is handing its leadership over.
     pub handing_over_to: Option<NodeId>,
-    /// How many messages, in or out, were dropped because contents did not fit their entries.
+    /// How many messages, in or out, were dropped: their contents did not fit or were gone, or too many
+    /// waited for a write.
     pub dropped: u64,
     /// How often the node did not run for an election timeout or longer: the process was stopped,
     /// the machine suspended, or the processors were busy elsewhere.

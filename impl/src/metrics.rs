@@ -14,7 +14,7 @@ use quorate_spec::{Duration, NodeId, RoleName};
 use crate::inbox::Level;
 use crate::lock::lock;
 use crate::storage::Syncs;
-use crate::traffic::{Traffic, TrafficGauges, signed};
+use crate::traffic::{Traffic, TrafficGauges};
 use crate::vitals::Vitals;
 
 /// One label with one of a few values.
@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     /// From the moment the leader takes proposals until they are committed.
     pub(crate) commit_seconds: Histogram,
     pub(crate) changes_of_role: Family<Label, Counter>,
+    /// Messages, in or out.
     pub(crate) dropped: Counter,
     pub(crate) pauses: Counter,
     pub(crate) longest_pause: Seconds,
@@ -178,7 +179,8 @@ impl Metrics {
         all.register("changes_of_role", "By the role that began", self.changes_of_role.clone());
         all.register(
             "dropped_messages",
-            "Messages whose contents did not fit their entries",
+            "Messages that were dropped: their contents did not fit or were gone, \
+             or too many waited for a write",
             self.dropped.clone(),
         );
         all.register(
@@ -251,6 +253,11 @@ impl Metrics {
         debug_assert!(written.is_ok());
         text
     }
+}
+
+/// A number as a gauge has it.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A role as a label.

@@ -8,7 +8,7 @@ use quorate_spec::{Duration, Effects, Index, Instant, Node, WriteId};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::metrics::{Metrics, name, seconds};
+use crate::metrics::{Metrics, name, seconds, signed};
 use crate::vitals::Vitals;
 
 /// The owner's notes.
@@ -125,7 +125,7 @@ impl Observer {
         for taken in up_to(&mut self.proposals, node.commit_index()) {
             self.metrics.commit_seconds.observe(seconds(since(taken, now)));
         }
-        self.metrics.unwritten.set(i64::try_from(node.unwritten().len()).unwrap_or(i64::MAX));
+        self.metrics.unwritten.set(signed(node.unwritten().len() as u64));
     }
 
     /// Shows how the node is now.

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
 use quorate_spec::{Body, EntryId, Envelope, Gate, NodeId, Outgoing, Room, WriteId};
 
 use crate::fetches::{AtHand, Want};
@@ -80,7 +81,8 @@ pub(crate) struct Outbox {
     /// stamp, so a disk that stands still would have them pile up.
     most: Most,
     transport: Arc<dyn Transport>,
-    dropped: u64,
+    /// Messages that were dropped, of the whole node.
+    dropped: Counter,
 }
 
 /// A message with its contents. It has them from the moment at which it is posted: what was fetched for
@@ -106,21 +108,26 @@ impl PartialEq for Held {
 }
 
 impl Outbox {
-    pub(crate) fn new(id: NodeId, transport: Arc<dyn Transport>, most: Most) -> Outbox {
+    pub(crate) fn new(
+        id: NodeId,
+        transport: Arc<dyn Transport>,
+        most: Most,
+        dropped: Counter,
+    ) -> Outbox {
         let (gate, persisted) = (Gate::default(), WriteId::NONE);
-        Outbox { id, gate, persisted, most, transport, dropped: 0 }
+        Outbox { id, gate, persisted, most, transport, dropped }
     }
 
     /// Sends the message, now or when its write is durable; or drops it, as a network would, where
     /// too many wait already, or the log does not have an entry that it names.
     pub(crate) fn post(&mut self, outgoing: Outgoing, at_hand: &AtHand<'_, impl Storage>) {
         let Some(contents) = contents(&outgoing.message.body, at_hand) else {
-            self.dropped += 1;
+            self.dropped.inc();
             return;
         };
         let held = Held { outgoing, contents };
         if held.outgoing.needs > self.persisted && !self.has_room_for(&held) {
-            self.dropped += 1;
+            self.dropped.inc();
             return;
         }
         if let Some(held) = self.gate.pass(held.outgoing.needs, held) {
@@ -140,9 +147,10 @@ impl Outbox {
     pub(crate) fn persisted(&mut self, id: WriteId, storage: &impl Storage) {
         self.persisted = self.persisted.max(id);
         for held in self.gate.persisted(id) {
-            match names(&held.outgoing.message.body, storage) {
-                true => self.dispatch(held),
-                false => self.dropped += 1,
+            if names(&held.outgoing.message.body, storage) {
+                self.dispatch(held);
+            } else {
+                self.dropped.inc();
             }
         }
     }
@@ -160,12 +168,6 @@ impl Outbox {
     /// How many messages wait for a write.
     pub(crate) fn held(&self) -> usize {
         self.gate.held().count()
-    }
-
-    /// How many messages were dropped because the log no longer has the entries that they name, or
-    /// because too many waited.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
     }
 
     fn dispatch(&mut self, held: Held) {
@@ -247,7 +249,8 @@ mod tests {
     }
 
     fn outbox(sent: &Arc<Sent>, (count, bytes): (usize, usize)) -> Outbox {
-        Outbox::new(NodeId(1), Arc::clone(sent) as Arc<dyn Transport>, Most { count, bytes })
+        let transport = Arc::clone(sent) as Arc<dyn Transport>;
+        Outbox::new(NodeId(1), transport, Most { count, bytes }, Counter::default())
     }
 
     fn post(outbox: &mut Outbox, outgoing: Outgoing, storage: &MemoryStorage) {
@@ -284,7 +287,7 @@ mod tests {
         write_first_entry(&mut storage, 2, 2);
         outbox.persisted(WriteId(2), &storage);
         assert!(sent.0.lock().expect("no panic before").is_empty());
-        assert_eq!((outbox.held(), outbox.dropped()), (0, 1));
+        assert_eq!((outbox.held(), outbox.dropped.get()), (0, 1));
     }
 
     #[test]
@@ -299,7 +302,7 @@ mod tests {
             reply.message.stamp.sent = Some(Instant(sent));
             post(&mut outbox, reply, &storage);
         }
-        assert_eq!((outbox.held(), outbox.dropped()), (2, 3));
+        assert_eq!((outbox.held(), outbox.dropped.get()), (2, 3));
         outbox.persisted(WriteId(1), &storage);
         post(&mut outbox, append_first_entry(1), &storage);
         assert_eq!(sent.0.lock().expect("no panic before").len(), 3, "there is room again");
@@ -319,6 +322,10 @@ mod tests {
         for outgoing in [append_first_entry(1), other, reply] {
             post(&mut outbox, outgoing, &storage);
         }
-        assert_eq!((outbox.held(), outbox.dropped()), (2, 1), "8 bytes wait, and what has none");
+        assert_eq!(
+            (outbox.held(), outbox.dropped.get()),
+            (2, 1),
+            "8 bytes wait, and what has none"
+        );
     }
 }

@@ -9,7 +9,7 @@ use quorate_sync::Slot;
 use tokio::sync::{mpsc, watch};
 use tracing::{Span, info, info_span, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, signed};
 use crate::record::MachineState;
 use crate::setting::Setting;
 use crate::state::{Growing, StateBytes};
@@ -141,7 +141,7 @@ impl Write for Page<'_> {
             return Err(io::Error::other("the node stops"));
         }
         self.bytes.extend(bytes);
-        self.metrics.snapshot_bytes.set(i64::try_from(self.bytes.len()).unwrap_or(i64::MAX));
+        self.metrics.snapshot_bytes.set(signed(self.bytes.len() as u64));
         Ok(bytes.len())
     }
 

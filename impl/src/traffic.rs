@@ -7,6 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use quorate_spec::NodeId;
 
+use crate::metrics::signed;
+
 /// What is on its way, by the other node.
 pub type Traffic = BTreeMap<NodeId, PeerTraffic>;
 
@@ -55,11 +57,16 @@ impl TrafficGauges {
         );
         all.register_with_unit(
             "transfer_moved",
-            "Of the snapshot that is sent to a peer, or comes from it",
+            "Bytes that have moved of the snapshot that is sent to a peer, or comes from it",
             Unit::Bytes,
             self.moved.clone(),
         );
-        all.register_with_unit("transfer_whole", "Of all of it", Unit::Bytes, self.of.clone());
+        all.register_with_unit(
+            "transfer_whole",
+            "All bytes of that snapshot",
+            Unit::Bytes,
+            self.of.clone(),
+        );
     }
 
     /// Shows this, and nothing of a peer or of a snapshot that is no more.
@@ -81,9 +88,4 @@ impl TrafficGauges {
             }
         }
     }
-}
-
-/// A number as a gauge has it.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

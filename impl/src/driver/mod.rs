@@ -68,8 +68,6 @@ pub(crate) struct Driver<S> {
     pub(crate) offered: Index,
     /// The snapshots that are on their way, by whom they are for.
     pub(crate) moving: BTreeMap<NodeId, Moving>,
-    /// Packets that were dropped because their contents did not fit their entries.
-    pub(crate) incomplete: u64,
     pub(crate) observer: Observer,
     pub(crate) complaint: Complaint,
     pub(crate) setting: Setting,
@@ -301,7 +299,6 @@ impl<S: Storage> Driver<S> {
 
     fn receive(&mut self, packet: Packet) -> Result<(), StopReason> {
         if !packet.is_complete() {
-            self.incomplete += 1;
             self.observer.metrics.dropped.inc();
             return Ok(());
         }

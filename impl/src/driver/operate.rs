@@ -69,7 +69,7 @@ impl<S: Storage> Driver<S> {
             waiting: self.pending.len(),
             waiting_reads: self.reads.len(),
             handing_over_to: node.leadership().and_then(|it| it.transfer).map(|it| it.to),
-            dropped: self.incomplete + self.outbox.dropped(),
+            dropped: self.observer.metrics.dropped.get(),
             pauses: self.observer.pauses(),
         }
     }

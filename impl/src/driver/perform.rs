@@ -13,12 +13,12 @@ use super::{Driver, Moving};
 use crate::apply::Missing;
 use crate::errors::{ProposeError, StopReason};
 use crate::fetches::{Consumer, Want};
+use crate::metrics::signed;
 use crate::order::Promise;
 use crate::outbox::RequestRoom;
 use crate::pending::Answer;
 use crate::record::{MachineState, Source};
 use crate::storage::Storage;
-use crate::traffic::signed;
 use crate::vitals::Vitals;
 
 impl<S: Storage> Driver<S> {

@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::frame::{self, FrameReader, Kind};
 use super::greeting::Purpose;
 use super::link::{self, Link};
-use super::queue::{Parcel, Queue};
+use super::queue::{Counts, Parcel, Queue};
 use super::shared::Shared;
 use super::snapshot;
 use super::status::{LinkState, PeerStatus, Transfer};
@@ -63,14 +63,14 @@ impl Peer {
     }
 
     pub(crate) fn status(&self) -> PeerStatus {
-        let (queued, dropped) = self.queue.counts();
+        let waits = self.queue.counts();
         PeerStatus {
             address: self.address.clone(),
             link: lock(&self.link).clone(),
             sent: self.sent.load(Ordering::Relaxed),
-            dropped: dropped + self.unsendable.load(Ordering::Relaxed),
-            queued,
-            queued_bytes: self.queue.bytes(),
+            dropped: waits.dropped + self.unsendable.load(Ordering::Relaxed),
+            queued: waits.parcels,
+            queued_bytes: waits.bytes,
             snapshot: self.slot.transfer(),
             snapshot_bytes: self.slot.moved(),
         }
@@ -78,8 +78,8 @@ impl Peer {
 
     pub(crate) fn traffic(&self) -> PeerTraffic {
         let sending = self.slot.transfer().map(|Transfer { bytes, of, .. }| Moved { bytes, of });
-        let (queued, _) = self.queue.counts();
-        PeerTraffic { queued, queued_bytes: self.queue.bytes(), sending, receiving: None }
+        let Counts { parcels: queued, bytes: queued_bytes, .. } = self.queue.counts();
+        PeerTraffic { queued, queued_bytes, sending, receiving: None }
     }
 
     /// Takes note of the connection's state. Says whether it is another one than before.

@@ -39,6 +39,16 @@ struct Waiting {
     dropped: u64,
 }
 
+/// How a queue is at one moment.
+pub(crate) struct Counts {
+    /// Parcels that wait.
+    pub(crate) parcels: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// Parcels that were dropped.
+    pub(crate) dropped: u64,
+}
+
 impl Queue {
     pub(crate) fn new(limits: &NetLimits) -> Queue {
         Queue {
@@ -83,15 +93,10 @@ impl Queue {
         }
     }
 
-    /// How many parcels wait, and how many were dropped.
-    pub(crate) fn counts(&self) -> (usize, u64) {
+    pub(crate) fn counts(&self) -> Counts {
         let waiting = self.lock();
-        (waiting.parcels.len(), waiting.dropped)
-    }
-
-    /// Bytes of the parcels that wait.
-    pub(crate) fn bytes(&self) -> usize {
-        self.lock().bytes
+        let Waiting { bytes, dropped, .. } = *waiting;
+        Counts { parcels: waiting.parcels.len(), bytes, dropped }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -154,6 +159,12 @@ mod tests {
         Queue::new(&NetLimits { queued_packets, queued_bytes, ..NetLimits::default() })
     }
 
+    /// How many parcels wait, and how many were dropped.
+    fn counts(queue: &Queue) -> (usize, u64) {
+        let Counts { parcels, dropped, .. } = queue.counts();
+        (parcels, dropped)
+    }
+
     fn terms(parcels: &[Parcel]) -> Vec<u64> {
         let term = |parcel: &Parcel| match parcel {
             Parcel::Packet(packet) => packet.envelope.message.term.0,
@@ -169,7 +180,7 @@ mod tests {
         for term in 1..=5 {
             assert_eq!(queue.put(packet(term, 1)), term <= 3);
         }
-        assert_eq!(queue.counts(), (3, 2));
+        assert_eq!(counts(&queue), (3, 2));
         assert_eq!(terms(&queue.take(usize::MAX).await), [1, 2, 3]);
     }
 
@@ -183,7 +194,7 @@ mod tests {
         for term in 3..=5 {
             assert_eq!(queue.put(packet(term, 4_000)), term <= 4);
         }
-        assert_eq!(queue.counts(), (2, 2));
+        assert_eq!(counts(&queue), (2, 2));
         assert_eq!(terms(&queue.take(1).await), [3], "a batch has a size, too");
     }
 
@@ -194,7 +205,7 @@ mod tests {
         let open = queue.open();
         queue.put(packet(2, 1));
         drop(open);
-        assert_eq!(queue.counts(), (0, 2));
+        assert_eq!(counts(&queue), (0, 2));
         let _open = queue.open();
         queue.put(packet(3, 1));
         assert_eq!(terms(&queue.lock().take(1)), [3]);

@@ -4,7 +4,9 @@ use quorate::{Limits, Vitals};
 use quorate_spec::{Duration, Index, NodeId, RoleName};
 
 use crate::lab::{Recorder, eventually, params, soon};
-use crate::solo::{ME, Solo};
+use crate::solo::{ME, Solo, append, heartbeat, id, record};
+
+const PEER: NodeId = NodeId(2);
 
 /// The value of a metric in the text, by its name and one of its labels.
 fn metric(text: &str, name: &str, label: &str) -> Option<f64> {
@@ -56,6 +58,21 @@ async fn lags_show_what_waits_for_the_disk() {
     assert_eq!(metric(&text, "quorate_queued", "writes"), Some(1.0), "{text}");
     solo.disk.resume();
     soon("an answer", client).await.expect("no panic").expect("it leads");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_are_dropped_are_counted_in_and_out() {
+    let solo =
+        Solo::start(3, Limits { held_messages: 1, ..Limits::default() }, Recorder::default());
+    solo.disk.stall();
+    solo.say(PEER, 2, append(2, 1), vec![record(1, 1)]).await;
+    solo.status("its contents do not fit", |status| status.dropped == 1).await;
+    solo.say(PEER, 2, append(2, 1), vec![record(2, 1)]).await;
+    solo.say(PEER, 2, heartbeat(id(2, 1)), Vec::new()).await;
+    let status = solo.status("one answer too many", |status| status.dropped == 2).await;
+    assert_eq!(status.held, 1, "the other one waits for the disk");
+    let text = solo.handle().metrics();
+    assert_eq!(metric(&text, "quorate_dropped_messages_total", ""), Some(2.0), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
