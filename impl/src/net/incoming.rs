@@ -51,13 +51,12 @@ pub(crate) async fn serve(
             let span = info_span!("connection", direction = "in", %node, %peer, %from);
             converse(&shared, visitor, from).instrument(span).await;
         }
-        // Every pair of nodes begins like this: it would hide who is turned away for a reason.
-        Err(fault @ Fault::TurnedAway(Objection::NotMet)) => {
-            tracing::debug!(node = %shared.me.id, %from, %fault, "turned away");
-        }
         Err(fault) => {
+            // Every pair of nodes begins like this: it would hide who is turned away for a reason.
+            let is_unmet = fault == Fault::TurnedAway(Objection::NotMet);
             // Whoever comes again and again is told of once.
-            if shared.visits.turned_away(from, fault.clone()) && fault.needs_attention() {
+            let is_new = !is_unmet && shared.visits.turned_away(from, fault.clone());
+            if is_new && fault.needs_attention() {
                 tracing::warn!(node = %shared.me.id, %from, %fault, "turned away");
             } else {
                 tracing::debug!(node = %shared.me.id, %from, %fault, "turned away");

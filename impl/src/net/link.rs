@@ -58,9 +58,8 @@ async fn greet(
             return Err(said);
         }
     };
-    // It says who it is, and waits until it has dialled this node itself.
-    let unmet = answer.verdict.filter(|objection| *objection == Objection::NotMet);
-    if let Some(objection) = answer.verdict.filter(|_| unmet.is_none()) {
+    // One that has only not met this node yet says who it is: it is met before this ends.
+    if let Some(objection) = answer.verdict.filter(|it| *it != Objection::NotMet) {
         return Err(Fault::Refused(objection));
     }
     let version = answer.judge(&shared.me).map_err(Fault::TurnedAway)?;
@@ -68,8 +67,8 @@ async fn greet(
         return Err(Fault::TurnedAway(Objection::WrongNode));
     }
     meet(shared, &answer.sender, Way::Out).await.map_err(|unmet| unmet.fault)?;
-    if let Some(objection) = unmet {
-        return Err(Fault::Refused(objection));
+    match answer.verdict {
+        Some(objection) => Err(Fault::Refused(objection)),
+        None => Ok(Link { stream, version, incarnation: answer.sender.incarnation }),
     }
-    Ok(Link { stream, version, incarnation: answer.sender.incarnation })
 }

@@ -4,9 +4,12 @@
 //! first, from anywhere. Both sides of a pair dial; where the one that is dialled has not met the other
 //! yet it says so, and who it is: with that the dialling one has met it. So each attempt leads on,
 //! whichever comes first, and none waits for the other's.
+//!
+//! [`Register`]: crate::disk::Register
 
 use std::sync::Arc;
 
+use quorate_spec::NodeId;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -14,7 +17,7 @@ use super::fault::Fault;
 use super::greeting::Objection;
 use super::identity::Identity;
 use super::shared::Shared;
-use crate::disk::{Known, Register};
+use crate::disk::{DirectoryId, Known};
 
 /// So many ids whose addresses are not known are noted down: whoever comes with made-up ones does not
 /// fill the disk.
@@ -53,11 +56,8 @@ pub(crate) async fn meet(shared: &Shared, peer: &Identity, way: Way) -> Result<(
             return Err(Objection::Stranger.into());
         }
         Known::No => {
-            let noted = note(shared, move |register| register.meet(id, directory)).await;
-            noted.map_err(|why| Unmet {
-                objection: Objection::NotNoted,
-                fault: Fault::NotNoted(why),
-            })?
+            let unmet = |why| Unmet { objection: Objection::NotNoted, fault: Fault::NotNoted(why) };
+            note(shared, id, directory).await.map_err(unmet)?
         }
         known => known,
     };
@@ -72,15 +72,16 @@ pub(crate) async fn meet(shared: &Shared, peer: &Identity, way: Way) -> Result<(
     }
 }
 
-/// Writes to the register, where it is on a disk on a thread that may wait for that: on one, however
-/// many come while the disk stands still.
-async fn note<T: Send + 'static, E: ToString + Send + 'static>(
+/// Takes note of the node, where the register is on a disk on a thread that may wait for that: on one,
+/// however many come while the disk stands still.
+async fn note(
     shared: &Shared,
-    write: impl FnOnce(&Register) -> Result<T, E> + Send + 'static,
-) -> Result<T, String> {
+    id: NodeId,
+    directory: Option<DirectoryId>,
+) -> Result<Known, String> {
     let register = shared.register.clone();
     if !register.is_on_disk() {
-        return write(&register).map_err(|error| error.to_string());
+        return register.meet(id, directory).map_err(|error| error.to_string());
     }
     // Less than a handshake may take, so that both sides hear the reason.
     let turn = Arc::clone(&shared.noting).acquire_owned();
@@ -88,7 +89,7 @@ async fn note<T: Send + 'static, E: ToString + Send + 'static>(
     let turn = turn.map_err(|_| "the disk has not taken an earlier note yet".to_owned())?;
     let written = spawn_blocking(move || {
         let _turn = turn;
-        write(&register)
+        register.meet(id, directory)
     });
     let written = written.await.map_err(|ended| ended.to_string())?;
     written.map_err(|error| error.to_string())
