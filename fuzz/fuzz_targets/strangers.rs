@@ -12,5 +12,5 @@ fuzz_target!(|bytes: &[u8]| {
         1 => laws::letter(bytes),
         2 => laws::entry(bytes),
         _ => laws::sessions(bytes),
-    }
+    };
 });

@@ -159,6 +159,7 @@ mod fetches;
 pub mod forward;
 pub mod handle;
 pub mod inbox;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod laws;
 mod limits;

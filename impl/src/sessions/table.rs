@@ -189,6 +189,7 @@ impl Table {
 }
 
 /// What the laws ask: see [`laws`](crate::laws).
+#[cfg(any(test, fuzzing))]
 impl Table {
     /// The first entry that has used no session.
     pub(crate) fn next_index(&self) -> Index {
