@@ -190,7 +190,7 @@ async fn what_takes_long_is_a_span_and_moves_in_the_metrics() {
         })
         .await;
     }
-    assert_eq!(figure(&one, "quorate_peer_queued", "peer=\"2\"").map(f64::is_finite), Some(true));
+    assert!(figure(&one, "quorate_peer_queued", "peer=\"2\"").is_some());
     let handed_over = async {
         // The change that node 1 had begun goes on by itself, and is over before.
         while one.handle().transfer(NodeId(2)).await.is_err() {
