@@ -54,7 +54,19 @@ pub(super) struct Directory {
     pub(super) identity: Identity,
     /// Nothing is in it yet: it is to be filled.
     pub(super) is_new: bool,
-    _lock: File,
+    lock: Lock,
+}
+
+/// The file is unlocked when this is dropped, and not when the last copy of it is closed: a process that
+/// this one starts holds one until it runs its program.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where this fails, closing it unlocks it a moment later.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Directory {
@@ -70,7 +82,7 @@ impl Directory {
         let identity = path.join(IDENTITY);
         let Some(text) = text_of(&identity)? else {
             let (identity, path) = (begin(path, cluster, node)?, path.to_path_buf());
-            return Ok(Directory { path, identity, is_new: true, _lock: lock });
+            return Ok(Directory { path, identity, is_new: true, lock });
         };
         let found = parse(path, &text)?;
         let path = path.to_path_buf();
@@ -82,7 +94,7 @@ impl Directory {
         }
         // Whoever gave it its name may have been killed before that was durable.
         sync_folder_of(&identity).map_err(OpenError::io("sync", &path))?;
-        Ok(Directory { path, identity: found, is_new: false, _lock: lock })
+        Ok(Directory { path, identity: found, is_new: false, lock })
     }
 
     /// Opens a directory that is a node's already, whosever.
@@ -93,7 +105,7 @@ impl Directory {
         let text = text_of(&identity)?.ok_or_else(missing)?;
         let lock = lock(path)?;
         let (path, identity) = (path.to_path_buf(), parse(path, &text)?);
-        Ok(Directory { path, identity, is_new: false, _lock: lock })
+        Ok(Directory { path, identity, is_new: false, lock })
     }
 
     /// Makes a new directory the node's: everything else in it is durable.
@@ -201,12 +213,12 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let file = path.join(LOCK);
     let options = OpenOptions::new().write(true).create(true).truncate(false).open(&file);
     let lock = options.map_err(OpenError::io("open", &file))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),
         Err(TryLockError::Error(error)) => Err(OpenError::io("lock", &file)(error)),
     }
@@ -317,8 +329,11 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let held = open(folder.path())?;
         assert!(matches!(open(folder.path()), Err(OpenError::InUse(_))));
+        // Like the one that a process has for a moment that another thread is starting.
+        let copy = held.lock.0.try_clone()?;
         drop(held);
         open(folder.path())?;
+        drop(copy);
         Ok(())
     }
 
