@@ -54,7 +54,7 @@ pub(super) struct Directory {
     pub(super) identity: Identity,
     /// Nothing is in it yet: it is to be filled.
     pub(super) is_new: bool,
-    lock: Lock,
+    _lock: Lock,
 }
 
 /// The file is unlocked when this is dropped, and not when the last copy of it is closed: a process that
@@ -82,7 +82,7 @@ impl Directory {
         let identity = path.join(IDENTITY);
         let Some(text) = text_of(&identity)? else {
             let (identity, path) = (begin(path, cluster, node)?, path.to_path_buf());
-            return Ok(Directory { path, identity, is_new: true, lock });
+            return Ok(Directory { path, identity, is_new: true, _lock: lock });
         };
         let found = parse(path, &text)?;
         let path = path.to_path_buf();
@@ -94,7 +94,7 @@ impl Directory {
         }
         // Whoever gave it its name may have been killed before that was durable.
         sync_folder_of(&identity).map_err(OpenError::io("sync", &path))?;
-        Ok(Directory { path, identity: found, is_new: false, lock })
+        Ok(Directory { path, identity: found, is_new: false, _lock: lock })
     }
 
     /// Opens a directory that is a node's already, whosever.
@@ -105,7 +105,7 @@ impl Directory {
         let text = text_of(&identity)?.ok_or_else(missing)?;
         let lock = lock(path)?;
         let (path, identity) = (path.to_path_buf(), parse(path, &text)?);
-        Ok(Directory { path, identity, is_new: false, lock })
+        Ok(Directory { path, identity, is_new: false, _lock: lock })
     }
 
     /// Makes a new directory the node's: everything else in it is durable.
@@ -330,7 +330,7 @@ mod tests {
         let held = open(folder.path())?;
         assert!(matches!(open(folder.path()), Err(OpenError::InUse(_))));
         // Like the one that a process has for a moment that another thread is starting.
-        let copy = held.lock.0.try_clone()?;
+        let copy = held._lock.0.try_clone()?;
         drop(held);
         open(folder.path())?;
         drop(copy);
