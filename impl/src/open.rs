@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quorate_spec::{Configuration, NodeId};
+use quorate_spec::{Configuration, Durable, NodeId};
 use thiserror::Error;
 
 use crate::builder::{Builder, Wire};
@@ -191,16 +191,19 @@ impl Builder {
         self.validate().map_err(StartError::Limits)?;
         let (id, limits) = (self.id(), self.transport_limits());
         let Site { cluster, directory, listen, peers: addresses, security, begin } = site;
-        let configuration = match begin {
+        let is_new = !DiskStorage::is_at(&directory);
+        let configuration = match &begin {
             // It goes on with what it has.
-            _ if DiskStorage::is_at(&directory) => Configuration::default(),
-            Begin::Found(members) => founded(id, members, &addresses)?,
+            _ if !is_new => Configuration::default(),
+            Begin::Found(members) => founded(id, members.clone(), &addresses)?,
             Begin::Join => Configuration::default(),
             Begin::Resume if DiskStorage::is_unfinished_at(&directory) => {
                 return Err(NodeError::Unfinished(directory));
             }
             Begin::Resume => return Err(NodeError::NothingThere(directory)),
         };
+        let listening = || TcpTransport::listen(&cluster, id, &listen, &security, &limits);
+        let early = if is_new { Some(listening().await?) } else { None };
         let storage =
             opened(DiskOptions::new(cluster.number(), id, configuration), directory).await;
         let storage = storage.map_err(|error| match error {
@@ -210,9 +213,17 @@ impl Builder {
             }
             error => error.into(),
         })?;
+        if let Begin::Found(members) = &begin {
+            goes_by_its_directory(id, members, &storage.recovered());
+        }
         let register = storage.register();
+        let listening = match early {
+            Some(listening) => Ok(listening),
+            None => listening().await,
+        };
         let options = TcpOptions { cluster, id, listen, addresses, security, limits, register };
-        let (network, arrivals) = match TcpTransport::start(options).await {
+        let started = listening.and_then(|listening| TcpTransport::start_on(listening, options));
+        let (network, arrivals) = match started {
             Ok(started) => started,
             Err(error) => {
                 // Whoever tries again finds the directory free.
@@ -248,6 +259,23 @@ async fn opened(options: DiskOptions, directory: PathBuf) -> Result<DiskStorage,
         // Only a runtime that is going away cancels it, and this task with it.
         Err(cancelled) => unreachable!("{cancelled}"),
     })
+}
+
+/// Says where the list of founders is another one than the members that the directory names: since then the
+/// members have changed, or the node was founded by another list and is alone, or with others.
+fn goes_by_its_directory(id: NodeId, founders: &BTreeSet<NodeId>, recovered: &Durable) {
+    let members: BTreeSet<NodeId> = recovered.log.configuration().members().collect();
+    if members != *founders && !members.is_empty() {
+        let list = |ids: &BTreeSet<NodeId>| {
+            ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" ")
+        };
+        tracing::warn!(
+            node = %id, members = list(&members), founders = list(founders),
+            "the directory names other members than the list of founders, which counts at the first start \
+             alone. Where the members were not changed since, this node was founded by another list, and \
+             is of another cluster than those that were founded by this one: start it on a new directory"
+        );
+    }
 }
 
 /// The first configuration of a cluster with these members.

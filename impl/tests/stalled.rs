@@ -182,9 +182,13 @@ async fn what_waits_for_a_node_that_takes_nothing_has_a_bound_and_each_peer_has_
             say(&quiet);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // All of it is there.
-        while MEMORY.current_usage() < before + LONG {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        // All of it is there: nothing more moves.
+        let (mut held, mut still) = (0, 0);
+        while still < 5 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let now = MEMORY.current_usage();
+            let moves = now < before + LONG || now.abs_diff(held) > 64 << 10;
+            (held, still) = (now, if moves { 0 } else { still + 1 });
         }
     };
     tokio::time::timeout(PATIENCE, waits).await.expect("it sends");

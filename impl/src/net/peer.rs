@@ -100,6 +100,8 @@ async fn send_packets(shared: &Shared, peer: &Peer) {
     let limits = &shared.limits;
     let seed = shared.me.incarnation.0 ^ peer.id.0;
     let mut backoff = Backoff::new(limits.first_backoff, limits.longest_backoff, seed);
+    // Since when there is no connection, and whether somebody was told.
+    let (mut down, mut told) = (Instant::now(), false);
     loop {
         let since = Instant::now();
         let fault = match link::open(shared, peer.id, &peer.address, Purpose::Messages).await {
@@ -112,7 +114,9 @@ async fn send_packets(shared: &Shared, peer: &Peer) {
                 let span = info_span!(
                     "connection", direction = "out", node = %shared.me.id, peer = %peer.id
                 );
-                talk(shared, peer, link).instrument(span).await
+                let fault = talk(shared, peer, link).instrument(span).await;
+                (down, told) = (Instant::now(), false);
+                fault
             }
             Err(fault) => fault,
         };
@@ -120,6 +124,10 @@ async fn send_packets(shared: &Shared, peer: &Peer) {
         let attention = fault.needs_attention();
         if peer.is(LinkState::Down(fault.clone())) && attention {
             tracing::warn!(node = %me, peer = %to, address, %fault, "no connection");
+        } else if !told && down.elapsed() > limits.silence {
+            told = true;
+            let seconds = down.elapsed().as_secs();
+            tracing::warn!(node = %me, peer = %to, address, %fault, seconds, "no connection");
         } else {
             tracing::debug!(node = %me, peer = %to, address, %fault, "no connection");
         }

@@ -101,14 +101,36 @@ impl TcpTransport {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(options: TcpOptions) -> Result<(TcpTransport, Arrivals), TransportError> {
-        let TcpOptions { cluster, id, listen, addresses, security, limits, register } = options;
+        let TcpOptions { cluster, id, listen, security, limits, .. } = &options;
+        let listening = Self::listen(cluster, *id, listen, security, limits).await?;
+        Self::start_on(listening, options)
+    }
+
+    /// The address, with everything that can be wrong beside it. A new directory is made after this: one
+    /// that is left by a mistake would have founded a cluster.
+    pub(crate) async fn listen(
+        cluster: &ClusterId,
+        id: NodeId,
+        listen: &str,
+        security: &Security,
+        limits: &NetLimits,
+    ) -> Result<(TcpListener, SocketAddr), TransportError> {
         limits.validate()?;
-        if let Security::Tls(tls) = &security {
-            tls.is_of(&cluster, id)?;
+        if let Security::Tls(tls) = security {
+            tls.is_of(cluster, id)?;
         }
-        let failed = |error| TransportError::Listen { address: listen.clone(), error };
-        let listener = TcpListener::bind(&listen).await.map_err(failed)?;
+        let failed = |error| TransportError::Listen { address: listen.to_owned(), error };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let listening = listener.local_addr().map_err(failed)?;
+        Ok((listener, listening))
+    }
+
+    /// Starts on this address.
+    pub(crate) fn start_on(
+        (listener, listening): (TcpListener, SocketAddr),
+        options: TcpOptions,
+    ) -> Result<(TcpTransport, Arrivals), TransportError> {
+        let TcpOptions { cluster, id, listen: _, addresses, security, limits, register } = options;
         let (incarnation, directory) = (Incarnation::draw()?, register.own());
         let me = Identity { cluster, id, incarnation, directory };
         match &security {

@@ -103,6 +103,13 @@ async fn an_address_that_is_taken_is_said_and_the_directory_is_free_again() {
     assert!(matches!(error, NodeError::Network(TransportError::Listen { .. })), "{error}");
     assert!(error.to_string().contains(&listen), "{error}");
     nothing_is_lost(used).await;
+    // And a new one is not made: it would have founded a cluster.
+    for listen in [listen, "127.0.0.1".to_owned()] {
+        let new = Site { listen, ..site(&folder.path().join("new")) };
+        let error = refused(1, new.clone()).await;
+        assert!(matches!(error, NodeError::Network(TransportError::Listen { .. })), "{error}");
+        assert!(!new.directory.exists(), "nothing was made");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
