@@ -207,6 +207,7 @@ fn print_table(checked: &[Checked]) {
         ]);
     }
     numbers(&mut rows, &[2, 3, 4, 5, 6, 7, 8]);
+    let rows = rows.trim_fmt();
     say!("{rows}");
 }
 

@@ -57,6 +57,7 @@ pub(super) fn print(checked: &[Checked]) {
         rows.add_row(row);
     }
     numbers(&mut rows, &[1, 2, 3, 7, 9]);
+    let rows = rows.trim_fmt();
     say!(
         "\n{rows}\n a lease of L ticks, promises of E; skew: clocks within ε of each other; drift: no clock \
          gains more than ε on another"

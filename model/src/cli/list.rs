@@ -14,16 +14,19 @@ pub(super) fn run() {
         let deep = if slice.deep { " (deep)" } else { "" };
         rows.add_row(vec![slice.name.to_owned(), format!("{}{deep}", slice.about), slice.bounds()]);
     }
+    let rows = rows.trim_fmt();
     say!("{rows}\n");
     let mut rows = table(&["cut links", "what is cut"]);
     for pattern in PATTERNS {
         rows.add_row(vec![format!("links/{}", pattern.name), pattern.about.to_owned()]);
     }
+    let rows = rows.trim_fmt();
     say!("{rows}\n");
     let mut rows = table(&["claim", "what it says", "thesis"]);
     for entry in Claim::ALL.map(Claim::entry) {
         rows.add_row(vec![entry.claim.name(), entry.sentence, entry.thesis]);
     }
+    let rows = rows.trim_fmt();
     say!("{rows}\n");
     let mut rows = table(&["mutant", "what it breaks", "killed by", "as in"]);
     for mutation in Mutation::ALL {
@@ -34,5 +37,6 @@ pub(super) fn run() {
             mutation.bugs(),
         ]);
     }
+    let rows = rows.trim_fmt();
     say!("{rows}");
 }

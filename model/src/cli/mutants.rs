@@ -89,6 +89,7 @@ fn print_table(killed: &[Killed]) {
         ]);
     }
     numbers(&mut rows, &[2, 3, 4]);
+    let rows = rows.trim_fmt();
     say!("{rows}");
 }
 

@@ -65,6 +65,7 @@ fn one(servers: u64, quorum: u64, list: bool) -> Result<Report, Usage> {
     }
     numbers(&mut rows, &[1]);
     if servers > 1 {
+        let rows = rows.trim_fmt();
         say!("{rows}\n");
     }
     if list {
@@ -121,6 +122,7 @@ fn several(sizes: &[u64]) -> Report {
         found.extend(less);
     }
     numbers(&mut rows, &[0, 1, 2, 3, 4, 5, 6]);
+    let rows = rows.trim_fmt();
     say!(
         "{rows}\n\n dangerous: both sides of the split have a quorum; each split is as likely as any other"
     );
@@ -145,6 +147,7 @@ fn all() -> Report {
         ]);
     }
     numbers(&mut rows, &[1, 2, 3, 4]);
+    let rows = rows.trim_fmt();
     say!("\n while the voters change, the splits in which two majorities do not meet:\n\n{rows}");
     Report { changes, ..report }
 }
