@@ -46,12 +46,17 @@ fn a_wrong_start_says_what_is_wrong_and_founds_nothing() {
     let directory = folder.path().join("node").display().to_string();
     let taken = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let taken = taken.local_addr().expect("it has one").to_string();
-    let starts: [(&str, &str, &[&str], &str); 5] = [
+    let starts: [(&str, &str, &[&str], &str); 10] = [
         ("1", "127.0.0.1:0", &[], "node 1 is not in the list"),
         ("4", "127.0.0.1:0", &["1=127.0.0.1:1"], "node 4 is not in the list"),
-        ("x", "127.0.0.1:0", &["1=127.0.0.1:1"], "usage: kv ID"),
-        ("1", "nonsense", &["1=127.0.0.1:1"], "nonsense: invalid socket address"),
-        ("1", &taken, &["1=127.0.0.1:1"], &format!("{taken}: Address already in use")),
+        ("x", "127.0.0.1:0", &["1=127.0.0.1:1"], "x is not an id"),
+        ("1", "127.0.0.1:0", &["1=127.0.0.1:1", "2"], "2 is not ID=HOST:PORT"),
+        ("1", "127.0.0.1:0", &["1=127.0.0.1:1", "2=there"], "2=there is not ID=HOST:PORT"),
+        ("1", "127.0.0.1:0", &["1=127.0.0.1:x"], "1=127.0.0.1:x is not ID=HOST:PORT"),
+        ("1", "127.0.0.1:0", &["x=127.0.0.1:1"], "x=127.0.0.1:1 is not ID=HOST:PORT"),
+        ("1", "127.0.0.1:0", &["1=127.0.0.1:1", "1=127.0.0.1:2"], "id 1 is listed twice"),
+        ("1", "nonsense", &["1=127.0.0.1:1"], "for clients, nonsense: invalid socket address"),
+        ("1", &taken, &["1=127.0.0.1:1"], &format!("for clients, {taken}: Address already in use")),
     ];
     for (id, clients, peers, why) in starts {
         let words = [id, &directory, clients].into_iter().chain(peers.iter().copied());
