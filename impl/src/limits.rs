@@ -231,6 +231,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::frame::KEPT;
 
     type Change = fn(&mut Limits);
     type ChangeBoth = fn(&mut Limits, &mut NetLimits);
@@ -267,6 +268,14 @@ mod tests {
             let said = limits(change).validate().map_err(|error| error.to_string());
             assert!(said.as_ref().is_err_and(|said| said.starts_with(why)), "{why}: {said:?}");
         }
+    }
+
+    /// Else heartbeats that come behind it would wait for the frames of others.
+    #[test]
+    fn a_full_request_needs_no_share_of_the_room_for_long_frames() {
+        let Limits { bytes_per_request, entries_per_request, .. } = Limits::default();
+        let head = BYTES_BESIDE_THE_NAMES + entries_per_request as usize * BYTES_OF_A_NAME;
+        assert!(bytes_per_request + head <= KEPT, "{head} bytes of a head");
     }
 
     #[test]

@@ -62,8 +62,8 @@ impl Begin {
     }
 }
 
-/// Why a node is not opened, and what to do. Nothing has changed then, but that an empty directory may
-/// now belong to the node.
+/// Why a node is not opened, and what to do. Nothing has changed then, but that an empty directory may now
+/// belong to the node, and have founded its cluster: not where its members or its address were wrong.
 #[derive(Debug, Error)]
 pub enum NodeError {
     /// Its directory is not opened.
@@ -202,6 +202,8 @@ impl Builder {
             }
             Begin::Resume => return Err(NodeError::NothingThere(directory)),
         };
+        // A directory that is here is opened first: who else has it open would have the address as well, and
+        // that is not what is wrong.
         let listening = || TcpTransport::listen(&cluster, id, &listen, &security, &limits);
         let early = if is_new { Some(listening().await?) } else { None };
         let storage =

@@ -201,16 +201,18 @@ impl<S: Storage> Driver<S> {
                 let Some(request) = request else { break };
                 self.setting.transmitted(&self.node);
                 let at_hand = self.fetches.at_hand(consumer, &self.storage);
-                if let Body::InstallSnapshot { snapshot } = &request.message.body {
+                let state = match &request.message.body {
+                    Body::InstallSnapshot { snapshot } => {
+                        Some((snapshot.last.index, self.outbox.moved(peer)))
+                    }
+                    _ => None,
+                };
+                self.outbox.post(request, &at_hand);
+                if let Some((last, moved)) = state {
+                    self.fetches.left(peer);
                     // Where nothing of it has moved by then, it is moved again.
-                    let (last, moved) = (snapshot.last.index, self.outbox.moved(peer));
                     let until = now.after(self.patience());
                     self.moving.insert(peer, Moving { last, begun: moved, moved, until });
-                }
-                let has_state = matches!(request.message.body, Body::InstallSnapshot { .. });
-                self.outbox.post(request, &at_hand);
-                if has_state {
-                    self.fetches.left(peer);
                 }
             }
         }

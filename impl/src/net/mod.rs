@@ -28,7 +28,7 @@ mod backoff;
 pub mod codec;
 pub mod conformance;
 mod fault;
-mod frame;
+pub(crate) mod frame;
 pub(crate) mod greeting;
 mod identity;
 mod incoming;
